@@ -1,0 +1,192 @@
+"""Flags → RunConfig: every flag once, with its default, its range and its help."""
+
+import argparse
+import dataclasses
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from utils.errors import UserError
+
+
+def flag(default: Any, help: str, *, valid: tuple[Callable[[Any], bool], str] | None = None,
+         choices: tuple[str, ...] = (), also: tuple[str, ...] = (), type: Callable | None = None) -> Any:
+    """Declare one field of RunConfig. `valid` is (test, what a good value is); `also` lists other spellings."""
+    return dataclasses.field(default=default, metadata={
+        "help": help, "valid": valid, "choices": choices, "also": also, "type": type})
+
+
+def whole_number(text: str) -> int:
+    """Parse `2` or the published spelling `2.0`; raise ValueError for anything with a fraction."""
+    value = float(text)
+    if not value.is_integer():
+        raise ValueError(text)
+    return int(value)
+
+
+WHOLE_FROM_0 = (lambda value: value >= 0, "a whole number from 0")
+WHOLE_FROM_1 = (lambda value: value >= 1, "a whole number from 1")
+POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")
+NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a number from 0")
+SHARE = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
+
+
+# Heads of --help's groups, each by the first flag under it
+GROUPS = {"data": "the task, and the rows of it that are used", "model": "the model",
+          "lang_mix": "how rows become the clients' shards", "centralized": "rounds of averaging",
+          "epoch": "a client's training", "n_cpu": "the machine", "skip_evalnum": "what is evaluated and written"}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that decides a run's result, and where it runs and writes. Values are checked when it is made.
+
+    Raises UserError, naming the flag, for a value out of range or a contradiction.
+    """
+
+    data: str = flag("sentiment", "task to train on: one of the files in preprocess/ (cola, rte, mnli, …)")
+    data_dir: str = flag("data", "folder of the preprocessed tables and of the token cache")
+    source: str = flag("", "where to make the table from when it is absent: hub, or a folder of the official "
+                           "files (default: the task's own, see preprocess/)")
+    test: int = flag(0, "use only N rows per domain of each split, the same rows for every seed (0: all)",
+                     valid=WHOLE_FROM_0)
+    test_split: str = flag("", "split to report on (default: the task's own)")
+    val_ratio: float = flag(0.0, "part of each domain's training rows held out; the best round on them is kept",
+                            valid=(lambda value: 0 <= value < 1, "a number from 0 to below 1"))
+    max_length: int = flag(128, "tokens kept of each sequence", valid=(lambda value: value >= 8, "at least 8"))
+
+    model: str = flag("minilm", "Hugging Face model: hub id, local folder, a finished run's folder, or minilm")
+    random_init: bool = flag(False, "start from random weights (the model's configuration and tokenizer only)")
+    load_model: str = flag("", "start from the model of this finished run (or model folder) instead of --model")
+    text_to_text: bool = flag(False, "use an encoder-decoder such as BART as text-to-text (T5 always is)")
+
+    lang_mix: float = flag(0.0, "mixing of the domains: 0 each client its own domain (non-IID), 0.99 IID, "
+                                "1 exactly even", valid=SHARE)
+    n_clients: int = flag(0, "number of clients (0: one per domain)", valid=WHOLE_FROM_0)
+    domain_by: str = flag("auto", "what a domain is: the task's natural domains, contiguous slices of the "
+                                  "table, or one domain per label (auto: natural or slices, by task)",
+                          choices=("auto", "natural", "slices", "label"))
+
+    centralized: bool = flag(False, "standard fine-tuning: one client holds all rows; --lang_mix and "
+                                    "--frac_fit do nothing")
+    n_iterations: int = flag(5, "rounds of averaging (0: evaluate only)", valid=WHOLE_FROM_0,
+                             also=("n_iteration",))
+    frac_fit: float = flag(1.0, "part of the clients trained and averaged each round, at least one client",
+                           valid=(lambda value: 0 < value <= 1, "a number above 0, up to 1"))
+
+    epoch: int = flag(1, "local epochs: passes over its shard that a client makes each round", valid=WHOLE_FROM_1)
+    batch_size: int = flag(16, "rows per forward pass", valid=WHOLE_FROM_1)
+    batch_accum: int = flag(1, "batches per optimizer step: the effective batch is batch_size x batch_accum",
+                            valid=WHOLE_FROM_1)
+    lr: float = flag(5e-5, "AdamW's learning rate", valid=POSITIVE)
+    lr_schedule: str = flag("constant", "learning rate over the whole run: constant, or linear down to 0",
+                            choices=("constant", "linear"))
+    weight_decay: float = flag(0.0, "AdamW's weight decay, of matrices and embeddings only", valid=NOT_NEGATIVE)
+    max_grad_norm: float = flag(0.0, "clip each step's gradient to this norm (0: no clipping)", valid=NOT_NEGATIVE)
+    optimizer_state: str = flag("fresh", "a client's AdamW moments: fresh each round (as published), or kept "
+                                         "from its last round", choices=("fresh", "keep"))
+    precision: str = flag("fp32", "arithmetic of the forward and backward passes; weights are always float32",
+                          choices=("fp32", "bf16"))
+    seed: int = flag(0, "seed of every random choice",
+                     valid=(lambda value: 0 <= value < 2**32, "a whole number from 0 to 4294967295"))
+
+    n_cpu: float = flag(1.0, "CPU cores per client", valid=POSITIVE, also=("n_cpus",))
+    n_gpus: int = flag(0, "GPUs of the whole run (0: CPU only)", valid=WHOLE_FROM_0, also=("n_gpu",),
+                       type=whole_number)
+    gpus_per_client: float = flag(1.0, "GPUs each client gets; 0.5 lets two clients share one",
+                                  valid=POSITIVE)
+    n_workers: int = flag(0, "processes that run clients at once (0: as many as the cores or GPUs allow, but "
+                             "no more than clients)", valid=WHOLE_FROM_0)
+    transport: str = flag("reference", "how vectors reach the clients: by reference through shared memory, or "
+                                       "inside Flower's messages", choices=("reference", "message"))
+
+    skip_evalnum: int = flag(1, "evaluate every N-th round only (the first and the last always)",
+                             valid=WHOLE_FROM_1)
+    run_dir: str = flag("", "folder of this run's record (default: log/<settings>-<time>)")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value, valid, choices = getattr(self, field.name), field.metadata["valid"], field.metadata["choices"]
+            if valid and not valid[0](value):
+                raise UserError(f"--{field.name} {value}: must be {valid[1]}")
+            if choices and value not in choices:
+                raise UserError(f"--{field.name} {value}: must be one of {', '.join(choices)}")
+        if self.n_gpus == 0 and self.gpus_per_client != 1.0:
+            raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: needs --n_gpus above 0")
+        if self.n_gpus and self.gpus_per_client > self.n_gpus:
+            raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: more than --n_gpus {self.n_gpus}")
+        if self.gpus_per_client > 1 and not self.gpus_per_client.is_integer():
+            raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: above 1 it must be a whole number")
+        if self.random_init and self.load_model:
+            raise UserError("--random_init and --load_model contradict each other: give one of them")
+
+    @property
+    def method(self) -> str:
+        """The run's kind: centralized, iid, noniid or mix<m>; then -partial<f> if sampled, -keep if moments are."""
+        word = {0.0: "noniid", 0.99: "iid"}.get(self.lang_mix, f"mix{self.lang_mix:g}")
+        if self.centralized:
+            word = "centralized"
+        elif self.frac_fit < 1:
+            word += f"-partial{self.frac_fit:g}"
+        return word + ("-keep" if self.optimizer_state == "keep" else "")
+
+    @property
+    def threads(self) -> int:
+        """Threads of one client's arithmetic: `n_cpu`, rounded down, at least 1."""
+        return max(1, int(self.n_cpu))
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """argparse, but an error is one line: the usage of thirty flags would bury it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
+def build_parser(tasks: list[str]) -> argparse.ArgumentParser:
+    """Return the parser of all flags, in RunConfig's order. `tasks` are the names `--data` takes."""
+    parser = OneLineParser(
+        prog="main_lm.py", allow_abbrev=False,
+        description="Fine-tune a language model by averaging the parameters of clients, or (--centralized) on "
+                    "all rows, and evaluate it on every domain.",
+        epilog=f"Tasks: {', '.join(tasks)}. Results go to stdout, everything else to stderr.")
+    for field in dataclasses.fields(RunConfig):
+        if field.name in GROUPS:
+            group = parser.add_argument_group(GROUPS[field.name])
+        names = ["--" + name for name in (field.name, *field.metadata["also"])]
+        help_text = field.metadata["help"].replace("%", "%%")
+        if field.type is bool:
+            group.add_argument(*names, action="store_true", help=help_text)
+            continue
+        if field.default not in ("", None):
+            help_text += f" (default: {field.default})"
+        group.add_argument(*names, dest=field.name, default=field.default, help=help_text,
+                            type=field.metadata["type"] or field.type,
+                            choices=field.metadata["choices"] or None,
+                            metavar=None if field.metadata["choices"] else field.name.upper())
+    return parser
+
+
+def parse_flags(argv: list[str] | None, tasks: list[str]) -> RunConfig:
+    """Return the RunConfig of a command line; a wrong flag exits with 2 and one line on stderr."""
+    parser = build_parser(tasks)
+    options = vars(parser.parse_args(argv))
+    try:
+        if options["data"] not in tasks:
+            raise UserError(f"--data {options['data']}: no such task; the tasks are {', '.join(tasks)}")
+        return RunConfig(**options)
+    except UserError as error:
+        parser.error(str(error))
+
+
+def stderr(text: str) -> None:
+    """Print a note for the person at the terminal; stdout is for results alone."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def usable_cores() -> int:
+    """Return the CPU cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
