@@ -1,0 +1,54 @@
+"""A model as one vector: views, ties, gradients, and the order of its parts."""
+
+import numpy as np
+import torch
+
+from utils.vector import ParameterVector
+
+
+class Tied(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(7, 3)
+        self.norm = torch.nn.LayerNorm(3)
+        self.output = torch.nn.Linear(3, 7)
+        self.output.weight = self.embedding.weight
+        self.frozen = torch.nn.Linear(3, 3).requires_grad_(False)
+
+    def forward(self, ids):
+        return self.output(self.norm(self.frozen(self.embedding(ids))))
+
+
+def test_parameters_are_views_and_tied_weights_count_once():
+    model = Tied()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    vector = ParameterVector(model)
+    assert vector.size == 7 * 3 + 3 + 3 + 7 and vector.n_decayed == 7 * 3
+    assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
+    assert model.output.weight is model.embedding.weight
+    vector.values[0] = 42.0
+    assert model.embedding.weight[0, 0] == 42.0
+
+
+def test_load_and_export_are_inverse():
+    model = Tied()
+    vector = ParameterVector(model)
+    new = np.random.default_rng(0).standard_normal(vector.size).astype(np.float32)
+    vector.load(new)
+    out = np.empty_like(new)
+    vector.export(out)
+    assert np.array_equal(out, new)
+    assert model.embedding.weight.detach().numpy().ravel().tolist() == new[:21].tolist()
+
+
+def test_gradients_fill_the_flat_tensor_and_equal_the_plain_ones():
+    torch.manual_seed(0)
+    model, plain = Tied(), Tied()
+    plain.load_state_dict(model.state_dict())
+    vector = ParameterVector(model)
+    ids = torch.tensor([1, 2, 6])
+    model(ids).square().mean().backward()
+    plain(ids).square().mean().backward()
+    expected = [p.grad for p in plain.parameters() if p.requires_grad]
+    ordered = [g for g in expected if g.ndim >= 2] + [g for g in expected if g.ndim < 2]
+    assert torch.equal(vector.grads, torch.cat([g.reshape(-1) for g in ordered]))

@@ -1,0 +1,47 @@
+"""The rows a global model is evaluated on, cut into parts for the workers and put together again."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from utils.batches import evaluation_batches
+from utils.partition import Domains
+
+ROWS_PER_BATCH = 64  # no gradients are kept, so more rows than in training fit
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Rows of one split with their domains. `rows` int64 [n]; `labels` float64 [n]; `batches` positions into both."""
+
+    name: str  # "test" or "val"
+    split: str
+    rows: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+    positions: tuple[np.ndarray, ...]  # per domain, its positions in `rows`
+    batches: tuple[np.ndarray, ...]
+
+    def part(self, part: int, parts: int) -> list[np.ndarray]:
+        """Return the batches that worker `part` of `parts` evaluates."""
+        return list(self.batches[part::parts])
+
+    def assemble(self, parts: list[np.ndarray]) -> np.ndarray:
+        """Return [3, n] (prediction, loss, weight) in row order from each part's [3, rows of the part]."""
+        result = np.full((3, len(self.rows)), np.nan)
+        for part, columns in enumerate(parts):
+            mine = self.part(part, len(parts))
+            if mine:
+                result[:, np.concatenate(mine)] = columns
+        return result
+
+
+def evaluation_set(name: str, split: str, domains: Domains, labels: np.ndarray, lengths: np.ndarray,
+                   choices: int) -> EvaluationSet:
+    """Build the set of a split's `domains`; `labels` and `lengths` (tokens) are those of the whole split."""
+    rows = np.concatenate(domains.rows)
+    ends = np.cumsum([len(part) for part in domains.rows])
+    positions = tuple(np.split(np.arange(len(rows)), ends[:-1]))
+    batches = evaluation_batches(lengths[rows], max(1, ROWS_PER_BATCH // choices))
+    return EvaluationSet(name, split, rows, labels[rows].astype(np.float64), domains.names, positions,
+                         tuple(batches))
