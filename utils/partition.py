@@ -75,6 +75,9 @@ def split_domains(split, spec: TaskSpec, domain_by: str, n_slices: int) -> Domai
             raise UserError(f"--domain_by natural: {spec.name} has no natural domains; use slices or label")
         column = np.asarray(split["domain"].to_pylist())
         names = tuple(sorted(set(column.tolist())))
+        if len(names) < 2:  # the hub's copies of CoLA and STS-B leave the column out
+            raise UserError(f"--domain_by natural: this table of {spec.name} does not say the rows' {spec.domain}; "
+                            "make it from the official files (--source), or use slices or label")
         return Domains(names, tuple(np.flatnonzero(column == name) for name in names))
     if spec.kind == "regression":
         raise UserError(f"--domain_by label: the labels of {spec.name} are numbers; use slices or natural")

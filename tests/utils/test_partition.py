@@ -147,5 +147,7 @@ def test_domains_a_task_does_not_have_are_an_error():
                     prompt="{sentence}", label_words=("0", "1"))
     with pytest.raises(UserError, match="--domain_by natural"):
         split_domains(split_of(4), spec, "natural", 3)
+    with pytest.raises(UserError, match="does not say the rows' kind"):
+        split_domains(split_of(4), SPEC, "natural", 3)
     with pytest.raises(UserError, match="--domain_by label"):
         split_domains(split_of(4), spec, "label", 3)

@@ -1,0 +1,1 @@
+"""Raw rows → `data/<task>/`: one small file per task, e.g. `python preprocess/rte.py`."""

@@ -1,0 +1,113 @@
+"""What every task's file shares: finding a task by name, making its table, and the command line."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from utils.errors import UserError
+from utils.task import TaskSpec
+
+if TYPE_CHECKING:  # pyarrow is slow to import, and `--help` needs none of it
+    from utils.table import Table
+
+HELPERS = ("__init__", "common", "preprocess", "sources")  # the files here that are no tasks
+NAMED_SOURCES = ("hub", "pypi")  # a task's file has read_hub() or read_pypi(), beside read_files(path)
+
+
+def task_names() -> tuple[str, ...]:
+    """Return the names of all tasks, sorted, without importing one."""
+    stems = {path.stem for path in Path(__file__).parent.glob("*.py")}
+    return tuple(sorted(stems.difference(HELPERS)))
+
+
+def load(task: str) -> ModuleType:
+    """Return a task's module: `SPEC`, `read_files(path)` and `read_hub()` or `read_pypi()`.
+
+    Raises UserError, with the names there are, for an unknown one.
+    """
+    names = task_names()
+    if task not in names:
+        close = difflib.get_close_matches(task, names, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise UserError(f"no task {task!r}{hint}; the tasks are {', '.join(names)}")
+    return importlib.import_module(f"preprocess.{task}")
+
+
+def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, again: bool = False) -> Table:
+    """Return the table `out`/`task`; make it first when it is absent or stale, and always with `again`.
+
+    `source` is "hub", "pypi" or a path; None is the task's own (hub, if it has one). Says on stderr what it
+    does.
+
+    Raises UserError when the source cannot be reached or read, or lacks the splits to train and test on.
+    """
+    from utils.table import CARD, StaleTable, open_table, write_table
+
+    module, folder = load(task), Path(out) / task
+    if (folder / CARD).exists() and not again:
+        try:
+            table = open_table(folder, module.SPEC)
+            if source not in (None, table.card["source"]):
+                _say(f"{folder} is there, from {table.card['source']}; "
+                     f"to make it from {source}, run python preprocess/{task}.py --source {source}")
+            return table
+        except StaleTable:
+            _say(f"{folder} is of another version")
+    source = source or _own_source(module)
+    _say(f"making {folder} from {source}")
+    splits = _read(module, source)
+    spec = module.SPEC
+    if spec.test_split not in splits or not set(spec.train_splits) & set(splits):
+        raise UserError(f"{task}: {source} has the splits {', '.join(splits) or '(none)'}; expected "
+                        f"{' or '.join(spec.train_splits)} to train on and {spec.test_split} to test on")
+    table = write_table(folder, spec, splits, source)
+    counts = [f"{name} {split['rows']:,} rows" for name, split in table.card["splits"].items()]
+    _say(f"{folder} has {', '.join(counts)}")
+    if table.train_split != spec.train_splits[0]:
+        _say(f"{source} has no {spec.train_splits[0]} rows: those of {table.train_split} are trained on")
+    return table
+
+
+def main(spec: TaskSpec, argv: list[str] | None = None) -> None:
+    """Run `python preprocess/<task>.py`; wrong input is one line on stderr and exit code 2."""
+    module = load(spec.name)
+    parser = argparse.ArgumentParser(prog=f"preprocess/{spec.name}.py", description=module.__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    own = _own_source(module)
+    parser.add_argument("--source", default=own, metavar=f"{own}|PATH",
+                        help="where the raw rows are: PATH is what holds the official files, or a folder above "
+                             "(default: %(default)s)")
+    parser.add_argument("--out", default="data", type=Path, metavar="DIR",
+                        help=f"the table is DIR/{spec.name} (default: %(default)s)")
+    flags = parser.parse_args(argv)
+    try:
+        prepare(spec.name, flags.source, flags.out, again=True)
+    except UserError as error:
+        print(f"preprocess: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _own_source(module: ModuleType) -> str:
+    return next(name for name in NAMED_SOURCES if hasattr(module, f"read_{name}"))
+
+
+def _read(module: ModuleType, source: str) -> dict:
+    """Return split → rows from a named source or a path."""
+    if source not in NAMED_SOURCES:
+        if not Path(source).exists():
+            raise UserError(f"--source {source}: no such file or folder")
+        return module.read_files(Path(source))
+    if not hasattr(module, f"read_{source}"):
+        raise UserError(f"--source {source}: {module.SPEC.name} is not there; "
+                        f"use {_own_source(module)} or a path")
+    return getattr(module, f"read_{source}")()
+
+
+def _say(message: str) -> None:
+    print(f"preprocess: {message}", file=sys.stderr)

@@ -1,0 +1,165 @@
+"""Where rows come from: folders of official files and the hub, and how tasks of one format describe theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from utils.errors import UserError
+from utils.readers import Row, class_index, number, read_jsonl, read_tsv
+from utils.task import TaskSpec
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+HUB_SPLITS = {"train": "train", "validation": "dev"}  # the hub's name → the official one
+
+
+def find_folder(path: Path, file: str, *places: str) -> Path:
+    """Return the first of `path` and the folders `places` in it that holds `file`; raises UserError if none."""
+    for folder in (path, *(path / place for place in places)):
+        if (folder / file).is_file():
+            return folder
+    raise UserError(f"--source {path}: {file} is neither there nor in its {' or '.join(places)}")
+
+
+def read_splits(folder: Path, files: dict[str, str], spec: TaskSpec, read: Callable[[Path], list[Row]]) -> dict:
+    """Return split → rows of those `files` (split → name) that are there.
+
+    Raises UserError, naming the file, when the first train split's or the test split's is missing.
+    """
+    needed = (spec.train_splits[0], spec.test_split)
+    return {split: read(folder / name) for split, name in files.items()
+            if split in needed or (folder / name).exists()}
+
+
+def load_hub(spec: TaskSpec, repo: str, config: str) -> DatasetDict:
+    """Return all splits of a hub dataset; raises UserError when there is neither a hub nor a cached copy."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    try:
+        try:
+            HfApi().dataset_info(repo, timeout=10)  # fails in a second; load_dataset retries for half a minute
+        except OfflineModeIsEnabled:
+            pass  # then load_dataset looks at its cache only
+        from datasets import load_dataset
+
+        return load_dataset(repo, config)
+    except Exception as error:  # the hub's libraries raise too many kinds of their own
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise UserError(f"{spec.name}: {repo} ({config}) could not be had from the hub ({reason}); "
+                        "pass --source PATH with the official files") from None
+
+
+def hub_rows(dataset: Dataset, spec: TaskSpec, row: Callable[[Row], Row], label: str = "label"
+             ) -> Iterator[Row] | None:
+    """Return the rows that `row` makes of a hub split, in order, or None when the split is unlabelled (−1).
+
+    `row` is given the hub's row with `label` turned into the index into `spec.labels`, by the class names the
+    hub states, or into a float for regression. Raises UserError when those classes are others.
+    """
+    if label not in dataset.features:
+        raise UserError(f"{spec.name}: the hub's columns are {', '.join(dataset.features)}; expected {label}")
+    stated = getattr(dataset.features[label], "names", None) or spec.labels
+    if sorted(stated) != sorted(spec.labels):
+        raise UserError(f"{spec.name}: the hub's classes are {', '.join(stated)}; "
+                        f"expected {', '.join(spec.labels)}")
+    values = dataset[label][:] if len(dataset) else []
+    if any(value in (-1, "", None) for value in values):
+        return None
+    index = {name: spec.labels.index(name) for name in stated}
+
+    def value_of(value: object) -> int | float:
+        if not spec.labels:
+            return float(value)
+        return index[value] if isinstance(value, str) else index[stated[value]]
+
+    return (row({**record, label: value_of(record[label])}) for record in dataset)
+
+
+def hub_splits(spec: TaskSpec, data: dict[str, Dataset], row: Callable[[Row], Row], label: str = "label",
+               names: dict[str, str] = HUB_SPLITS) -> dict[str, Iterable[Row]]:
+    """Return split → rows of the labelled splits; `names` gives the hub's name → the official one."""
+    made = {split: hub_rows(data[name], spec, row, label) for name, split in names.items() if name in data}
+    return {split: rows for split, rows in made.items() if rows is not None}
+
+
+@dataclass(frozen=True)
+class Glue:
+    """How a GLUE task's files and hub copy write its rows. `read_files` and `read_hub` are the task's own."""
+
+    spec: TaskSpec
+    folder: str  #: in the GLUE download
+    #: how the files write `spec.labels`, in their order; a regression task has none
+    codes: tuple[str, ...] = ()
+    label: str = "label"
+    #: text column → the files' name for it, where another
+    renamed: dict[str, str] = field(default_factory=dict)
+    #: column with the row's domain, in the files and (where it has it) on the hub
+    domain: str = ""
+    same_domain: dict[str, str] = field(default_factory=dict)  #: another spelling → the domain
+    files: dict[str, str] = field(default_factory=lambda: {"train": "train.tsv", "dev": "dev.tsv"})
+    #: all columns, for files without a header line
+    columns: tuple[str, ...] = ()
+    #: leave out lines that a line feed or tab inside a text has torn
+    skip_torn: bool = False
+    repo: str = "nyu-mll/glue"
+    config: str = ""  #: the task's name if empty
+    hub_names: dict[str, str] = field(default_factory=lambda: HUB_SPLITS)
+
+    def read_files(self, path: Path) -> dict[str, list[Row]]:
+        """Return split → rows of the official files; raises UserError as find_folder and read_tsv do."""
+        folder = find_folder(path, self.files["train"], self.folder, f"glue/{self.folder}", f"GLUE/{self.folder}")
+        sources = {name: self.renamed.get(name, name) for name in self.spec.text}
+        wanted = (*sources.values(), self.label, *([self.domain] if self.domain else []))
+
+        def row(record: dict[str, str]) -> Row:
+            text = {name: record[source] for name, source in sources.items()}
+            value = record[self.label]
+            label = class_index(self.codes, value) if self.codes else number(value, 0, 5)
+            domain = record[self.domain] if self.domain else "all"
+            return {**text, "label": label, "domain": self.same_domain.get(domain, domain)}
+
+        def read(file: Path) -> list[Row]:
+            return read_tsv(file, self.columns or wanted, row, header=not self.columns, skip_torn=self.skip_torn)
+
+        return read_splits(folder, self.files, self.spec, read)
+
+    def read_hub(self) -> dict[str, Iterable[Row]]:
+        """Return split → rows of the hub's copy; raises UserError as load_hub does."""
+        data = load_hub(self.spec, self.repo, self.config or self.spec.name)
+        return hub_splits(self.spec, data, self.hub_row, names=self.hub_names)
+
+    def hub_row(self, record: Row) -> Row:
+        """Return the table's row of a hub row whose label `hub_rows` has turned; no domain column is "all"."""
+        text = {name: record[name] for name in self.spec.text}
+        return {**text, "label": record["label"], "domain": record.get(self.domain, "all")}
+
+
+@dataclass(frozen=True)
+class JsonLines:
+    """How a task with train and dev files of JSON lines is read; its `read_files` and `read_hub` are the task's."""
+
+    spec: TaskSpec
+    places: tuple[str, ...]  #: its folder, seen from the folders above
+    keys: dict[str, type]  #: of each object: see read_jsonl
+    file_row: Callable[[Row], Row]
+    hub_row: Callable[[Row], Row]
+    dev: str = "val.jsonl"
+    repo: str = "aps/super_glue"
+    config: str = ""  #: the task's name if empty
+    hub_label: str = "label"
+
+    def read_files(self, path: Path) -> dict[str, list[Row]]:
+        """Return split → rows of the official files; raises UserError as find_folder and read_jsonl do."""
+        folder = find_folder(path, "train.jsonl", *self.places)
+        return read_splits(folder, {"train": "train.jsonl", "dev": self.dev}, self.spec,
+                           lambda file: read_jsonl(file, self.keys, self.file_row))
+
+    def read_hub(self) -> dict[str, Iterable[Row]]:
+        """Return split → rows of the hub's copy; raises UserError as load_hub does."""
+        data = load_hub(self.spec, self.repo, self.config or self.spec.name)
+        return hub_splits(self.spec, data, self.hub_row, self.hub_label)

@@ -1,0 +1,30 @@
+"""Fixtures that more than one room's tests use."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real official files; its README says what they hold."""
+    if not (SHARED_DATA / "README.md").is_file():
+        pytest.skip("the official files are not here (../shared/data)")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def run_script():
+    """Return run(script, *flags, **environment) → CompletedProcess of a script of the repository, as typed."""
+
+    def run(script: str, *flags: object, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, script, *map(str, flags)], cwd=ROOT, capture_output=True, text=True,
+                              env={**os.environ, **environment}, timeout=120)
+
+    return run

@@ -1,0 +1,145 @@
+"""Finding tasks, making tables and the command line."""
+
+import pytest
+
+from preprocess.common import load, prepare, task_names
+from utils.errors import UserError
+
+RTE = "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\tentailment\n1\tC.\tD.\tnot_entailment\n"
+
+
+@pytest.fixture
+def rte(tmp_path):
+    """A folder with two rows of RTE in the official format."""
+    folder = tmp_path / "RTE"
+    folder.mkdir()
+    (folder / "train.tsv").write_text(RTE)
+    (folder / "dev.tsv").write_text(RTE)
+    return folder
+
+
+def test_every_task_has_a_spec_of_its_name_and_its_readers():
+    assert task_names() == ("boolq", "cola", "copa", "mnli", "mrpc", "qasc", "qnli", "qqp", "rte", "sentiment",
+                            "sst2", "stsb", "wnli", "xnli")
+    for name in task_names():
+        module = load(name)
+        assert module.SPEC.name == name and callable(module.read_files)
+        assert hasattr(module, "read_hub") != hasattr(module, "read_pypi")
+        assert f"python preprocess/{name}.py" in module.__doc__ and module.SPEC.citation
+
+
+def test_an_unknown_task_names_the_close_one():
+    with pytest.raises(UserError, match=r"no task 'mnIi' \(did you mean mnli\?\); the tasks are boolq, cola"):
+        load("mnIi")
+    for name in ("common", "../rte", "os", ""):
+        with pytest.raises(UserError, match="no task"):
+            load(name)
+
+
+def test_a_table_is_made_once_and_again_when_stale(rte, tmp_path, capsys):
+    out = tmp_path / "data"
+    made = prepare("rte", str(rte), out)
+    assert "making" in capsys.readouterr().err
+    (rte / "dev.tsv").write_text(RTE + "2\tE.\tF.\tentailment\n")
+    assert prepare("rte", None, out).fingerprint == made.fingerprint  # it is there: no source is asked
+    assert capsys.readouterr().err == ""
+    assert prepare("rte", "hub", out).fingerprint == made.fingerprint
+    assert f"is there, from {rte}" in capsys.readouterr().err
+    assert prepare("rte", str(rte), out, again=True).card["splits"]["dev"]["rows"] == 3
+    card = out / "rte" / "card.json"
+    card.write_text(card.read_text().replace('"format": 1', '"format": 0'))
+    assert prepare("rte", str(rte), out).card["format"] == 1
+    assert "of another version" in capsys.readouterr().err
+
+
+def test_missing_sources_and_files_are_named(rte, tmp_path):
+    out = tmp_path / "data"
+    with pytest.raises(UserError, match="--source nowhere: no such file or folder"):
+        prepare("rte", "nowhere", out)
+    with pytest.raises(UserError, match="train.tsv is neither there nor in its MRPC or glue/MRPC"):
+        prepare("mrpc", str(tmp_path), out)
+    with pytest.raises(UserError, match="--source pypi: rte is not there; use hub or a path"):
+        prepare("rte", "pypi", out)
+    with pytest.raises(UserError, match="--source hub: sentiment is not there; use pypi or a path"):
+        prepare("sentiment", "hub", out)
+    (rte / "dev.tsv").unlink()
+    with pytest.raises(UserError, match="dev.tsv: No such file"):
+        prepare("rte", str(rte), out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("task", "file", "line", "message"), [
+    ("rte", "0\tA\tB\tmaybe", 2, "label 'maybe' is none of entailment, not_entailment"),
+    ("stsb", "0\tg\tf\ty\ti\ts\ts\tA\tB\t5.5", 2, "score '5.5' is no number from 0 to 5"),
+    ("sst2", "A \t2", 2, "label '2' is none of 0, 1"),
+])
+def test_a_bad_row_is_named(tmp_path, task, file, line, message):
+    header = {"rte": RTE.splitlines()[0], "sst2": "sentence\tlabel",
+              "stsb": "index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore"}[task]
+    (tmp_path / "train.tsv").write_text(f"{header}\n{file}\n")
+    with pytest.raises(UserError) as raised:
+        prepare(task, str(tmp_path), tmp_path / "data")
+    assert str(raised.value) == f"{tmp_path / 'train.tsv'}:{line}: {message}"
+
+
+@pytest.mark.parametrize(("task", "record", "message"), [
+    ("boolq", '{"question": "q", "passage": "p", "label": "true"}', "key 'label' has \"true\"; expected a bool"),
+    ("copa", '{"premise": "p", "choice1": "a", "choice2": "b", "question": "why", "label": 0}',
+     "question 'why' is none of cause, effect"),
+    ("copa", '{"premise": "p", "choice1": "a", "choice2": "b", "question": "cause", "label": 2}',
+     "label 2 is none of 0, 1"),
+    ("qasc", '{"question": {"stem": "s", "choices": []}, "answerKey": "A"}', "not eight texts labelled A to H"),
+    ("qasc", '{"question": {"stem": "s", "choices": ["a"]}, "answerKey": "A"}', "question is not {stem"),
+])
+def test_a_bad_object_is_named(tmp_path, task, record, message):
+    (tmp_path / "train.jsonl").write_text(record + "\n")
+    with pytest.raises(UserError) as raised:
+        prepare(task, str(tmp_path), tmp_path / "data")
+    assert str(raised.value).startswith(f"{tmp_path / 'train.jsonl'}:1: ") and message in str(raised.value)
+
+
+def test_torn_lines_of_qqp_are_left_out(tmp_path, capsys):
+    rows = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t1\t2\tA?\tB?\t1\n2\t3\t4\tC\n?\tD?\t0\n"
+    for name in ("train.tsv", "dev.tsv"):
+        (tmp_path / name).write_text(rows)
+    assert prepare("qqp", str(tmp_path), tmp_path / "data").card["splits"]["train"]["rows"] == 1
+    assert "train.tsv: left out 2 torn lines" in capsys.readouterr().err
+
+
+def test_xnli_trains_on_translated_rows_where_they_are(tmp_path):
+    header = "language\tgold_label\tsentence1\tsentence2\n"
+    for split in ("dev", "test"):
+        (tmp_path / f"xnli.{split}.tsv").write_text(f"{header}de\tneutral\tA\tB\nsw\tentailment\tC\tD\n")
+    assert prepare("xnli", str(tmp_path), tmp_path / "data").train_split == "dev"
+    (tmp_path / "multinli").mkdir()
+    for language, label in (("sw", "contradictory"), ("de", "entailment")):
+        (tmp_path / "multinli" / f"multinli.train.{language}.tsv").write_text(f"premise\thypo\tlabel\nP\tH\t{label}\n")
+    table = prepare("xnli", str(tmp_path), tmp_path / "data", again=True)
+    assert table.train_split == "train"
+    assert table.split("train").to_pylist() == [
+        {"row": 0, "domain": "de", "label": 0, "premise": "P", "hypothesis": "H"},
+        {"row": 1, "domain": "sw", "label": 2, "premise": "P", "hypothesis": "H"}]
+
+
+def test_the_command_makes_a_table(run_script, rte, tmp_path):
+    done = run_script("preprocess/rte.py", "--source", rte.parent, "--out", tmp_path / "data")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "has train 2 rows, dev 2 rows" in done.stderr
+    assert (tmp_path / "data" / "rte" / "card.json").is_file()
+
+
+def test_the_command_answers_wrong_input_with_one_line(run_script, rte, tmp_path):
+    (rte / "dev.tsv").write_bytes(b"index\tsentence1\tsentence2\tlabel\n0\t\xff\tB\tentailment\n")
+    done = run_script("preprocess/rte.py", "--source", rte, "--out", tmp_path / "data")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.splitlines()[-1] == (
+        f"preprocess: {rte / 'dev.tsv'}:2: byte 3 is not UTF-8; expected UTF-8 text")
+    assert "Traceback" not in done.stderr and not (tmp_path / "data").exists()
+
+
+def test_help_imports_nothing_heavy(run_script):
+    code = ("import runpy, sys; sys.argv = ['x', '--help']\n"
+            "try: runpy.run_path('preprocess/mnli.py', run_name='__main__')\n"
+            "except SystemExit: print({'pyarrow', 'numpy', 'datasets', 'torch'} & set(sys.modules))")
+    done = run_script("-c", code)
+    assert "--source hub|PATH" in done.stdout and done.stdout.endswith("set()\n")

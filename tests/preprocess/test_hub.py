@@ -1,0 +1,86 @@
+"""The hub's rows, from datasets made in memory with the hub's own features, and a hub that cannot be reached."""
+
+import time
+
+import datasets
+import pytest
+from datasets import ClassLabel, Dataset, Features, List, Value
+
+from preprocess import boolq, cola, copa, mnli, qasc, rte, stsb, xnli
+from preprocess.sources import hub_rows, hub_splits
+from utils.errors import UserError
+
+TEXT = Value("string")
+
+
+def made(columns: dict, **features) -> Dataset:
+    return Dataset.from_dict(columns, Features(features))
+
+
+def glue_rte(labels, names=("entailment", "not_entailment")) -> Dataset:
+    n = len(labels)
+    return made({"sentence1": ["A."] * n, "sentence2": ["B."] * n, "label": labels, "idx": list(range(n))},
+                sentence1=TEXT, sentence2=TEXT, label=ClassLabel(names=list(names)), idx=Value("int32"))
+
+
+def test_unlabelled_splits_are_left_out():
+    data = datasets.DatasetDict(train=glue_rte([0, 1]), validation=glue_rte([1]), test=glue_rte([-1, -1]))
+    splits = hub_splits(rte.SPEC, data, rte.GLUE.hub_row, names={**{"test": "test"}, **rte.GLUE.hub_names})
+    assert {name: list(rows) for name, rows in splits.items()} == {
+        "train": [{"sentence1": "A.", "sentence2": "B.", "label": label, "domain": "all"} for label in (0, 1)],
+        "dev": [{"sentence1": "A.", "sentence2": "B.", "label": 1, "domain": "all"}]}
+
+
+def test_labels_go_by_the_names_that_the_hub_states():
+    turned = glue_rte([0, 1, 1], names=("not_entailment", "entailment"))
+    assert [row["label"] for row in hub_rows(turned, rte.SPEC, rte.GLUE.hub_row)] == [1, 0, 0]
+    with pytest.raises(UserError, match="rte: the hub's classes are no, yes; expected entailment, not_entailment"):
+        hub_rows(glue_rte([0], names=("no", "yes")), rte.SPEC, rte.GLUE.hub_row)
+    with pytest.raises(UserError, match="the hub's columns are .*; expected label"):
+        hub_rows(glue_rte([0]).remove_columns("label"), rte.SPEC, rte.GLUE.hub_row)
+
+
+def test_glue_rows_with_and_without_domains():
+    data = made({"sentence": ["A"], "label": [1], "idx": [0]},
+                sentence=TEXT, label=ClassLabel(names=["unacceptable", "acceptable"]), idx=Value("int32"))
+    assert list(hub_rows(data, cola.SPEC, cola.GLUE.hub_row)) == [{"sentence": "A", "label": 1, "domain": "all"}]
+    data = made({"premise": ["P"], "hypothesis": ["H"], "genre": ["slate"], "label": [2]}, premise=TEXT,
+                hypothesis=TEXT, genre=TEXT, label=ClassLabel(names=["entailment", "neutral", "contradiction"]))
+    assert list(hub_rows(data, mnli.SPEC, mnli.GLUE.hub_row)) == [
+        {"premise": "P", "hypothesis": "H", "label": 2, "domain": "slate"}]
+    assert list(xnli.hub_language(data, "sw")) == [{"premise": "P", "hypothesis": "H", "label": 2, "domain": "sw"}]
+    data = made({"sentence1": ["A"], "sentence2": ["B"], "label": [3.5]}, sentence1=TEXT, sentence2=TEXT,
+                label=Value("float32"))
+    assert list(hub_rows(data, stsb.SPEC, stsb.GLUE.hub_row))[0]["label"] == 3.5
+
+
+def test_superglue_and_qasc_rows():
+    data = made({"question": ["q"], "passage": ["p"], "label": [1]}, question=TEXT, passage=TEXT,
+                label=ClassLabel(names=["False", "True"]))
+    assert list(hub_rows(data, boolq.SPEC, boolq.table_row)) == [
+        {"question": "q", "passage": "p", "label": 1, "domain": "all"}]
+    data = made({"premise": ["It fell."], "choice1": ["a"], "choice2": ["b"], "question": ["cause"], "label": [1]},
+                premise=TEXT, choice1=TEXT, choice2=TEXT, question=TEXT,
+                label=ClassLabel(names=["choice1", "choice2"]))
+    assert list(hub_rows(data, copa.SPEC, copa.table_row)) == [
+        {"question": "It fell. What was the cause of this?", "choices": ["a", "b"], "label": 1, "domain": "all"}]
+    letters = list("ABCDEFGH")
+    choices = {"text": [f"choice {letter}" for letter in letters], "label": letters}
+    features = {"question": TEXT, "choices": {"text": List(TEXT), "label": List(TEXT)}, "answerKey": TEXT}
+    data = made({"question": ["q"], "choices": [choices], "answerKey": ["F"]}, **features)
+    assert list(hub_rows(data, qasc.SPEC, qasc.hub_row, label="answerKey")) == [
+        {"question": "q", "choices": choices["text"], "label": 5, "domain": "all"}]
+    unlabelled = made({"question": ["q"], "choices": [choices], "answerKey": [""]}, **features)
+    assert hub_rows(unlabelled, qasc.SPEC, qasc.hub_row, label="answerKey") is None
+
+
+@pytest.mark.parametrize("environment", [{"HF_HUB_OFFLINE": "1"},
+                                         {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}])
+def test_a_hub_out_of_reach_is_one_line_soon(run_script, tmp_path, environment):
+    began = time.monotonic()
+    done = run_script("preprocess/copa.py", "--out", tmp_path / "data", **environment, HF_HOME=str(tmp_path / "hf"))
+    assert done.returncode == 2 and done.stdout == "" and "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("preprocess: copa: aps/super_glue (copa) could not be had from the hub (")
+    assert "--source PATH" in last and not (tmp_path / "data").exists()
+    assert time.monotonic() - began < 15  # seconds

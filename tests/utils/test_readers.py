@@ -1,0 +1,116 @@
+"""The strict readers: what they keep, and where they say a file is wrong."""
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from utils.errors import UserError
+from utils.readers import class_index, number, read_jsonl, read_tsv, tsv_rows
+
+# any text that a field can hold: no tab, no line feed, no NUL, no half surrogate
+TEXT = st.text(st.characters(exclude_characters="\t\n\0", exclude_categories=["Cs"]))
+
+
+def labelled(record):
+    return {"text": record["text"], "label": class_index(("no", "yes"), record["label"])}
+
+
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1), st.booleans())
+def test_tsv_gives_every_field_back_as_written(fields, last_newline):
+    content = "a\tb\n" + "\n".join(f"{a}\t{b}" for a, b in fields) + "\n" * last_newline
+    rows = tsv_rows(io.BytesIO(content.encode()), "x", ("a", "b"), dict)
+    # a CR before the line feed belongs to the line's end
+    assert rows == [{"a": a, "b": b.removesuffix("\r")} for a, b in fields]
+
+
+def test_tsv_keeps_quotes_blanks_and_odd_separators(tmp_path):
+    (tmp_path / "t.tsv").write_bytes('\ufefftext\tlabel\r\n"odd quote \tyes\r\na\u2028b\x0bc\x85d\x1c \tno'.encode())
+    assert read_tsv(tmp_path / "t.tsv", ("text", "label"), labelled) == [
+        {"text": '"odd quote ', "label": 1}, {"text": "a\u2028b\x0bc\x85d\x1c ", "label": 0}]
+
+
+def test_tsv_columns_are_found_by_name_and_rows_can_be_left_out(tmp_path):
+    (tmp_path / "t.tsv").write_text("id\tlabel\tmark\ttext\n1\tyes\t\tA\n2\tno\t*\tB\n")
+    rows = read_tsv(tmp_path / "t.tsv", ("text", "label"), lambda r: r if r["label"] == "no" else None)
+    assert rows == [{"text": "B", "label": "no"}]
+
+
+def test_torn_lines_can_be_left_out_and_are_counted(tmp_path, capsys):
+    (tmp_path / "t.tsv").write_text("text\tlabel\nA\tyes\nhalf\nhalf\tno\textra\nB\tno\n")
+    rows = read_tsv(tmp_path / "t.tsv", ("text", "label"), labelled, skip_torn=True)
+    assert [row["text"] for row in rows] == ["A", "B"]
+    assert "left out 2 torn lines" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("content", "line", "message"), [
+    (b"", 1, "'text' is not in the header"),
+    (b"text\tlabel\n", 1, "no rows"),
+    (b"text\tlabels\nA\tyes\n", 1, "'label' is not in the header (text, labels)"),
+    (b"text\tlabel\ttext\nA\tyes\tB\n", 1, "'text' is twice in the header"),
+    (b"text\tlabel\nA\tyes\nB\n", 3, "expected 2 columns parted by tabs, found 1"),
+    (b"text\tlabel\nA\tyes\tmore\n", 2, "expected 2 columns parted by tabs, found 3"),
+    (b"text\tlabel\nA\tyes\n\n", 3, "expected 2 columns parted by tabs, found 1"),
+    (b"text\tlabel\nA\tmaybe\n", 2, "label 'maybe' is none of no, yes"),
+    (b"text\tlabel\nA\tyes\n\xff\xfe\tno\n", 3, "byte 1 is not UTF-8"),
+    (b"text\tlabel\nA\0\tyes\n", 2, "NUL"),
+])
+def test_a_malformed_tsv_names_file_and_line(tmp_path, content, line, message):
+    path = tmp_path / "bad.tsv"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as raised:
+        read_tsv(path, ("text", "label"), labelled)
+    assert str(raised.value).startswith(f"{path}:{line}: ")
+    assert message in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_file_without_a_header_needs_exactly_its_columns(tmp_path):
+    path = tmp_path / "bad.tsv"
+    path.write_text("A\tyes\nB\tno\t\n")
+    with pytest.raises(UserError, match=r"bad\.tsv:2: expected 2 columns"):
+        read_tsv(path, ("text", "label"), labelled, header=False)
+    path.write_text("")
+    with pytest.raises(UserError, match=r"bad\.tsv:1: no rows"):
+        read_tsv(path, ("text", "label"), labelled, header=False)
+
+
+@pytest.mark.parametrize(("content", "line", "message"), [
+    (b"", 1, "no rows"),
+    (b'{"text": "A", "label": true}\n{"text": "B"\n', 2, "not valid JSON"),
+    (b'{"text": "A", "label": true}\n\n', 2, "not valid JSON"),
+    (b"[" * 100_000, 1, "not valid JSON"),
+    (b"[1]\n", 1, "expected a JSON object, found a list"),
+    (b'{"text": "A"}\n', 1, "key 'label' is missing; expected a bool"),
+    (b'{"text": "A", "label": 1}\n', 1, "key 'label' has 1; expected a bool"),
+    (b'{"text": null, "label": true}\n', 1, "key 'text' has null; expected a str"),
+    (b'{"text": "\\ud800", "label": true}\n', 1, "half a surrogate pair"),
+    (b'{"text": "\xff", "label": true}\n', 1, "not UTF-8"),
+    (b'{"text": "no", "label": true}\n', 1, "refused"),
+])
+def test_a_malformed_jsonl_names_file_and_line(tmp_path, content, line, message):
+    def row(record):
+        if record["text"] == "no":
+            raise ValueError("refused")
+        return record
+
+    path = tmp_path / "bad.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as raised:
+        read_jsonl(path, {"text": str, "label": bool}, row)
+    assert str(raised.value).startswith(f"{path}:{line}: ")
+    assert message in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"absent\.tsv: No such file"):
+        read_tsv(tmp_path / "absent.tsv", ("a",), dict)
+    with pytest.raises(UserError, match=r"absent\.jsonl: No such file"):
+        read_jsonl(tmp_path / "absent.jsonl", {}, dict)
+
+
+def test_scores_are_finite_and_in_range():
+    assert number("3.800", 0, 5) == 3.8 and number("0", 0, 5) == 0 and number("5", 0, 5) == 5
+    for text in ("nan", "inf", "-0.1", "5.001", "", "four"):
+        with pytest.raises(ValueError, match="no number from 0 to 5"):
+            number(text, 0, 5)

@@ -1,0 +1,148 @@
+"""Readers of raw data files: tab-separated and JSON lines, strict, with the file and line in every complaint.
+
+A reader hands each record to `row`, which makes the table's row of it, returns None to leave the record out,
+or raises ValueError with what is wrong; the reader adds where.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from utils.errors import UserError
+
+Row = dict[str, object]
+
+
+def read_tsv(path: Path, columns: Sequence[str], row: Callable[[dict[str, str]], Row | None], *,
+             header: bool = True, skip_torn: bool = False) -> list[Row]:
+    """Return the rows that `row` makes of a tab-separated file, in file order: see `tsv_rows`."""
+    with _opened(path) as stream:
+        return tsv_rows(stream, str(path), columns, row, header=header, skip_torn=skip_torn)
+
+
+def tsv_rows(stream: BinaryIO, name: str, columns: Sequence[str],
+             row: Callable[[dict[str, str]], Row | None], *,
+             header: bool = True, skip_torn: bool = False) -> list[Row]:
+    """Return the rows of tab-separated UTF-8 bytes called `name`, in order, every field exactly as written.
+
+    There is no quoting: a tab always parts two fields, and a line feed (or CR LF) always ends a line. With
+    `header`, the first line names the fields and `columns` says which to pass to `row`; without, `columns`
+    names all fields of a line. `skip_torn` leaves out lines with another number of fields, and says how many
+    on stderr.
+
+    Raises UserError, naming file and line, for another number of fields, a missing or repeated header column,
+    bytes that are not UTF-8, a NUL, whatever `row` complains of, and a file without rows.
+    """
+    lines = _lines(stream, name)
+    names = next(lines, (0, ""))[1].split("\t") if header else list(columns)
+    for column in columns:
+        if names.count(column) != 1:
+            found = "twice in the header" if column in names else f"not in the header ({', '.join(names)})"
+            raise UserError(f"{name}:1: column {column!r} is {found}; expected {', '.join(columns)}")
+    wanted = [(column, names.index(column)) for column in columns]
+    rows, torn = [], 0
+    for number, line in lines:
+        fields = line.split("\t")
+        if len(fields) == len(names):
+            _append(rows, row, {column: fields[i] for column, i in wanted}, name, number)
+        elif skip_torn:
+            torn += 1
+        else:
+            raise UserError(f"{name}:{number}: expected {len(names)} columns parted by tabs, "
+                            f"found {len(fields)}")
+    if torn:
+        print(f"preprocess: {name}: left out {torn} torn lines (not {len(names)} columns)", file=sys.stderr)
+    return _not_empty(rows, name)
+
+
+def read_jsonl(path: Path, keys: dict[str, type], row: Callable[[Row], Row | None]) -> list[Row]:
+    """Return the rows that `row` makes of a file with one JSON object a line, in file order.
+
+    `keys` gives the keys each object must have and the exact type of their values (so `True` is no int).
+
+    Raises UserError, naming file and line, for bytes that are not UTF-8, invalid JSON, a line that is no
+    object, a missing key, a value of another type, whatever `row` complains of, and a file without rows.
+    """
+    rows: list[Row] = []
+    with _opened(path) as stream:
+        for number, line in _lines(stream, str(path)):
+            record = _json_object(line, f"{path}:{number}")
+            for key, kind in keys.items():
+                if type(record.get(key)) is not kind:
+                    found = f"has {json.dumps(record[key])[:40]}" if key in record else "is missing"
+                    raise UserError(f"{path}:{number}: key {key!r} {found}; expected a {kind.__name__}")
+            _append(rows, row, record, str(path), number)
+    return _not_empty(rows, str(path))
+
+
+def class_index(codes: Sequence[str], value: str) -> int:
+    """Return the place of a label among the codes a file writes; raises ValueError if it is none of them."""
+    if value not in codes:
+        raise ValueError(f"label {value!r} is none of {', '.join(codes)}")
+    return codes.index(value)
+
+
+def number(text: str, low: float, high: float) -> float:
+    """Return a score; raises ValueError unless it is a finite number from `low` to `high`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:  # false for NaN too
+        raise ValueError(f"score {text!r} is no number from {low:g} to {high:g}")
+    return value
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+
+
+def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, text without its line end). A byte-order mark at the start is dropped.
+
+    Bytes are split before they are decoded: str.splitlines would also cut at U+2028, U+0085 and the like,
+    which stand inside real sentences.
+    """
+    for number, line in enumerate(stream, 1):
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
+        if b"\0" in line:
+            raise UserError(f"{name}:{number}: holds a NUL byte; expected UTF-8 text")
+        try:
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            where = f"{name}:{number}: byte {error.start + 1}"
+            raise UserError(f"{where} is not UTF-8; expected UTF-8 text") from None
+
+
+def _json_object(line: str, where: str) -> Row:
+    try:
+        record = json.loads(line)
+        json.dumps(record, ensure_ascii=False).encode()  # "\ud800" alone parses, but is no text
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: a string holds half a surrogate pair; expected UTF-8 text") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: not valid JSON ({error}); expected one object a line") from None
+    if not isinstance(record, dict):
+        raise UserError(f"{where}: expected a JSON object, found a {type(record).__name__}")
+    return record
+
+
+def _append(rows: list[Row], row: Callable, record: dict, name: str, number: int) -> None:
+    try:
+        made = row(record)
+    except ValueError as error:
+        raise UserError(f"{name}:{number}: {error}") from None
+    if made is not None:
+        rows.append(made)
+
+
+def _not_empty(rows: list[Row], name: str) -> list[Row]:
+    if not rows:
+        raise UserError(f"{name}:1: no rows; expected at least one")
+    return rows

@@ -1,0 +1,234 @@
+"""A task's rows on disk: one Parquet file per split and domain, and a card that says what they hold."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from utils.errors import UserError
+from utils.task import TABLE_FORMAT, TaskSpec
+
+CARD = "card.json"
+CHUNK = 20_000  # rows held in memory at once while writing
+
+
+class StaleTable(UserError):
+    """The table was made for another TaskSpec or TABLE_FORMAT: make it anew."""
+
+
+class Table:
+    """An opened table.
+
+    `folder` (Path), `spec`, `card` (the card's JSON object), `splits` (names, in the order written) and
+    `fingerprint`: 64 hex digits, the sha256 of the spec and of every value in row order. Two tables have the
+    same one exactly when they say the same, whatever wrote the Parquet bytes.
+    """
+
+    def __init__(self, folder: Path, spec: TaskSpec, card: dict) -> None:
+        self.folder, self.spec, self.card = folder, spec, card
+        self.fingerprint: str = card["fingerprint"]
+        self.splits: tuple[str, ...] = tuple(card["splits"])
+
+    @property
+    def train_split(self) -> str:
+        """The first of the spec's `train_splits` that is here; raises UserError when none is."""
+        for name in self.spec.train_splits:
+            if name in self.splits:
+                return name
+        raise UserError(f"{self.folder}: no split to train on; expected {' or '.join(self.spec.train_splits)}, "
+                        f"found {', '.join(self.splits)}")
+
+    def split(self, name: str) -> pa.Table:
+        """Return all rows of a split in its official order.
+
+        Columns: `row` int64 (0 … rows−1), `domain` string, `label` (int64; float64 for regression), the spec's
+        text columns (string) and, for multiple choice, `choices` (list of string).
+
+        Raises UserError naming the file when one is damaged or is not what the card says, and for a name that
+        is no split.
+        """
+        if name not in self.splits:
+            raise UserError(f"{self.folder}: no split {name!r}; it has {', '.join(self.splits)}")
+        told = self.card["splits"][name]
+        parts = [_read(self.folder / file, self.spec, told["domains"][domain])
+                 for domain, file in told["files"].items()]
+        table = pa.concat_tables(parts).sort_by("row")
+        if not np.array_equal(table["row"].to_numpy(), np.arange(told["rows"])):
+            raise UserError(f"{self.folder}: the rows of split {name} are not 0 to {told['rows'] - 1}; "
+                            f"make the table again with python preprocess/{self.spec.name}.py")
+        return table
+
+
+def open_table(folder: Path, spec: TaskSpec) -> Table:
+    """Return the table of a folder.
+
+    Raises StaleTable when it was made for another spec or format, and UserError naming the file when the card
+    or a Parquet file is missing or the card is no card.
+    """
+    path, again = folder / CARD, f"make the table with python preprocess/{spec.name}.py"
+    try:
+        card = json.loads(path.read_bytes())
+        made_for = (card["format"], card["spec"])
+        files = [file for split in card["splits"].values() for file in split["files"].values()]
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: {again}") from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no table's card ({error!r}): {again}") from None
+    if made_for != (TABLE_FORMAT, _plain(spec)):
+        raise StaleTable(f"{path} is of another version of {spec.name}: {again}")
+    for file in files:
+        if not (folder / file).is_file():
+            raise UserError(f"{folder / file} is missing: {again}")
+    return Table(folder, spec, card)
+
+
+def write_table(folder: Path, spec: TaskSpec, splits: Mapping[str, Iterable[dict]], source: str) -> Table:
+    """Write the rows of each split (dicts with the columns of `Table.split` except `row`) and return the table.
+
+    It is written beside `folder` and then renamed into place, so no reader meets half a table, and an older
+    one stays until the new one is whole. `source` goes into the card. Rows may be a generator: one pass is
+    made, CHUNK rows at a time.
+
+    Raises UserError for a row that does not fit the spec, for a split without rows, for a folder that holds
+    something else than a table, and when the disk refuses.
+    """
+    if folder.exists() and not (folder / CARD).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} holds something else than a table: move it, or write elsewhere with --out")
+    made = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
+    digest = hashlib.sha256(json.dumps(_plain(spec)).encode())
+    try:
+        made.mkdir(parents=True)
+        told = {name: _write_split(made, spec, name, rows, digest) for name, rows in splits.items()}
+        card = {"format": TABLE_FORMAT, "spec": _plain(spec), "source": source, "splits": told,
+                "fingerprint": digest.hexdigest()}
+        (made / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _rename(made, folder)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error})") from None
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return Table(folder, spec, card)
+
+
+def _write_split(folder: Path, spec: TaskSpec, split: str, rows: Iterable[dict], digest) -> dict:
+    """Write the files of one split, feed `digest`, and return the split's entry in the card."""
+    _safe_name(split, f"{spec.name}: split")
+    schema, scores, labels = _schema(spec), [], Counter()
+    domains: Counter = Counter()
+    digest.update(json.dumps([split]).encode())
+    with contextlib.ExitStack() as stack:
+        writers: dict[str, pq.ParquetWriter] = {}
+        for chunk in _chunks(rows):
+            by_domain = defaultdict(list)
+            for row in chunk:
+                row = {**row, "row": domains.total()}
+                _check(row, spec, f"{spec.name}: {split} row {row['row']}")
+                values = [row[name] for name in schema.names]
+                digest.update(json.dumps(values, ensure_ascii=False).encode())
+                domains[row["domain"]] += 1
+                if spec.labels:
+                    labels[spec.labels[row["label"]]] += 1
+                else:
+                    scores.append(row["label"])
+                by_domain[row["domain"]].append(row)
+            for domain, members in by_domain.items():
+                if domain not in writers:
+                    writers[domain] = stack.enter_context(pq.ParquetWriter(
+                        folder / f"{split}-{domain}.parquet", schema, write_page_checksum=True))
+                writers[domain].write_table(pa.Table.from_pylist(members, schema))
+    if not domains:
+        raise UserError(f"{spec.name}: split {split} has no rows")
+    told = {"rows": domains.total(), "domains": dict(domains)}
+    if spec.labels:
+        told["labels"] = {label: labels[label] for label in spec.labels}
+    else:
+        told["scores"] = {"min": min(scores), "mean": sum(scores) / len(scores), "max": max(scores)}
+    return {**told, "files": {domain: f"{split}-{domain}.parquet" for domain in domains}}
+
+
+def _check(row: dict, spec: TaskSpec, where: str) -> None:
+    """Raise UserError unless the values of a row are what the spec says."""
+    _safe_name(row["domain"], f"{where}: domain")
+    label = row["label"]
+    if spec.labels and not (type(label) is int and 0 <= label < len(spec.labels)):
+        raise UserError(f"{where}: label {label!r} is no index into {', '.join(spec.labels)}")
+    if not spec.labels and not (type(label) is float and math.isfinite(label)):
+        raise UserError(f"{where}: label {label!r} is no finite float")
+    texts = [row[name] for name in spec.text]
+    if spec.kind == "multiple_choice":
+        texts += row["choices"]
+        if len(row["choices"]) != len(spec.labels):
+            raise UserError(f"{where}: {len(row['choices'])} choices; expected {len(spec.labels)}")
+    for text in texts:
+        if type(text) is not str:
+            raise UserError(f"{where}: {text!r} is no text")
+
+
+def _safe_name(name: str, what: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        raise UserError(f"{what} {name!r} cannot be part of a file name; expected letters, digits and _ . -")
+
+
+def _schema(spec: TaskSpec) -> pa.Schema:
+    """The columns of every file of a table, in file order."""
+    fields = [("row", pa.int64()), ("domain", pa.string()),
+              ("label", pa.int64() if spec.labels else pa.float64()),
+              *((name, pa.string()) for name in spec.text)]
+    if spec.kind == "multiple_choice":
+        fields.append(("choices", pa.list_(pa.string())))
+    return pa.schema(fields)
+
+
+def _read(path: Path, spec: TaskSpec, rows: int) -> pa.Table:
+    """Return one file; raises UserError when it is damaged, or its columns or number of rows are others."""
+    try:
+        # ParquetFile, not read_table: the latter takes columns of its own from a path such as x=1/
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read()
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}); "
+                        f"make the table again with python preprocess/{spec.name}.py") from None
+    if not table.schema.equals(_schema(spec)) or table.num_rows != rows:
+        raise UserError(f"{path} is not what {CARD} says: found {table.num_rows} rows of "
+                        f"({', '.join(table.column_names)}), expected {rows} of "
+                        f"({', '.join(_schema(spec).names)})")
+    return table
+
+
+def _rename(made: Path, folder: Path) -> None:
+    """Put the folder `made` in the place of `folder`, also while other processes do the same."""
+    while True:
+        try:
+            return os.rename(made, folder)  # POSIX: only over an absent or empty folder
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        old = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
+        with contextlib.suppress(FileNotFoundError):  # another process has just taken it away
+            os.rename(folder, old)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _chunks(rows: Iterable[dict]) -> Iterator[list[dict]]:
+    rows = iter(rows)
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk
+
+
+def _plain(spec: TaskSpec) -> dict:
+    """The spec as it reads back from JSON: tuples are lists."""
+    return json.loads(json.dumps(asdict(spec)))
