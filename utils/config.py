@@ -88,8 +88,9 @@ class RunConfig:
     max_grad_norm: float = flag(0.0, "clip each step's gradient to this norm (0: no clipping)", valid=NOT_NEGATIVE)
     optimizer_state: str = flag("fresh", "a client's AdamW moments: fresh each round (as published), or kept "
                                          "from its last round", choices=("fresh", "keep"))
-    precision: str = flag("fp32", "arithmetic of the forward and backward passes; weights are always float32",
-                          choices=("fp32", "bf16"))
+    precision: str = flag("auto", "arithmetic of the forward and backward passes; weights are always float32 "
+                                  "(auto: bf16 where the chip multiplies it natively)",
+                          choices=("auto", "fp32", "bf16"))
     seed: int = flag(0, "seed of every random choice",
                      valid=(lambda value: 0 <= value < 2**32, "a whole number from 0 to 4294967295"))
 

@@ -3,36 +3,45 @@
 import numpy as np
 import torch
 
+ALIGNMENT = 16  # floats: every view starts on a 64-byte line, as a tensor of its own would
+
 
 class ParameterVector:
     """Moves a model's trainable parameters (tied weights once) and their gradients into flat tensors.
 
-    `values` and `grads`: float32 [n]. Matrices and embeddings come first (`values[:n_decayed]`): they are what
-    weight decay applies to; biases and normalisation weights follow. Within each part the order is the
-    model's own, so two instances of one architecture agree on it.
+    `values` and `grads`: float32 [size]. Matrices and embeddings come first (`values[:n_decayed]`): they are
+    what weight decay applies to; biases and normalisation weights follow. Within each part the order is the
+    model's own, so two instances of one architecture agree on it. Between parameters lie up to ALIGNMENT − 1
+    zeros, which stay zero: unaligned views would be slower and change the last bits of a product.
+    `n_parameters` counts the parameters themselves.
     """
 
     def __init__(self, model: torch.nn.Module, with_grads: bool = True) -> None:
         trainable = [p for p in model.parameters() if p.requires_grad]  # each shared tensor once
-        ordered = [p for p in trainable if p.ndim >= 2] + [p for p in trainable if p.ndim < 2]
-        self.n_decayed = sum(p.numel() for p in ordered if p.ndim >= 2)
-        self.size = sum(p.numel() for p in ordered)
-        device = ordered[0].device
-        self.values = torch.empty(self.size, dtype=torch.float32, device=device)
+        matrices, others = [p for p in trainable if p.ndim >= 2], [p for p in trainable if p.ndim < 2]
+        self.n_parameters = sum(p.numel() for p in trainable)
+        self.n_decayed = sum(map(aligned_size, matrices))
+        self.size = self.n_decayed + sum(map(aligned_size, others))
+        self.values = torch.zeros(self.size, dtype=torch.float32, device=trainable[0].device)
         self.grads = torch.zeros_like(self.values) if with_grads else None
         start = 0
-        for p in ordered:
+        for p in matrices + others:
             part = slice(start, start + p.numel())
             self.values[part] = p.detach().reshape(-1)
             p.data = self.values[part].view(p.shape)
             if with_grads:
                 p.grad = self.grads[part].view(p.shape)
-            start = part.stop
+            start += aligned_size(p)
 
     def load(self, vector: np.ndarray) -> None:
-        """Copy float32 [n] into the model."""
+        """Copy float32 [size] into the model."""
         self.values.copy_(torch.from_numpy(vector))
 
     def export(self, out: np.ndarray) -> None:
-        """Copy the model's parameters into `out`, float32 [n]."""
+        """Copy the model's parameters into `out`, float32 [size]."""
         torch.from_numpy(out).copy_(self.values)
+
+
+def aligned_size(p: torch.Tensor) -> int:
+    """Return a parameter's length in the vector: its elements, rounded up to whole lines."""
+    return -(-p.numel() // ALIGNMENT) * ALIGNMENT

@@ -139,7 +139,7 @@ def test_one_client_holds_what_standard_fine_tuning_holds(lang_mix, seed):
 ])
 def test_too_few_rows_is_an_error_that_names_the_flag(flags, rows, message):
     with pytest.raises(UserError, match=message):
-        make_plan(RunConfig(**flags), SPEC, split_of(rows), split_of(9))
+        make_plan(RunConfig(**flags), SPEC, split_of(rows, ("a", "b")), split_of(9, ("a", "b")))
 
 
 def test_domains_a_task_does_not_have_are_an_error():

@@ -1,0 +1,97 @@
+"""Fine-tune one language model by averaging the parameters of several, or by standard fine-tuning.
+
+    python main_lm.py --data sentiment --model minilm --lang_mix 0.0 --n_iterations 3     parameter averaging
+    python main_lm.py --data sentiment --model minilm --centralized --n_iterations 3      standard fine-tuning
+
+Results go to stdout, everything else to stderr; the record of the run goes to log/<run>/. `--help` lists all
+flags. Exit code 0: done; 2: the input is wrong; 3: a round failed.
+"""
+
+import os
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import preprocess.common as preprocess
+from utils.config import RunConfig, parse_flags, stderr
+from utils.errors import RoundFailed, UserError
+from utils.simulation import machine_for, quiet_environment, simulate
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line; return the exit code."""
+    config = parse_flags(argv, preprocess.task_names())
+    quiet_environment()
+    try:
+        run(config)
+        return 0
+    except UserError as error:
+        stderr(f"main_lm.py: {error}")
+        return 2
+    except RoundFailed as error:
+        stderr(f"main_lm.py: {error}")
+        return 3
+    except KeyboardInterrupt:
+        stderr("main_lm.py: interrupted")
+        return 130
+
+
+def run(config: RunConfig) -> None:
+    """Prepare the rows and the model, run the rounds, write the record."""
+    # Heavy imports wait until the flags are known to be good: --help and a wrong flag answer at once.
+    from clients.lm_client import client_app
+    from clients.worker import Job
+    from strategies.averaging import ParameterAveraging
+    from strategies.rounds import RoundServer, server_app
+    from utils import models
+    from utils.dataset import TaskData
+    from utils.precision import resolve_precision
+    from utils.recorder import Recorder
+    from utils.runlog import RunLog, new_run_dir
+    from utils.transport import Transport
+    from utils.vector import ParameterVector
+
+    config = replace(config, precision=resolve_precision(config.precision, config.n_gpus))
+
+    # The rows, as a table of the task's own columns
+    spec = preprocess.load(config.data).SPEC
+    preprocess.prepare(config.data, config.source or None, Path(config.data_dir))
+
+    # The model, as one vector, and its token ids
+    model, tokenizer = models.load(config.load_model or config.model, spec, seed=config.seed,
+                                   max_length=config.max_length, random_init=config.random_init,
+                                   text_to_text=config.text_to_text)
+    vector = ParameterVector(model, with_grads=False)
+    data = TaskData(config, spec, tokenizer, models.text_to_text_model(model.config, config.text_to_text))
+    n_clients = len(data.plan.shards)
+    machine = machine_for(config, n_clients)
+
+    # The run's folder, and a private scratch folder in memory for what driver and workers exchange
+    log = RunLog(new_run_dir(config), config)
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="parameter-averaging-", dir=memory) as scratch:
+        model.config.save_pretrained(Path(scratch) / "model")
+        tokenizer.save_pretrained(Path(scratch) / "model")
+        recorder = Recorder(log, spec, data, model, tokenizer, vector, machine)
+
+        # Rounds of averaging; standard fine-tuning is the same with one client
+        transport = Transport(scratch if config.transport == "reference" else "")
+        strategy = ParameterAveraging(vector.values.numpy(), transport, n_clients=n_clients,
+                                      frac_fit=1.0 if config.centralized else config.frac_fit,
+                                      seed=config.seed, n_parts=machine.workers)
+        server = RoundServer(strategy, lambda *outcome: recorder.round(strategy.vector, *outcome),
+                             config.skip_evalnum, n_nodes=max(n_clients, machine.workers))
+        job = Job(config, spec, scratch, str(log.folder))
+        stderr(f"{config.method}: {n_clients} client(s), {machine.workers} worker(s); record in {log.folder}")
+        simulate(server_app(server, config.n_iterations), client_app(job, transport), machine, server.n_nodes,
+                 config.n_gpus)
+    recorder.finish()
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Flower's server thread waits for ever when the engine has failed under it: do not wait for it.
+    os._exit(code)

@@ -1,0 +1,19 @@
+# What the batch scripts share. To be sourced from a script in this folder; leaves the shell in the repository's root.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ -x .venv/bin/python ] && PATH="$PWD/.venv/bin:$PATH"
+
+run() { # run NAME FLAGS...: record in $OUT/NAME, results on stdout and in $OUT/NAME.txt; what is finished is skipped
+  local name=$1
+  shift
+  [ -e "$OUT/$name/summary.json" ] && return
+  mkdir -p "$OUT"
+  rm -rf "${OUT:?}/$name"
+  echo "== $name: python main_lm.py $*" >&2
+  python main_lm.py "$@" --run_dir "$OUT/$name" | tee "$OUT/$name.txt"
+}
+
+compare() { # compare FLAGS...: one table of all runs in $OUT
+  echo
+  python sweeps/compare.py "$OUT" "$@"
+}

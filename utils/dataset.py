@@ -1,0 +1,38 @@
+"""A run's rows, opened: token ids, labels, the plan of shards, and the evaluation sets."""
+
+from pathlib import Path
+
+import numpy as np
+
+from utils.config import RunConfig
+from utils.evaluation import evaluation_set
+from utils.partition import make_plan
+from utils.table import open_table
+from utils.task import TaskSpec
+from utils.tokens import open_tokens
+
+
+class TaskData:
+    """The rows of a run as the driver and each worker see them, the same in every process.
+
+    `tokens[split]` and `labels[split]` (float64 [rows]) for the splits "train" and "test"; `plan`: see
+    utils/partition.py; `evaluation_sets`: the test rows, then the held-out training rows if there are any.
+    """
+
+    def __init__(self, config: RunConfig, spec: TaskSpec, tokenizer, text_to_text: bool) -> None:
+        table = open_table(Path(config.data_dir) / spec.name, spec)
+        self.fingerprint = table.fingerprint
+        names = {"train": table.train_split, "test": config.test_split or spec.test_split}
+        splits = {key: table.split(name) for key, name in names.items()}
+        self.tokens = {key: open_tokens(table, name, tokenizer, max_length=config.max_length,
+                                        text_to_text=text_to_text, cache=table.folder / "tokens")
+                       for key, name in names.items()}
+        self.labels = {key: split["label"].to_numpy().astype(np.float64) for key, split in splits.items()}
+        self.plan = make_plan(config, spec, splits["train"], splits["test"])
+        sets = [("test", "test", self.plan.test)]
+        if config.val_ratio:
+            sets.append(("val", "train", self.plan.val))
+        self.evaluation_sets = [
+            evaluation_set(name, split, domains, self.labels[split], self.tokens[split].lengths,
+                           self.tokens[split].choices)
+            for name, split, domains in sets]

@@ -1,0 +1,66 @@
+"""Flower's simulation on Ray, in one place: what is imported, started, silenced and cleaned up."""
+
+import logging
+import os
+from dataclasses import dataclass
+
+from utils.config import RunConfig, usable_cores
+from utils.errors import UserError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What Ray is told of this machine: `workers` actors at once, of `cpus` cores and `gpus` GPUs each."""
+
+    workers: int
+    cpus: float
+    gpus: float
+
+
+def quiet_environment() -> None:
+    """Set what Flower, Ray and Hugging Face read at import: nothing is sent anywhere, little is printed."""
+    os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_DISABLE_TELEMETRY": "1",
+                   "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+                   "FLWR_LOG_LEVEL": "ERROR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+                   # A worker's idle threads must not spin on a core that another worker computes on.
+                   "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
+
+
+def machine_for(config: RunConfig, n_clients: int) -> Machine:
+    """Return the workers of a run of `n_clients` clients (its participants and its evaluation share them).
+
+    Raises UserError when the machine has too few cores or GPUs for one client.
+    """
+    cores = usable_cores()
+    if config.n_cpu > cores:
+        raise UserError(f"--n_cpu {config.n_cpu:g}: this machine has {cores} cores; use {cores} or fewer")
+    if not config.n_gpus:
+        fitting = int(cores / config.n_cpu)
+        return Machine(config.n_workers or min(fitting, n_clients), config.n_cpu, 0.0)
+    import torch
+
+    if torch.cuda.device_count() < config.n_gpus:
+        raise UserError(f"--n_gpus {config.n_gpus}: this machine has {torch.cuda.device_count()}; "
+                        "use --n_gpus 0 for the CPU")
+    fitting = int(config.n_gpus / config.gpus_per_client)
+    workers = config.n_workers or min(fitting, n_clients)
+    if workers > fitting:
+        raise UserError(f"--n_workers {workers}: only {fitting} fit on {config.n_gpus} GPUs at "
+                        f"--gpus_per_client {config.gpus_per_client:g}")
+    return Machine(workers, config.n_cpu, config.gpus_per_client)
+
+
+def simulate(server_app, client_app, machine: Machine, n_nodes: int, n_gpus: int) -> None:
+    """Run a ServerApp and a ClientApp on Ray until the ServerApp ends.
+
+    What the ServerApp raises (RoundFailed) is raised here.
+    """
+    from flwr.simulation import run_simulation
+
+    logging.getLogger("flwr").setLevel(logging.ERROR)  # its deprecation note and its progress lines
+    run_simulation(
+        server_app, client_app, num_supernodes=n_nodes, backend_name="ray",
+        backend_config={
+            "init_args": {"num_cpus": max(1, round(machine.workers * machine.cpus)), "num_gpus": n_gpus,
+                          "include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False},
+            "client_resources": {"num_cpus": machine.cpus, "num_gpus": machine.gpus}})
