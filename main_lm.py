@@ -10,11 +10,13 @@ flags. Exit code 0: done; 2: the input is wrong; 3: a round failed.
 import os
 import sys
 import tempfile
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
 import preprocess.common as preprocess
-from utils.config import RunConfig, parse_flags, stderr
+from utils.config import RunConfig, parse_flags
+from utils.console import NOTES, notes_to_stderr
 from utils.errors import RoundFailed, UserError
 from utils.simulation import machine_for, quiet_environment, simulate
 
@@ -23,17 +25,21 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
     config = parse_flags(argv, preprocess.task_names())
     quiet_environment()
+    notes_to_stderr()
     try:
         run(config)
         return 0
     except UserError as error:
-        stderr(f"main_lm.py: {error}")
+        NOTES.error("main_lm.py: %s", error)
+        return 2
+    except OSError as error:  # a full disk, a folder that may not be written
+        NOTES.error("main_lm.py: %s", error)
         return 2
     except RoundFailed as error:
-        stderr(f"main_lm.py: {error}")
+        NOTES.error("main_lm.py: %s", error)
         return 3
     except KeyboardInterrupt:
-        stderr("main_lm.py: interrupted")
+        NOTES.error("main_lm.py: interrupted")
         return 130
 
 
@@ -49,7 +55,7 @@ def run(config: RunConfig) -> None:
     from utils.precision import resolve_precision
     from utils.recorder import Recorder
     from utils.runlog import RunLog, new_run_dir
-    from utils.transport import Transport
+    from utils.transport import Transport, scratch_base
     from utils.vector import ParameterVector
 
     config = replace(config, precision=resolve_precision(config.precision, config.n_gpus))
@@ -63,14 +69,14 @@ def run(config: RunConfig) -> None:
                                    max_length=config.max_length, random_init=config.random_init,
                                    text_to_text=config.text_to_text)
     vector = ParameterVector(model, with_grads=False)
-    data = TaskData(config, spec, tokenizer, models.text_to_text_model(model.config, config.text_to_text))
+    data = TaskData(config, spec, tokenizer, models.is_text_to_text(model))
     n_clients = len(data.plan.shards)
     machine = machine_for(config, n_clients)
 
     # The run's folder, and a private scratch folder in memory for what driver and workers exchange
     log = RunLog(new_run_dir(config), config)
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="parameter-averaging-", dir=memory) as scratch:
+    base = scratch_base(vector.size, n_clients)
+    with tempfile.TemporaryDirectory(prefix="parameter-averaging-", dir=base) as scratch:
         model.config.save_pretrained(Path(scratch) / "model")
         tokenizer.save_pretrained(Path(scratch) / "model")
         recorder = Recorder(log, spec, data, model, tokenizer, vector, machine)
@@ -83,14 +89,21 @@ def run(config: RunConfig) -> None:
         server = RoundServer(strategy, lambda *outcome: recorder.round(strategy.vector, *outcome),
                              config.skip_evalnum, n_nodes=max(n_clients, machine.workers))
         job = Job(config, spec, scratch, str(log.folder))
-        stderr(f"{config.method}: {n_clients} client(s), {machine.workers} worker(s); record in {log.folder}")
+        NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
+                   machine.workers, config.threads, config.precision, log.folder)
         simulate(server_app(server, config.n_iterations), client_app(job, transport), machine, server.n_nodes,
                  config.n_gpus)
     recorder.finish()
 
 
 if __name__ == "__main__":
-    code = main()
+    code = 1
+    try:
+        code = main()
+    except SystemExit as stop:
+        code = stop.code
+    except Exception:
+        traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
     # Flower's server thread waits for ever when the engine has failed under it: do not wait for it.

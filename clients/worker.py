@@ -43,7 +43,7 @@ class Worker:
         # The weights arrive as a vector with each message, so the skeleton's random ones never matter.
         model, tokenizer = models.load(str(job.skeleton), job.spec, seed=config.seed, max_length=config.max_length,
                                        random_init=True, text_to_text=config.text_to_text)
-        text_to_text = models.text_to_text_model(model.config, config.text_to_text)
+        text_to_text = models.is_text_to_text(model)
         self.model = model.to(self.device)
         self.vector = ParameterVector(self.model)
         self.head = make_head(job.spec, tokenizer, text_to_text)

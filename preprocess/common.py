@@ -56,6 +56,7 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
             if source not in (None, table.card["source"]):
                 _say(f"{folder} is there, from {table.card['source']}; "
                      f"to make it from {source}, run python preprocess/{task}.py --source {source}")
+            _say_split(table)
             return table
         except StaleTable:
             _say(f"{folder} is of another version")
@@ -69,8 +70,7 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
     table = write_table(folder, spec, splits, source)
     counts = [f"{name} {split['rows']:,} rows" for name, split in table.card["splits"].items()]
     _say(f"{folder} has {', '.join(counts)}")
-    if table.train_split != spec.train_splits[0]:
-        _say(f"{source} has no {spec.train_splits[0]} rows: those of {table.train_split} are trained on")
+    _say_split(table)
     return table
 
 
@@ -107,6 +107,13 @@ def _read(module: ModuleType, source: str) -> dict:
         raise UserError(f"--source {source}: {module.SPEC.name} is not there; "
                         f"use {_own_source(module)} or a path")
     return getattr(module, f"read_{source}")()
+
+
+def _say_split(table: Table) -> None:
+    """Say so when another split stands in for the one to train on: XNLI without its translated train set."""
+    wanted = table.spec.train_splits[0]
+    if table.train_split != wanted:
+        _say(f"{table.folder} has no {wanted} rows: those of {table.train_split} are trained on")
 
 
 def _say(message: str) -> None:

@@ -3,8 +3,6 @@
 import argparse
 import dataclasses
 import math
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -181,13 +179,3 @@ def parse_flags(argv: list[str] | None, tasks: list[str]) -> RunConfig:
         return RunConfig(**options)
     except UserError as error:
         parser.error(str(error))
-
-
-def stderr(text: str) -> None:
-    """Print a note for the person at the terminal; stdout is for results alone."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def usable_cores() -> int:
-    """Return the CPU cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

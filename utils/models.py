@@ -6,7 +6,6 @@ cannot be loaded is the user's to mend, so it ends as one line naming `--model`.
 
 import importlib.util
 import inspect
-import logging
 import shutil
 import socket
 import uuid
@@ -30,11 +29,11 @@ from transformers import (
     AutoTokenizer,
 )
 
+from utils.console import NOTES
 from utils.errors import UserError
 from utils.seeds import torch_seed
 from utils.task import TaskSpec
 
-_log = logging.getLogger("lm")
 
 #: kind of head → (its auto class, the architectures that have one, in words for an error message)
 _HEADS = {
@@ -127,9 +126,9 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
     if limit is not None and max_length > limit:
         raise UserError(f"--max_length {max_length}: {name} reads at most {limit} tokens")
     if random_init:
-        _log.info("%s: all weights drawn from the seed", name)
+        NOTES.info("%s: all weights drawn from the seed", name)
     elif missing:
-        _log.info("%s: new head drawn from the seed: %s", name, ", ".join(sorted(missing)))
+        NOTES.info("%s: new head drawn from the seed: %s", name, ", ".join(sorted(missing)))
     return model, tokenizer
 
 

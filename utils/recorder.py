@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from utils import models
-from utils.config import stderr
+from utils.console import NOTES
 from utils.dataset import TaskData
 from utils.metrics import evaluate_domains, majority_baseline
 from utils.runlog import RunLog
@@ -58,8 +58,9 @@ class Recorder:
         record["seconds"] = {phase: round(value, 3) for phase, value in seconds.items()}
         self.log.round(record)
         losses = [client["loss"] for client in clients]
-        stderr(f"round {server_round}: " + (f"training loss {np.mean(losses):.4f}, " if losses else "")
-               + ", ".join(f"{phase} {value:.1f} s" for phase, value in seconds.items()))
+        trained = f"training loss {np.mean(losses):.4f}, " if losses else ""
+        NOTES.info("round %d: %s%s", server_round, trained,
+                   ", ".join(f"{phase} {value:.1f} s" for phase, value in seconds.items()))
 
     def score(self, record: dict) -> float:
         """Return the headline metric on the held-out training rows."""

@@ -4,7 +4,7 @@ import logging
 import os
 from dataclasses import dataclass
 
-from utils.config import RunConfig, usable_cores
+from utils.config import RunConfig
 from utils.errors import UserError
 
 
@@ -48,6 +48,11 @@ def machine_for(config: RunConfig, n_clients: int) -> Machine:
         raise UserError(f"--n_workers {workers}: only {fitting} fit on {config.n_gpus} GPUs at "
                         f"--gpus_per_client {config.gpus_per_client:g}")
     return Machine(workers, config.n_cpu, config.gpus_per_client)
+
+
+def usable_cores() -> int:
+    """Return the CPU cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def simulate(server_app, client_app, machine: Machine, n_nodes: int, n_gpus: int) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 import uuid
@@ -14,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from utils.console import NOTES
 from utils.errors import UserError
 from utils.task import TaskSpec
 
 CACHE_FORMAT = 1  # raise it when the files or the way rows become ids change: old caches are then made anew
 _ROWS_AT_ONCE = 1000
-_log = logging.getLogger("lm")
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def open_tokens(table, split_name: str, tokenizer, *, max_length: int, text_to_t
         shutil.rmtree(new, ignore_errors=True)
         raise UserError(f"{cache}: the token cache cannot be written ({error})") from error
     if folder.exists() and _read(folder) is None:
-        _log.warning("token cache %s is damaged: made anew", folder)
+        NOTES.warning("token cache %s is damaged: made anew", folder)
         try:
             folder.rename(damaged)
         except FileNotFoundError:

@@ -4,11 +4,27 @@ By reference, the message holds a handle: a few bytes naming a memory-mapped buf
 folder. In the message, it holds the vector itself, for clients that share no disk. The bits are the same.
 """
 
+import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+
+MEMORY = Path("/dev/shm")
+
+
+def scratch_base(vector_size: int, n_participants: int) -> str | None:
+    """Return where a run's scratch folder goes: shared memory if its buffers fit, else None (the default, a disk).
+
+    There is a buffer for each participant and two for the global vector. Space is checked beforehand because a
+    mapped file that meets a full file system kills the process that writes to it.
+    """
+    needed = 4 * vector_size * (n_participants + 2)
+    fits = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 * needed
+    return str(MEMORY) if fits else None
 
 
 @dataclass(frozen=True)
