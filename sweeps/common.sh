@@ -15,5 +15,5 @@ run() { # run NAME FLAGS...: record in $OUT/NAME, results on stdout and in $OUT/
 
 compare() { # compare FLAGS...: one table of all runs in $OUT
   echo
-  python sweeps/compare.py "$OUT" "$@"
+  python -m sweeps.compare "$OUT" "$@"
 }

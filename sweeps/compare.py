@@ -1,24 +1,20 @@
 """Compare finished runs: mean ± std over seeds, per domain and overall, and the gain over a baseline.
 
-    python sweeps/compare.py log/demo-20260101-120000            every run below the folder
-    python sweeps/compare.py log/a log/b --baseline centralized-keep
+    python -m sweeps.compare log/demo-20260101-120000            every run below the folder
+    python -m sweeps.compare log/a log/b --baseline centralized-keep
 
 Reads the runs' config.json and summary.json only. The gain is the difference to the baseline's run of the same
 data, model and seed.
 """
 
 import argparse
-import json
 import statistics
 import sys
 from collections import defaultdict
 from pathlib import Path
 
-
-def read_runs(folders: list[Path]) -> list[dict]:
-    """Return the summary of each finished run in or below `folders`."""
-    found = {path for folder in folders for path in folder.rglob("summary.json")}
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(found)]
+from utils.errors import UserError
+from utils.runlog import finished_runs, headline, read_json
 
 
 def mean_std(values: list[float]) -> str:
@@ -29,7 +25,7 @@ def mean_std(values: list[float]) -> str:
 
 def table(runs: list[dict], baseline: str) -> list[list[str]]:
     """Return the rows of one table, header first; `runs` share data and model."""
-    metric = next(key for key in runs[0]["test"] if key not in ("rows", "loss", "domains"))
+    metric = headline(runs[0])
     domains = list(runs[0]["test"]["domains"])
     by_method: dict[str, dict[int, dict]] = defaultdict(dict)
     for run in runs:
@@ -44,8 +40,9 @@ def table(runs: list[dict], baseline: str) -> list[list[str]]:
                      *(mean_std([test["domains"][name][metric] for test in tests]) for name in domains),
                      "" if method == baseline or not gains else ("+" if statistics.mean(gains) >= 0 else "")
                      + mean_std(gains)])
-    majority = mean_std([run["majority"][metric] for run in runs[:1]])
-    rows.append(["majority class", "", "0", majority, *("" for _ in domains), ""])
+    floor = runs[0]["majority"]
+    rows.append(["majority class", "", "0", *(mean_std([scores[metric]]) for scores in
+                                             (floor, *(floor["domains"][name] for name in domains))), ""])
     return rows
 
 
@@ -55,11 +52,10 @@ def main() -> int:
     parser.add_argument("folders", nargs="+", type=Path, help="run folders, or folders that hold some")
     parser.add_argument("--baseline", default="centralized", help="method that gains are against")
     options = parser.parse_args()
-    runs = read_runs(options.folders)
-    if not runs:
-        print(f"compare.py: no finished run (summary.json) in {', '.join(map(str, options.folders))}",
-              file=sys.stderr)
-        return 2
+    try:
+        runs = [read_json(folder / "summary.json") for folder in finished_runs(options.folders)]
+    except UserError as error:
+        parser.exit(2, f"compare.py: {error}\n")
     groups: dict[tuple, list[dict]] = defaultdict(list)
     for run in runs:
         groups[run["data"], run["model"]].append(run)

@@ -14,6 +14,29 @@ from utils.errors import UserError
 RECORDED_VERSIONS = ("torch", "transformers", "tokenizers", "flwr", "ray", "numpy")
 
 
+def finished_runs(folders: list[Path]) -> list[Path]:
+    """Return the folder of each finished run in or below `folders`, sorted; raise UserError when there is none."""
+    found = sorted({path.parent for folder in folders for path in folder.rglob("summary.json")})
+    if not found:
+        raise UserError(f"no finished run (summary.json) in {', '.join(map(str, folders))}")
+    return found
+
+
+def read_json(path: Path) -> dict:
+    """Return the object of a record's JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def metric_names(result: dict) -> list[str]:
+    """Return the names of an evaluation's metrics, the headline first."""
+    return [key for key in result if key not in ("rows", "loss", "domains")]
+
+
+def headline(summary: dict) -> str:
+    """Return the name of a run's first metric."""
+    return metric_names(summary["test"])[0]
+
+
 def new_run_dir(config: RunConfig) -> Path:
     """Make and return the folder of a new run; raise UserError if `--run_dir` already holds something."""
     model = Path((config.load_model or config.model).rstrip("/")).name
@@ -71,16 +94,15 @@ class RunLog:
         print_fields("summary", **{key: summary[key] for key in ("data", "model", "method", "seed", "rounds")},
                      **({"best_round": best["round"]} if best else {}),
                      **result_fields(summary["test"]),
-                     **{f"majority_{metric}": value for metric, value in summary["majority"].items()},
+                     **{f"majority_{metric}": summary["majority"][metric] for metric in metric_names(summary["test"])},
                      run=self.folder)
 
 
 def result_fields(result: dict) -> dict:
     """Flatten an evaluation to `rows`, `loss`, each metric (macro average), then each metric[domain]."""
     fields = {key: value for key, value in result.items() if key != "domains"}
-    metrics = [key for key in fields if key not in ("rows", "loss")]
     return fields | {f"{metric}[{name}]": domain[metric]
-                     for metric in metrics for name, domain in result["domains"].items()}
+                     for metric in metric_names(result) for name, domain in result["domains"].items()}
 
 
 def print_fields(*words: str, **fields) -> None:

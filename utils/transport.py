@@ -46,10 +46,10 @@ class Transport:
         return [np.frombuffer(slot.encode(), np.uint8)] if self.folder else [vector]
 
     def unpack(self, arrays: list[np.ndarray]) -> np.ndarray:
-        """Return the float32 [n] vector of a message, read-only when by reference."""
+        """Return the float32 [n] vector of a message; what is written to it reaches nobody else."""
         if not self.folder:
             return arrays[0]
-        return np.memmap(self._path(arrays[0].tobytes().decode()), np.float32, mode="r")
+        return np.memmap(self._path(arrays[0].tobytes().decode()), np.float32, mode="c")
 
     def _path(self, slot: str) -> Path:
         if not re.fullmatch(r"[a-z]+-\d+", slot):  # a handle must not name a file elsewhere

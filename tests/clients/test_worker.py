@@ -1,0 +1,93 @@
+"""A worker and its client in one process: updates, evaluation in parts, kept optimizer states."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from clients.lm_client import LMClient
+from clients.worker import Job, Worker, resident_worker
+from preprocess.common import load
+from tests.tiny import tiny_once
+from tests.toy import toy_table
+from utils.config import RunConfig
+from utils.transport import Transport
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """A job on the toy table with a tiny BERT."""
+    base = tmp_path_factory.mktemp("worker")
+    toy_table(base / "data")
+    (base / "model").symlink_to(tiny_once(base, "bert"))
+    (base / "run").mkdir()
+    config = RunConfig(data="rte", data_dir=str(base / "data"), max_length=32, batch_size=8, lr=1e-3,
+                       precision="fp32", val_ratio=0.2, n_iterations=2)
+    return Job(config, load("rte").SPEC, str(base), str(base / "run"))
+
+
+@pytest.fixture(scope="module")
+def worker(job):
+    return Worker(job)
+
+
+def vector_of(worker):
+    out = np.empty(worker.vector.size, np.float32)
+    worker.vector.export(out)
+    return out
+
+
+def test_evaluation_in_parts_gives_the_rows_of_one_whole(worker):
+    vector = vector_of(worker)
+    test, val = worker.data.evaluation_sets
+    assert (test.name, val.name, len(test.rows), len(val.rows)) == ("test", "val", 24, 12)
+    whole = worker.evaluate(vector, 0, 1)
+    for rows in (test, val):
+        one = rows.assemble([whole[rows.name]])
+        many = rows.assemble([worker.evaluate(vector, part, 5)[rows.name] for part in range(5)])
+        assert np.array_equal(one, many) and np.isfinite(one).all()
+        assert set(one[0]) <= {0, 1} and (one[2] == 1).all()
+
+
+def test_held_out_rows_are_in_no_shard(worker):
+    plan = worker.data.plan
+    trained = np.concatenate(plan.shards)
+    assert not np.isin(np.concatenate(plan.val.rows), trained).any()
+    assert len(trained) == 48
+
+
+def test_fresh_state_forgets_and_kept_state_goes_on(job, worker):
+    start = vector_of(worker)
+    first = worker.fit(start, 1, 0)
+    middle = vector_of(worker)
+    worker.fit(middle, 2, 0)
+    fresh = vector_of(worker)
+    keeper = Worker(replace(job, config=replace(job.config, optimizer_state="keep")))
+    keeper.fit(start, 1, 0)
+    assert np.array_equal(vector_of(keeper), middle)  # nothing to remember yet
+    keeper.fit(start, 1, 1)  # another client's state is its own
+    another = Worker(keeper.job)  # the state is with the run, not in the process
+    another.fit(middle, 2, 0)
+    assert not np.array_equal(vector_of(another), fresh)
+    assert int(another.optimizer.steps[0]) == 2 * -(-first["rows"] // 8)
+    assert sorted(path.name for path in (keeper._state_file(0).parent).iterdir()) == [
+        "client-0.safetensors", "client-1.safetensors"]
+
+
+@pytest.mark.parametrize("by_reference", [True, False])
+def test_a_client_answers_flowers_messages(job, tmp_path, by_reference):
+    transport = Transport(str(tmp_path) if by_reference else "")
+    client, worker = LMClient(job, transport), resident_worker(job)
+    assert resident_worker(job) is worker
+    vector = vector_of(worker)
+    buffer = transport.buffer("global-0", vector.size)
+    buffer[:] = vector
+    message = transport.pack("global-0", buffer)
+    update, rows, metrics = client.fit(message, {"round": 1, "client": 2})
+    assert (rows, metrics["client"]) == (len(worker.data.plan.shards[2]), 2)
+    assert np.array_equal(transport.unpack(update), vector_of(worker))
+    assert not np.array_equal(transport.unpack(update), vector)
+    assert np.array_equal(transport.unpack(message), vector)  # the global vector is read, never written
+    loss, rows, metrics = client.evaluate(message, {"round": 1, "part": 0, "parts": 1})
+    columns = np.frombuffer(metrics["test"]).reshape(3, -1)
+    assert rows == columns.shape[1] == 24 and loss == pytest.approx(columns[1].sum())
