@@ -200,3 +200,9 @@ def real_rows(spec: TaskSpec, n: int) -> pa.Table:
             columns["label"] = [float(row["score"]) if spec is STSB else spec.labels.index(row["label"])
                                 for row in raw]
     return pa.table({"row": list(range(n)), "domain": ["dev"] * n, **columns})
+
+
+if __name__ == "__main__":  # python -m tests.tiny t5 FOLDER
+    import sys
+
+    print(tiny_model_folder(sys.argv[1], Path(sys.argv[2])))

@@ -1,0 +1,107 @@
+"""Every command of the README runs, made small: fewer rows, one round, a tiny model where the hub's is named.
+
+They run in a folder of links to the repository, so that `log/` is not the user's.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.tiny import tiny_once
+
+SMALL = "--test 12 --n_iterations 1 --max_length 32 --n_workers 1"  # one worker: there are two runs at once
+MAIN_COMMANDS = 8  # of main_lm.py: a README that loses its commands must not pass
+
+
+def readme_commands() -> list[str]:
+    """Return the lines of the README's sh blocks, without their comments."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S | re.M)
+    return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+
+
+def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
+    """Return a README command with the hub's models, the GPUs and the sizes replaced."""
+    command = command.replace("path/to/official/files", str(shared))
+    command = command.replace("bert-large-uncased", str(models["bert"])).replace("t5-base ", f"{models['t5']} ")
+    command = command.replace("--n_gpus 2", "--n_gpus 0")
+    if command.startswith("python main_lm.py"):
+        rounds = "--n_iterations 0" if "--n_iterations 0" in command else ""
+        head, to, file = command.partition(" > ")
+        # A random T5 of the README is given as a folder; the models of runs made here are small enough.
+        command = f"{head} {SMALL} {rounds} --precision fp32{to}{file}"
+    elif command.startswith("sweeps/"):
+        command = f"SEEDS=1 ROUNDS=1 {command} {SMALL} --model {models['bert']}"
+    return command
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory, shared_data):
+    """A folder that looks like the repository, with data/ and log/ of its own."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("main_lm.py", "preprocess", "clients", "strategies", "utils", "sweeps", "tests", ".venv"):
+        if (ROOT / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    (folder / "log").mkdir()
+    models = {family: tiny_once(folder, family) for family in ("bert", "t5")}
+    return folder, models, shared_data
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess:
+    """Run a shell command in `folder` with this Python first on the path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=600,
+                          env={**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1"})
+
+
+def test_the_readmes_commands_run(workplace):
+    folder, models, shared = workplace
+    commands = [shrink(command, models, shared) for command in readme_commands()
+                if not command.startswith(("make ", "sweeps/"))]
+    mains = [command for command in commands if "main_lm.py" in command]
+    assert len(mains) == MAIN_COMMANDS
+    # Tables, folders and models first; then the runs two at a time, the last one from another's result.
+    for command in commands:
+        if command not in mains:
+            done = run(command, folder)
+            assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+    with ThreadPoolExecutor(2) as pool:
+        finished = list(pool.map(lambda command: run(command, folder), mains[:-1]))
+    finished.append(run(mains[-1], folder))
+    for command, done in zip(mains, finished):
+        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+    # Redirected output holds results and nothing else.
+    files = re.findall(r" > (\S+)", "\n".join(mains))
+    assert len(files) == 5
+    for file in files:
+        lines = (folder / file).read_text().splitlines()
+        assert [line.split()[0] for line in lines] == ["round=0", "round=1", "summary"]
+
+
+def test_the_demo_and_the_offline_sweep_end_in_a_table(workplace):
+    folder, models, _ = workplace
+    run("python preprocess/sentiment.py", folder)
+    scripts = {"demo": f"OUT=log/demo sweeps/demo.sh {SMALL} --model {models['bert']}",
+               "offline": shrink(next(c for c in readme_commands() if "offline.sh sentiment" in c), models, folder)}
+    with ThreadPoolExecutor(2) as pool:
+        done = dict(zip(scripts, pool.map(lambda command: run(command, folder), scripts.values())))
+    for name, process in done.items():
+        assert process.returncode == 0, f"{name}\n{process.stderr[-2000:]}"
+    table = done["demo"].stdout.split("gain over centralized")[1]
+    assert [row.split("|")[1].strip() for row in table.splitlines()[2:] if row.startswith("|")] == [
+        "centralized", "iid", "noniid", "noniid-partial0.5", "majority class"]
+    assert (folder / "log" / "demo" / "curves.png").exists()
+    assert "gain over centralized-keep" in done["offline"].stdout
+
+
+def test_make_targets_of_the_readme_exist():
+    named = {command.split()[1] for command in readme_commands() if command.startswith("make ")}
+    assert named == {"demo", "test"}
+    for target in (*named, "setup"):
+        done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
