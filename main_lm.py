@@ -7,10 +7,12 @@ Results go to stdout, everything else to stderr; the record of the run goes to l
 flags. Exit code 0: done; 2: the input is wrong; 3: a round failed.
 """
 
+import errno
 import os
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ import preprocess.common as preprocess
 from utils.config import RunConfig, parse_flags
 from utils.console import NOTES, notes_to_stderr
 from utils.errors import RoundFailed, UserError
-from utils.simulation import machine_for, quiet_environment, simulate
+from utils.simulation import check_machine, machine_for, quiet_environment, simulate
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -32,8 +34,10 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         NOTES.error("main_lm.py: %s", error)
         return 2
-    except OSError as error:  # a full disk, a folder that may not be written
-        NOTES.error("main_lm.py: %s", error)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        NOTES.error("main_lm.py: %s: free some space, or name another place with --run_dir or --data_dir", error)
         return 2
     except RoundFailed as error:
         NOTES.error("main_lm.py: %s", error)
@@ -54,13 +58,17 @@ def run(config: RunConfig) -> None:
     from utils.dataset import TaskData
     from utils.precision import resolve_precision
     from utils.recorder import Recorder
-    from utils.runlog import RunLog, new_run_dir
+    from utils.runlog import RunLog, check_run_dir, new_run_dir
     from utils.transport import Transport, scratch_base
     from utils.vector import ParameterVector
 
-    config = replace(config, precision=resolve_precision(config.precision, config.n_gpus))
+    # Paths are made absolute because workers may run elsewhere
+    config = replace(config, precision=resolve_precision(config.precision, config.n_gpus),
+                     data_dir=str(Path(config.data_dir).resolve()))
 
     # The rows, as a table of the task's own columns
+    check_machine(config)
+    check_run_dir(config)
     spec = preprocess.load(config.data).SPEC
     preprocess.prepare(config.data, config.source or None, Path(config.data_dir))
 
@@ -76,7 +84,7 @@ def run(config: RunConfig) -> None:
     # The run's folder, and a private scratch folder in memory for what driver and workers exchange
     log = RunLog(new_run_dir(config), config)
     base = scratch_base(vector.size, n_clients)
-    with tempfile.TemporaryDirectory(prefix="parameter-averaging-", dir=base) as scratch:
+    with tempfile.TemporaryDirectory(prefix=f"parameter-averaging-{os.getpid()}-", dir=base) as scratch:
         model.config.save_pretrained(Path(scratch) / "model")
         tokenizer.save_pretrained(Path(scratch) / "model")
         recorder = Recorder(log, spec, data, model, tokenizer, vector, machine)
@@ -88,11 +96,10 @@ def run(config: RunConfig) -> None:
                                       seed=config.seed, n_parts=machine.workers)
         server = RoundServer(strategy, lambda *outcome: recorder.round(strategy.vector, *outcome),
                              config.skip_evalnum, n_nodes=max(n_clients, machine.workers))
-        job = Job(config, spec, scratch, str(log.folder))
+        job = Job(config, spec, scratch, str(log.folder.resolve()))
         NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
                    machine.workers, config.threads, config.precision, log.folder)
-        simulate(server_app(server, config.n_iterations), client_app(job, transport), machine, server.n_nodes,
-                 config.n_gpus)
+        simulate(server_app(server, config.n_iterations), client_app(job, transport), machine, server.n_nodes)
     recorder.finish()
 
 
@@ -104,7 +111,8 @@ if __name__ == "__main__":
         code = stop.code
     except Exception:
         traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # closed, or the reader of a pipe has gone
+            stream.flush()
     # Flower's server thread waits for ever when the engine has failed under it: do not wait for it.
     os._exit(code)

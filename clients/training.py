@@ -16,14 +16,14 @@ from utils.vector import ParameterVector
 class FlatAdamW:
     """AdamW (Loshchilov & Hutter 2019) on a ParameterVector, with moments that can be cleared, saved and loaded.
 
-    `moments`: float32 [2, n], the running means of the gradient and of its square; `step`: updates made.
+    `moments`: float32 [2, n], the running means of the gradient and of its square; `steps`: the number of updates
+    made, as the optimizer counts it for each of its two parameter groups.
     """
 
     def __init__(self, vector: ParameterVector, weight_decay: float) -> None:
         cut = vector.n_decayed
         self.moments = torch.zeros(2, vector.size, device=vector.values.device)
         groups = []
-        self.optimizer = None
         for part, decay in ((slice(0, cut), weight_decay), (slice(cut, vector.size), 0.0)):
             parameter = torch.nn.Parameter(vector.values[part])
             parameter.grad = vector.grads[part]
@@ -78,7 +78,7 @@ def local_training(model: torch.nn.Module, vector: ParameterVector, optimizer: F
     part of the terms that the loss averages, so its gradient is that of the one large batch; the last of an
     epoch may have fewer batches and still makes its step.
 
-    Raises FloatingPointError when the loss is no longer a number.
+    Raises FloatingPointError when the loss or a parameter is no longer a finite number.
     """
     device = vector.values.device
     model.train()
@@ -109,8 +109,8 @@ def local_training(model: torch.nn.Module, vector: ParameterVector, optimizer: F
             step += 1
             total_terms += sum(terms)
     mean = float(total_loss) / total_terms
-    if not np.isfinite(mean):
-        raise FloatingPointError(f"client {client}: the training loss is {mean} in round {server_round}; "
+    if not (np.isfinite(mean) and bool(torch.isfinite(vector.values).all())):
+        raise FloatingPointError(f"client {client} diverged in round {server_round} (training loss {mean:.4g}); "
                                  "a lower --lr or --max_grad_norm 1 may help")
     return mean
 

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
-from clients.training import FlatAdamW, Shard, autocast, local_training
+from clients.training import FlatAdamW, Shard, local_training
 from utils import models
 from utils.config import RunConfig
 from utils.dataset import TaskData
+from utils.evaluation import EvaluationSet
 from utils.heads import make_head
 from utils.task import TaskSpec
 from utils.vector import ParameterVector
@@ -57,55 +58,69 @@ class Worker:
         """
         rows = self.data.plan.shards[client]
         self.vector.load(vector)
-        self.restore_optimizer(client)
+        self.restore_optimizer(client, server_round)
         shard = Shard(self.data.tokens["train"], self.data.labels["train"], rows)
         loss = local_training(self.model, self.vector, self.optimizer, self.head, shard, self.job.config,
                               server_round, client)
-        self.save_optimizer(client)
+        self.save_optimizer(client, server_round)
         return {"rows": len(rows), "loss": loss}
 
     def evaluate(self, vector: np.ndarray, part: int, parts: int) -> dict[str, np.ndarray]:
         """Evaluate the global `vector` on part `part` of `parts` of each evaluation set.
 
         Returns {"test": float64 [3, rows]} and "val" likewise: prediction, summed loss and number of terms.
+        In float32 whatever `--precision` is: the numbers are those that the saved model gives anywhere.
         """
         self.vector.load(vector)
         self.model.eval()
-        return {rows.name: self._evaluate(rows, rows.part(part, parts)) for rows in self.data.evaluation_sets}
+        return {part_of.name: self._evaluate(part_of, part_of.part(part, parts))
+                for part_of in self.data.evaluation_sets}
 
-    def _evaluate(self, rows, batches: list[np.ndarray]) -> np.ndarray:
+    def _evaluate(self, evaluation: EvaluationSet, batches: list[np.ndarray]) -> np.ndarray:
         columns = [np.empty((3, 0))]
         with torch.inference_mode():
             for positions in batches:
-                batch = self.head.collate(self.data.tokens[rows.split], rows.rows[positions],
-                                          rows.labels[positions])
+                batch = self.head.collate(self.data.tokens[evaluation.split], evaluation.rows[positions],
+                                          evaluation.labels[positions])
                 batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
-                with autocast(self.device, self.job.config.precision):
-                    columns.append(np.stack(self.head.evaluate(self.model, batch)))
+                columns.append(np.stack(self.head.evaluate(self.model, batch)))
         return np.concatenate(columns, axis=1)
 
-    def restore_optimizer(self, client: int) -> None:
-        """Load the client's AdamW state of its last round (`--optimizer_state keep`), or start afresh."""
-        path = self._state_file(client)
-        if self.job.config.optimizer_state == "keep" and path.exists():
-            saved = load_file(path)
-            self.optimizer.restore(saved["moments"], int(saved["step"][0]))
-        else:
+    def restore_optimizer(self, client: int, server_round: int) -> None:
+        """Load the client's AdamW state of its last round before this one (`--optimizer_state keep`), if any."""
+        saved = self._saved_states(client)
+        before = max((number for number in saved if number < server_round), default=None)
+        if before is None:
             self.optimizer.restore(None, 0)
+        else:
+            state = load_file(saved[before])
+            self.optimizer.restore(state["moments"], int(state["step"][0]))
 
-    def save_optimizer(self, client: int) -> None:
-        """Save the client's AdamW state with the run, for its next round."""
+    def save_optimizer(self, client: int, server_round: int) -> None:
+        """Save the client's AdamW state with the run, for its next round.
+
+        The state that this round began with stays until then: a client that is run again begins alike.
+        """
         if self.job.config.optimizer_state != "keep":
             return
-        path = self._state_file(client)
+        saved = self._saved_states(client)
+        path = self._states / f"client-{client}-round-{server_round}.safetensors"
         path.parent.mkdir(exist_ok=True)
         temporary = path.with_suffix(".tmp")
         save_file({"moments": self.optimizer.moments.cpu().numpy(),
                    "step": np.array([int(self.optimizer.steps[0])])}, temporary)
         temporary.replace(path)
+        for number in sorted(number for number in saved if number < server_round)[:-1]:
+            saved[number].unlink()
 
-    def _state_file(self, client: int) -> Path:
-        return Path(self.job.run_dir) / "optimizer" / f"client-{client}.safetensors"
+    @property
+    def _states(self) -> Path:
+        return Path(self.job.run_dir) / "optimizer"
+
+    def _saved_states(self, client: int) -> dict[int, Path]:
+        """Return {round: file} of the client's saved states."""
+        files = self._states.glob(f"client-{client}-round-*.safetensors")
+        return {int(path.stem.rpartition("-")[2]): path for path in files}
 
 
 @lru_cache(maxsize=1)

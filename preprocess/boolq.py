@@ -14,7 +14,7 @@ SPEC = TaskSpec(
     text=("question", "passage"),
     labels=("False", "True"),
     metrics=("accuracy",),
-    prompt="boolq passage: {passage} question: {question}",
+    prompt="boolq question: {question} passage: {passage}",
     label_words=("False", "True"),
     citation="Clark et al. 2019, BoolQ",
 )

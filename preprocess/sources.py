@@ -18,7 +18,11 @@ HUB_SPLITS = {"train": "train", "validation": "dev"}  # the hub's name → the o
 
 
 def find_folder(path: Path, file: str, *places: str) -> Path:
-    """Return the first of `path` and the folders `places` in it that holds `file`; raises UserError if none."""
+    """Return the first of `path` and the folders `places` in it that holds `file`; raises UserError if none.
+
+    The file itself stands for its folder.
+    """
+    path = path.parent if path.is_file() else path
     for folder in (path, *(path / place for place in places)):
         if (folder / file).is_file():
             return folder

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sweeps.records import Comparison, Run, read_comparisons
 from utils.errors import UserError
-from utils.runlog import finished_runs, headline, read_json
 
 # Okabe and Ito's colours and different dashes: readable in grey and by the colour-blind
 STYLES = {"centralized": ("#000000", "-"), "centralized-keep": ("#999999", "-"), "iid": ("#0072B2", "-"),
@@ -23,69 +23,64 @@ STYLES = {"centralized": ("#000000", "-"), "centralized-keep": ("#999999", "-"),
 OTHERS = [("#009E73", "-."), ("#CC79A7", ":"), ("#56B4E9", "-."), ("#E69F00", ":")]
 
 
-def read_curve(folder: Path) -> dict:
-    """Return a run's method, metric, majority baseline, and {panel: [(passes over all rows, score), …]}."""
-    config, summary = read_json(folder / "config.json"), read_json(folder / "summary.json")
-    metric = headline(summary)
-    rows_of_epoch = sum(sum(shard.values()) for shard in config["shards"])
+def read_curve(run: Run, metric: str) -> dict[str, list[tuple[float, float]]]:
+    """Return {panel: [(passes over all rows, score), …]}: the macro average, then each domain."""
+    rows_of_a_pass = sum(sum(shard.values()) for shard in run.config["shards"])
     panels, trained = defaultdict(list), 0
-    for line in (folder / "rounds.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (run.folder / "rounds.jsonl").read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
-        trained += config["flags"]["epoch"] * sum(client["rows"] for client in record["clients"])
+        trained += run.config["flags"]["epoch"] * sum(client["rows"] for client in record["clients"])
         if "test" in record:
-            scores = {"all domains": record["test"], **record["test"]["domains"]}
-            for panel, result in scores.items():
-                panels[panel].append((trained / rows_of_epoch, result[metric]))
-    return {"method": config["method"], "metric": metric, "majority": summary["majority"][metric], "panels": panels,
-            "title": f"{summary['data']}, {summary['model']}"}
+            for panel, result in {"all domains": record["test"], **record["test"]["domains"]}.items():
+                panels[panel].append((trained / rows_of_a_pass, result[metric]))
+    return dict(panels)
 
 
-def draw(curves: list[dict], out: Path) -> None:
-    """Write the figure of `curves` (as read_curve returns them, of one task and model) to `out`."""
+def draw(compared: Comparison, out: Path) -> None:
+    """Write the figure of one comparison to `out`; a line ends where the shortest run of its method does."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    by_method = defaultdict(list)
-    for curve in curves:
-        by_method[curve["method"]].append(curve)
-    others = iter(OTHERS * len(by_method))
-    styles = {method: STYLES.get(method) or next(others) for method in by_method}
-    panels = list(curves[0]["panels"])
+    others = iter(OTHERS * len(compared.methods))
+    panels = ("all domains", *compared.domains)
     figure, axes = pyplot.subplots(1, len(panels), figsize=(2.6 * len(panels), 3), sharey=True, layout="constrained")
-    for axis, panel in zip(np.atleast_1d(axes), panels):
-        for method, runs in by_method.items():
-            passes = [point[0] for point in runs[0]["panels"][panel]]
-            scores = np.mean([[point[1] for point in run["panels"][panel]] for run in runs], axis=0)
-            colour, dash = styles[method]
+    for method, runs in compared.methods.items():
+        colour, dash = STYLES.get(method) or next(others)
+        curves = [read_curve(run, compared.metric) for run in runs]
+        for axis, panel in zip(axes, panels):
+            points = list(zip(*(curve[panel] for curve in curves)))  # per evaluation, each seed's (passes, score)
+            passes, scores = np.mean(points, axis=1).T
             axis.plot(passes, scores, dash, color=colour, marker="o", markersize=3, label=method)
-        if panel == "all domains":
-            axis.axhline(curves[0]["majority"], color="grey", linewidth=0.8, linestyle=(0, (1, 3)),
-                         label="majority class")
+    majority = next(iter(compared.methods.values()))[0].summary["majority"]
+    for axis, panel in zip(axes, panels):
+        floor = majority if panel == "all domains" else majority["domains"][panel]
+        axis.axhline(floor[compared.metric], color="grey", linewidth=1, linestyle=(0, (1, 3)), label="majority class")
         axis.set_title(panel, fontsize=10)
         axis.set_xlabel("passes over all rows")
         axis.grid(alpha=0.3)
-    np.atleast_1d(axes)[0].set_ylabel(curves[0]["metric"])
-    figure.suptitle(curves[0]["title"], fontsize=10)
-    handles, labels = np.atleast_1d(axes)[0].get_legend_handles_labels()
+    axes[0].set_ylabel(compared.metric)
+    figure.suptitle(compared.title, fontsize=10)
+    handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     figure.savefig(out, dpi=150)
 
 
 def main() -> int:
     """Draw one figure of all runs below the folders."""
-    parser = argparse.ArgumentParser(description="Draw the learning curves of finished runs.")
+    parser = argparse.ArgumentParser(prog="curves.py", description="Draw the learning curves of finished runs.")
     parser.add_argument("folders", nargs="+", type=Path, help="run folders, or folders that hold some")
     parser.add_argument("--out", type=Path, default=Path("curves.png"), help="the figure (default: %(default)s)")
     options = parser.parse_args()
     try:
-        curves = [read_curve(folder) for folder in finished_runs(options.folders)]
-        if len({curve["title"] for curve in curves}) > 1:
-            raise UserError("the runs are of several tasks or models; give those of one")
+        comparisons = read_comparisons(options.folders)
+        if len(comparisons) > 1:
+            titles = "; ".join(compared.title for compared in comparisons)
+            raise UserError(f"these runs are not of one model and one set of test rows ({titles})")
     except UserError as error:
         parser.exit(2, f"curves.py: {error}\n")
-    draw(curves, options.out)
+    draw(comparisons[0], options.out)
     print(options.out)
     return 0
 

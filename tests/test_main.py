@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,18 +25,24 @@ COMMON = "--data rte --max_length 32 --batch_size 8 --lr 1e-3 --precision fp32 -
 RUNS = {  # name: flags
     "noniid": "--model {bert} --n_iterations 2 --n_workers 2",
     "noniid-again": "--model {bert} --n_iterations 2 --n_workers 1 --transport message",
-    "other-seed": "--model {bert} --n_iterations 1 --seed 5",
+    "other-seed": "--model {bert} --n_iterations 1 --seed 5 --precision bf16",
     "centralized": "--model {bert} --n_iterations 2 --centralized --optimizer_state keep",
     "one-client": "--model {bert} --n_iterations 2 --n_clients 1 --lang_mix 0.3 --optimizer_state keep --n_workers 2",
     "partial": "--model {t5} --n_iterations 3 --frac_fit 0.4 --val_ratio 0.2 --skip_evalnum 2 --n_clients 5",
-    "diverging": "--model {bert} --n_iterations 2 --lr 1e30 --batch_size 2",
+    "diverging-client": "--model {bert} --n_iterations 2 --lr 1e30 --batch_size 2",
+    "diverging-mean": "--model {bert} --n_iterations 2 --lr 1e30 --batch_size 60 --centralized",
 }
 
 
-def command_line(words: list[str]) -> subprocess.CompletedProcess:
-    """Run main_lm.py as a user would, from the repository."""
-    return subprocess.run([sys.executable, "main_lm.py", *words], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "HF_HUB_OFFLINE": "1"}, timeout=300)
+def command_line(words: list[str], **pipes) -> subprocess.CompletedProcess:
+    """Run main_lm.py as a user would, from the repository; the result has the process's `pid` too."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | pipes
+    with subprocess.Popen([sys.executable, "main_lm.py", *words], cwd=ROOT, text=True,
+                          env={**os.environ, "HF_HUB_OFFLINE": "1"}, **pipes) as process:
+        out, err = process.communicate(timeout=600)
+    done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    done.pid = process.pid
+    return done
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +121,10 @@ def test_with_held_out_rows_the_best_round_is_kept_and_named(runs):
     assert f"best_round={best['round']}" in runs["partial"][0].stdout
 
 
-def test_the_saved_model_gives_the_summarys_metrics_elsewhere(runs):
-    """Plain transformers, one row at a time, no part of this project."""
-    result, folder = summary(runs, "noniid")["test"], runs["noniid"][1] / "model"
+@pytest.mark.parametrize("name", ["noniid", "other-seed"])
+def test_the_saved_model_gives_the_summarys_metrics_elsewhere(runs, name):
+    """Plain transformers, one row at a time, no part of this project; also after training in bf16."""
+    result, folder = summary(runs, name)["test"], runs[name][1] / "model"
     model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     rows = toy_rows(24, 2)
@@ -164,15 +172,27 @@ def _load(worker, folder, seed=0):
     return ParameterVector(model, with_grads=False)
 
 
-def test_a_failed_round_ends_the_run_with_3_and_its_reason(runs):
-    done, folder = runs["diverging"]
+@pytest.mark.parametrize("name, reason", [("diverging-client", "diverged in round 1"),
+                                          ("diverging-mean", "no finite number on some test rows")])
+def test_a_failed_round_ends_the_run_with_3_and_its_reason(runs, name, reason):
+    """A client whose loss overflows, and one whose last update leaves finite weights that overflow when tested."""
+    done, folder = runs[name]
     assert done.returncode == 3
-    assert "the training loss is" in done.stderr and "--lr" in done.stderr
-    assert not (folder / "summary.json").exists() and [record["round"] for record in rounds(runs, "diverging")] == [0]
+    assert reason in done.stderr.splitlines()[-1] and "--lr" in done.stderr.splitlines()[-1]
+    assert not (folder / "summary.json").exists() and [record["round"] for record in rounds(runs, name)] == [0]
 
 
 def test_nothing_is_left_in_shared_memory(runs):
-    assert not list(Path("/dev/shm").glob("parameter-averaging-*"))
+    for done, _ in runs.values():
+        left = [base for base in ("/dev/shm", tempfile.gettempdir())
+                if list(Path(base).glob(f"parameter-averaging-{done.pid}-*"))]
+        assert not left
+
+
+def test_a_closed_stdout_is_no_traceback(tmp_path):
+    closed = subprocess.run(["bash", "-c", f"{sys.executable} main_lm.py --data x >&-"], cwd=ROOT,
+                            capture_output=True, text=True, timeout=60)
+    assert closed.returncode == 2 and closed.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("words, message", [
@@ -181,7 +201,8 @@ def test_nothing_is_left_in_shared_memory(runs):
     ("--data rte --n_gpus 64", "--n_gpus 64: this machine has"),
     ("--data rte --n_cpu 4096", "--n_cpu 4096: this machine has"),
     ("--data rte --run_dir {data}", "already holds files"),
-    ("--data rte --test_split moon", "no split 'moon'"),
+    ("--data rte --test_split moon", "--test_split moon: rte can be tested on dev"),
+    ("--data rte --test_split train", "--test_split train: rte can be tested on dev"),
 ])
 def test_wrong_input_is_one_line_and_exit_code_2(words, message, tmp_path):
     toy_table(tmp_path / "data", 12, 6)

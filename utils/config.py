@@ -5,24 +5,28 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, NoReturn
 
 from utils.errors import UserError
 
 
-def flag(default: Any, help: str, *, valid: tuple[Callable[[Any], bool], str] | None = None,
+def flag(default: Any, help: str, *, opens: str = "", valid: tuple[Callable[[Any], bool], str] | None = None,
          choices: tuple[str, ...] = (), also: tuple[str, ...] = (), type: Callable | None = None) -> Any:
-    """Declare one field of RunConfig. `valid` is (test, what a good value is); `also` lists other spellings."""
+    """Declare one field of RunConfig.
+
+    `valid` is (test, what a good value is); `also` lists other spellings; `opens` heads a new group in --help.
+    """
     return dataclasses.field(default=default, metadata={
-        "help": help, "valid": valid, "choices": choices, "also": also, "type": type})
+        "help": help, "opens": opens, "valid": valid, "choices": choices, "also": also, "type": type})
 
 
 def whole_number(text: str) -> int:
-    """Parse `2` or the published spelling `2.0`; raise ValueError for anything with a fraction."""
-    value = float(text)
-    if not value.is_integer():
-        raise ValueError(text)
-    return int(value)
+    """Parse `2` or the published spelling `2.0`; anything with a fraction is an argparse error."""
+    try:
+        return int(Fraction(text)) if Fraction(text).denominator == 1 else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}") from None
 
 
 WHOLE_FROM_0 = (lambda value: value >= 0, "a whole number from 0")
@@ -32,12 +36,6 @@ NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a number from 0")
 SHARE = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
 
 
-# Heads of --help's groups, each by the first flag under it
-GROUPS = {"data": "the task, and the rows of it that are used", "model": "the model",
-          "lang_mix": "how rows become the clients' shards", "centralized": "rounds of averaging",
-          "epoch": "a client's training", "n_cpu": "the machine", "skip_evalnum": "what is evaluated and written"}
-
-
 @dataclass(frozen=True)
 class RunConfig:
     """All that decides a run's result, and where it runs and writes. Values are checked when it is made.
@@ -45,7 +43,8 @@ class RunConfig:
     Raises UserError, naming the flag, for a value out of range or a contradiction.
     """
 
-    data: str = flag("sentiment", "task to train on: one of the files in preprocess/ (cola, rte, mnli, …)")
+    data: str = flag("sentiment", "task to train on: one of the files in preprocess/ (cola, rte, mnli, …)",
+                     opens="the task, and the rows of it that are used")
     data_dir: str = flag("data", "folder of the preprocessed tables and of the token cache")
     source: str = flag("", "where to make the table from when it is absent: hub, or a folder of the official "
                            "files (default: the task's own, see preprocess/)")
@@ -56,26 +55,29 @@ class RunConfig:
                             valid=(lambda value: 0 <= value < 1, "a number from 0 to below 1"))
     max_length: int = flag(128, "tokens kept of each sequence", valid=(lambda value: value >= 8, "at least 8"))
 
-    model: str = flag("minilm", "Hugging Face model: hub id, local folder, a finished run's folder, or minilm")
+    model: str = flag("minilm", "Hugging Face model: hub id, local folder, a finished run's folder, or minilm",
+                      opens="the model")
     random_init: bool = flag(False, "start from random weights (the model's configuration and tokenizer only)")
     load_model: str = flag("", "start from the model of this finished run (or model folder) instead of --model")
     text_to_text: bool = flag(False, "use an encoder-decoder such as BART as text-to-text (T5 always is)")
 
     lang_mix: float = flag(0.0, "mixing of the domains: 0 each client its own domain (non-IID), 0.99 IID, "
-                                "1 exactly even", valid=SHARE)
-    n_clients: int = flag(0, "number of clients (0: one per domain)", valid=WHOLE_FROM_0)
+                                "1 exactly even", valid=SHARE, opens="how rows become the clients' shards")
+    n_clients: int = flag(0, "number of clients (0: one per domain); of slices too, where a domain is a slice",
+                          valid=WHOLE_FROM_0)
     domain_by: str = flag("auto", "what a domain is: the task's natural domains, contiguous slices of the "
                                   "table, or one domain per label (auto: natural or slices, by task)",
                           choices=("auto", "natural", "slices", "label"))
 
     centralized: bool = flag(False, "standard fine-tuning: one client holds all rows; --lang_mix and "
-                                    "--frac_fit do nothing")
+                                    "--frac_fit do nothing", opens="rounds of averaging")
     n_iterations: int = flag(5, "rounds of averaging (0: evaluate only)", valid=WHOLE_FROM_0,
                              also=("n_iteration",))
     frac_fit: float = flag(1.0, "part of the clients trained and averaged each round, at least one client",
                            valid=(lambda value: 0 < value <= 1, "a number above 0, up to 1"))
 
-    epoch: int = flag(1, "local epochs: passes over its shard that a client makes each round", valid=WHOLE_FROM_1)
+    epoch: int = flag(1, "local epochs: passes over its shard that a client makes each round", valid=WHOLE_FROM_1,
+                      opens="a client's training")
     batch_size: int = flag(16, "rows per forward pass", valid=WHOLE_FROM_1)
     batch_accum: int = flag(1, "batches per optimizer step: the effective batch is batch_size x batch_accum",
                             valid=WHOLE_FROM_1)
@@ -86,13 +88,13 @@ class RunConfig:
     max_grad_norm: float = flag(0.0, "clip each step's gradient to this norm (0: no clipping)", valid=NOT_NEGATIVE)
     optimizer_state: str = flag("fresh", "a client's AdamW moments: fresh each round (as published), or kept "
                                          "from its last round", choices=("fresh", "keep"))
-    precision: str = flag("auto", "arithmetic of the forward and backward passes; weights are always float32 "
-                                  "(auto: bf16 where the chip multiplies it natively)",
+    precision: str = flag("auto", "arithmetic of training; weights and evaluation are always float32 (auto: bf16 "
+                                  "where the chip multiplies it natively)",
                           choices=("auto", "fp32", "bf16"))
     seed: int = flag(0, "seed of every random choice",
                      valid=(lambda value: 0 <= value < 2**32, "a whole number from 0 to 4294967295"))
 
-    n_cpu: float = flag(1.0, "CPU cores per client", valid=POSITIVE, also=("n_cpus",))
+    n_cpu: float = flag(1.0, "CPU cores per client", valid=POSITIVE, also=("n_cpus",), opens="the machine")
     n_gpus: int = flag(0, "GPUs of the whole run (0: CPU only)", valid=WHOLE_FROM_0, also=("n_gpu",),
                        type=whole_number)
     gpus_per_client: float = flag(1.0, "GPUs each client gets; 0.5 lets two clients share one",
@@ -102,8 +104,8 @@ class RunConfig:
     transport: str = flag("reference", "how vectors reach the clients: by reference through shared memory, or "
                                        "inside Flower's messages", choices=("reference", "message"))
 
-    skip_evalnum: int = flag(1, "evaluate every N-th round only (the first and the last always)",
-                             valid=WHOLE_FROM_1)
+    skip_evalnum: int = flag(1, "evaluate every N-th round only (the first and the last always)", valid=WHOLE_FROM_1,
+                             opens="what is evaluated and written")
     run_dir: str = flag("", "folder of this run's record (default: log/<settings>-<time>)")
 
     def __post_init__(self) -> None:
@@ -148,13 +150,13 @@ class OneLineParser(argparse.ArgumentParser):
 def build_parser(tasks: list[str]) -> argparse.ArgumentParser:
     """Return the parser of all flags, in RunConfig's order. `tasks` are the names `--data` takes."""
     parser = OneLineParser(
-        prog="main_lm.py", allow_abbrev=False,
+        prog="main_lm.py", usage="main_lm.py [flags]", allow_abbrev=False,
         description="Fine-tune a language model by averaging the parameters of clients, or (--centralized) on "
                     "all rows, and evaluate it on every domain.",
         epilog=f"Tasks: {', '.join(tasks)}. Results go to stdout, everything else to stderr.")
     for field in dataclasses.fields(RunConfig):
-        if field.name in GROUPS:
-            group = parser.add_argument_group(GROUPS[field.name])
+        if field.metadata["opens"]:
+            group = parser.add_argument_group(field.metadata["opens"])
         names = ["--" + name for name in (field.name, *field.metadata["also"])]
         help_text = field.metadata["help"].replace("%", "%%")
         if field.type is bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from utils.config import RunConfig
+from utils.errors import UserError
 from utils.evaluation import evaluation_set
 from utils.partition import make_plan
 from utils.table import open_table
@@ -23,6 +24,10 @@ class TaskData:
         table = open_table(Path(config.data_dir) / spec.name, spec)
         self.fingerprint = table.fingerprint
         names = {"train": table.train_split, "test": config.test_split or spec.test_split}
+        if names["test"] not in table.splits or names["test"] == names["train"]:
+            others = ", ".join(name for name in table.splits if name != names["train"])
+            raise UserError(f"--test_split {names['test']}: {spec.name} can be tested on {others} "
+                            f"({names['train']} is trained on)")
         splits = {key: table.split(name) for key, name in names.items()}
         self.tokens = {key: open_tokens(table, name, tokenizer, max_length=config.max_length,
                                         text_to_text=text_to_text, cache=table.folder / "tokens")

@@ -109,7 +109,7 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
             having = {architecture.model_type for architecture in mapping}
             raise UserError(f"--model {name}: a {config.model_type} model has no {words}; "
                             f"families that have one: {', '.join(f for f in _FAMILIES if f in having)}")
-        _describe_task(config, spec, kind)
+        foreign = _describe_task(config, spec, kind)
         with _naming(name, offline):
             tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=offline)
         if random_init:
@@ -120,8 +120,11 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
                     path, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=offline,
                     ignore_mismatched_sizes=True, output_loading_info=True)
             missing = set(found["missing_keys"]) | {key for key, *_ in found["mismatched_keys"]}
+            if foreign:
+                missing |= _redraw_head(model, auto)
     _check_weights(name, model, missing)
     _fit_together(name, model, tokenizer)
+    tokenizer.model_max_length = max_length  # so that who loads the saved model cuts rows where this run did
     limit = usable_positions(model)
     if limit is not None and max_length > limit:
         raise UserError(f"--max_length {max_length}: {name} reads at most {limit} tokens")
@@ -174,15 +177,29 @@ def usable_positions(model: transformers.PreTrainedModel) -> int | None:
     return limit
 
 
-def _describe_task(config, spec: TaskSpec, kind: str) -> None:
-    """Write the head's size and the real label names into the config; another task's go."""
-    if kind == "classification":
-        config.id2label = dict(enumerate(spec.labels))
-        config.label2id = {label: i for i, label in enumerate(spec.labels)}
-        config.problem_type = "single_label_classification"
-    elif kind == "regression":
-        config.id2label, config.label2id = {0: "score"}, {"score": 0}
-        config.problem_type = "regression"
+def _describe_task(config, spec: TaskSpec, kind: str) -> bool:
+    """Write the head's size and the real label names into the config.
+
+    Returns whether the config named another task's labels before: its checkpoint's head is then foreign.
+    """
+    if kind == "text_to_text":
+        return False
+    names = {"classification": spec.labels, "regression": ("score",), "multiple_choice": ("choice",)}[kind]
+    before = tuple(config.id2label.values())
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: i for i, name in enumerate(names)}
+    if kind != "multiple_choice":
+        config.problem_type = "regression" if kind == "regression" else "single_label_classification"
+    return before != names and not all(label.startswith("LABEL_") for label in before)
+
+
+def _redraw_head(model, auto) -> set[str]:
+    """Draw the weights outside the model's body anew, in place; return their names."""
+    body = f"{model.base_model_prefix}."
+    drawn = {key: value for key, value in auto.from_config(model.config, dtype=torch.float32).state_dict().items()
+             if not key.startswith(body)}
+    model.load_state_dict(drawn, strict=False)
+    return set(drawn)
 
 
 def _check_weights(name: str, model, missing: set[str]) -> None:

@@ -79,8 +79,9 @@ def split_domains(split, spec: TaskSpec, domain_by: str, n_slices: int) -> Domai
             raise UserError(f"--domain_by natural: this table of {spec.name} does not say the rows' {spec.domain}; "
                             "make it from the official files (--source), or use slices or label")
         return Domains(names, tuple(np.flatnonzero(column == name) for name in names))
-    if spec.kind == "regression":
-        raise UserError(f"--domain_by label: the labels of {spec.name} are numbers; use slices or natural")
+    if spec.kind != "classification":
+        what = "numbers" if spec.kind == "regression" else "places in a list of choices"
+        raise UserError(f"--domain_by label: the labels of {spec.name} are {what}, not classes; use slices")
     labels = split["label"].to_numpy()
     return Domains(spec.labels, tuple(np.flatnonzero(labels == k) for k in range(len(spec.labels))))
 

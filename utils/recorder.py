@@ -7,6 +7,7 @@ import numpy as np
 from utils import models
 from utils.console import NOTES
 from utils.dataset import TaskData
+from utils.errors import RoundFailed
 from utils.metrics import evaluate_domains, majority_baseline
 from utils.runlog import RunLog
 from utils.simulation import Machine
@@ -29,12 +30,12 @@ class Recorder:
         trained = np.concatenate(data.plan.shards)
         self.majority = majority_baseline(spec, test.names, test.positions, test.labels,
                                           data.labels["train"][trained])
-        domain_of = {name: rows for name, rows in zip(data.plan.train.names, data.plan.train.rows)}
         log.write_config({
             "data_fingerprint": data.fingerprint, "parameters": vector.n_parameters,
             "workers": machine.workers, "head": self.spec.kind,
             "shards": [{name: int(np.isin(shard, rows, assume_unique=True).sum())
-                        for name, rows in domain_of.items()} for shard in data.plan.shards]})
+                        for name, rows in zip(data.plan.train.names, data.plan.train.rows)}
+                       for shard in data.plan.shards]})
 
     def round(self, global_vector: np.ndarray, server_round: int, clients: list[dict], evaluation: dict | None,
               seconds: dict) -> None:
@@ -43,9 +44,12 @@ class Recorder:
         record = {"round": server_round, "participants": [client["client"] for client in clients],
                   "clients": clients}
         if evaluation is not None:
-            for rows in self.data.evaluation_sets:
-                prediction, loss, weight = rows.assemble(evaluation[rows.name])
-                record[rows.name] = evaluate_domains(self.spec, rows.names, rows.positions, rows.labels,
+            for each in self.data.evaluation_sets:
+                prediction, loss, weight = columns = each.assemble(evaluation[each.name])
+                if not np.isfinite(columns).all():
+                    raise RoundFailed(f"round {server_round}: the averaged model's loss or prediction is no finite "
+                                      f"number on some {each.name} rows: it diverged; a lower --lr may help")
+                record[each.name] = evaluate_domains(self.spec, each.names, each.positions, each.labels,
                                                      prediction, loss, weight)
             self.last = record
             began = time.perf_counter()

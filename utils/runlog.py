@@ -37,16 +37,22 @@ def headline(summary: dict) -> str:
     return metric_names(summary["test"])[0]
 
 
+def check_run_dir(config: RunConfig) -> None:
+    """Raise UserError if `--run_dir` already holds something: a record is never overwritten."""
+    folder = Path(config.run_dir)
+    if config.run_dir and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"--run_dir {folder}: already holds files; name a new folder or remove it")
+
+
 def new_run_dir(config: RunConfig) -> Path:
-    """Make and return the folder of a new run; raise UserError if `--run_dir` already holds something."""
+    """Make and return the folder of a new run; raise UserError as check_run_dir does, or if it cannot be made."""
+    check_run_dir(config)
     model = Path((config.load_model or config.model).rstrip("/")).name
     name = f"{config.data}-{model}-{config.method}-seed{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder = Path(config.run_dir or Path("log") / name)
     try:
         if config.run_dir:
             folder.mkdir(parents=True, exist_ok=True)
-            if any(folder.iterdir()):
-                raise UserError(f"--run_dir {folder}: already holds files; name a new folder or remove it")
             return folder
         return make_numbered(folder)
     except OSError as error:
@@ -82,7 +88,7 @@ class RunLog:
     def round(self, record: dict) -> None:
         """Append one object to rounds.jsonl, and print one line for each evaluation in it."""
         with (self.folder / "rounds.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(record, allow_nan=False) + "\n")
         for name in ("test", "val"):
             if name in record:
                 print_fields(round=record["round"], split=name, **result_fields(record[name]))
@@ -114,5 +120,5 @@ def print_fields(*words: str, **fields) -> None:
 def write_json(path: Path, value: dict) -> None:
     """Write a JSON file whole or not at all."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(temporary, path)

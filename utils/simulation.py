@@ -10,11 +10,11 @@ from utils.errors import UserError
 
 @dataclass(frozen=True)
 class Machine:
-    """What Ray is told of this machine: `workers` actors at once, of `cpus` cores and `gpus` GPUs each."""
+    """What Ray is told of this machine: `workers` actors at once, and the GPUs in all and of each of them."""
 
     workers: int
-    cpus: float
-    gpus: float
+    n_gpus: int
+    gpus_per_worker: float
 
 
 def quiet_environment() -> None:
@@ -26,28 +26,33 @@ def quiet_environment() -> None:
                    "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
 
 
-def machine_for(config: RunConfig, n_clients: int) -> Machine:
-    """Return the workers of a run of `n_clients` clients (its participants and its evaluation share them).
-
-    Raises UserError when the machine has too few cores or GPUs for one client.
-    """
-    cores = usable_cores()
-    if config.n_cpu > cores:
-        raise UserError(f"--n_cpu {config.n_cpu:g}: this machine has {cores} cores; use {cores} or fewer")
+def check_machine(config: RunConfig) -> None:
+    """Raise UserError when this machine has too few cores or GPUs for the run."""
+    if config.n_cpu > usable_cores():
+        raise UserError(f"--n_cpu {config.n_cpu:g}: this machine has {usable_cores()} cores")
     if not config.n_gpus:
-        fitting = int(cores / config.n_cpu)
-        return Machine(config.n_workers or min(fitting, n_clients), config.n_cpu, 0.0)
+        return
     import torch
 
     if torch.cuda.device_count() < config.n_gpus:
         raise UserError(f"--n_gpus {config.n_gpus}: this machine has {torch.cuda.device_count()}; "
                         "use --n_gpus 0 for the CPU")
     fitting = int(config.n_gpus / config.gpus_per_client)
-    workers = config.n_workers or min(fitting, n_clients)
-    if workers > fitting:
-        raise UserError(f"--n_workers {workers}: only {fitting} fit on {config.n_gpus} GPUs at "
+    if config.n_workers > fitting:
+        raise UserError(f"--n_workers {config.n_workers}: only {fitting} fit on {config.n_gpus} GPUs at "
                         f"--gpus_per_client {config.gpus_per_client:g}")
-    return Machine(workers, config.n_cpu, config.gpus_per_client)
+
+
+def machine_for(config: RunConfig, n_clients: int) -> Machine:
+    """Return the workers of a run of `n_clients` clients; evaluation is spread over the same ones.
+
+    On the CPU an explicit `--n_workers` may be more than the cores: they then share them.
+    """
+    if config.n_gpus:
+        fitting, gpus = int(config.n_gpus / config.gpus_per_client), config.gpus_per_client
+    else:
+        fitting, gpus = int(usable_cores() / config.n_cpu), 0.0
+    return Machine(config.n_workers or min(fitting, n_clients), config.n_gpus, gpus)
 
 
 def usable_cores() -> int:
@@ -55,10 +60,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def simulate(server_app, client_app, machine: Machine, n_nodes: int, n_gpus: int) -> None:
+def simulate(server_app, client_app, machine: Machine, n_nodes: int) -> None:
     """Run a ServerApp and a ClientApp on Ray until the ServerApp ends.
 
-    What the ServerApp raises (RoundFailed) is raised here.
+    Ray counts one CPU for each worker, so that there are exactly as many as `machine` says; their threads are
+    `RunConfig.threads`. What the ServerApp raises (RoundFailed) is raised here.
     """
     from flwr.simulation import run_simulation
 
@@ -66,6 +72,6 @@ def simulate(server_app, client_app, machine: Machine, n_nodes: int, n_gpus: int
     run_simulation(
         server_app, client_app, num_supernodes=n_nodes, backend_name="ray",
         backend_config={
-            "init_args": {"num_cpus": max(1, round(machine.workers * machine.cpus)), "num_gpus": n_gpus,
-                          "include_dashboard": False, "logging_level": "ERROR", "log_to_driver": False},
-            "client_resources": {"num_cpus": machine.cpus, "num_gpus": machine.gpus}})
+            "init_args": {"num_cpus": machine.workers, "num_gpus": machine.n_gpus, "include_dashboard": False,
+                          "logging_level": "ERROR", "log_to_driver": False},
+            "client_resources": {"num_cpus": 1, "num_gpus": machine.gpus_per_worker}})

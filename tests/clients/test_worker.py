@@ -1,6 +1,7 @@
 """A worker and its client in one process: updates, evaluation in parts, kept optimizer states."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,8 +71,12 @@ def test_fresh_state_forgets_and_kept_state_goes_on(job, worker):
     another.fit(middle, 2, 0)
     assert not np.array_equal(vector_of(another), fresh)
     assert int(another.optimizer.steps[0]) == 2 * -(-first["rows"] // 8)
-    assert sorted(path.name for path in (keeper._state_file(0).parent).iterdir()) == [
-        "client-0.safetensors", "client-1.safetensors"]
+    kept = vector_of(another)
+    another.fit(middle, 2, 0)  # run again, it begins with the state before the round, not after it
+    assert np.array_equal(vector_of(another), kept)
+    another.fit(middle, 3, 0)
+    assert sorted(path.name for path in (Path(job.run_dir) / "optimizer").iterdir()) == [
+        "client-0-round-2.safetensors", "client-0-round-3.safetensors", "client-1-round-1.safetensors"]
 
 
 @pytest.mark.parametrize("by_reference", [True, False])

@@ -143,3 +143,8 @@ def test_help_imports_nothing_heavy(run_script):
             "except SystemExit: print({'pyarrow', 'numpy', 'datasets', 'torch'} & set(sys.modules))")
     done = run_script("-c", code)
     assert "--source hub|PATH" in done.stdout and done.stdout.endswith("set()\n")
+
+
+def test_boolqs_prompt_puts_the_question_where_truncation_spares_it():
+    prompt = load("boolq").SPEC.prompt
+    assert prompt.index("{question}") < prompt.index("{passage}")

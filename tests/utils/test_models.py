@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,20 @@ def test_random_init_needs_no_weights_and_depends_on_the_seed_only(copied):
     name = "bert.encoder.layer.0.output.dense.weight"
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     assert not torch.equal(weights[0][name], weights[2][name])
+
+
+def test_a_head_of_another_tasks_labels_is_drawn_anew(tiny, tmp_path):
+    """Two classes are not the same two classes: a run on another task starts from a head of its own seed."""
+    trained, tokenizer = models.load(tiny("bert"), RTE, seed=1, max_length=32)
+    models.save(trained, tokenizer, tmp_path / "model")
+    same, _ = models.load(str(tmp_path), RTE, seed=2, max_length=32)
+    assert torch.equal(same.classifier.weight, trained.classifier.weight)
+    cola = replace(RTE, name="cola", labels=("unacceptable", "acceptable"))
+    other, _ = models.load(str(tmp_path), cola, seed=2, max_length=32)
+    again, _ = models.load(str(tmp_path), cola, seed=2, max_length=32)
+    assert not torch.equal(other.classifier.weight, trained.classifier.weight)
+    assert torch.equal(other.classifier.weight, again.classifier.weight)
+    assert torch.equal(other.bert.embeddings.word_embeddings.weight, trained.bert.embeddings.word_embeddings.weight)
 
 
 def test_new_weights_are_reported(tiny, caplog):

@@ -4,7 +4,7 @@ import pytest
 
 from utils.config import RunConfig
 from utils.errors import UserError
-from utils.simulation import machine_for, usable_cores
+from utils.simulation import check_machine, machine_for, usable_cores
 
 
 def test_workers_fill_the_cores_but_are_no_more_than_the_clients():
@@ -19,4 +19,4 @@ def test_workers_fill_the_cores_but_are_no_more_than_the_clients():
 @pytest.mark.parametrize("flags", [{"n_cpu": 4096.0}, {"n_gpus": 64}])
 def test_what_the_machine_has_not_is_an_error(flags):
     with pytest.raises(UserError, match=f"--{next(iter(flags))} .*this machine has"):
-        machine_for(RunConfig(**flags), 3)
+        check_machine(RunConfig(**flags))
