@@ -20,7 +20,8 @@ import preprocess.common as preprocess
 from utils.config import RunConfig, parse_flags
 from utils.console import NOTES, notes_to_stderr
 from utils.errors import RoundFailed, UserError
-from utils.simulation import check_machine, machine_for, quiet_environment, simulate
+from utils.runlog import RunLog, check_run_dir, new_run_dir
+from utils.simulation import check_machine, machine_for, quiet_environment, simulate, start_ray
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -49,37 +50,37 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(config: RunConfig) -> None:
     """Prepare the rows and the model, run the rounds, write the record."""
-    # Heavy imports wait until the flags are known to be good: --help and a wrong flag answer at once.
+    check_machine(config)
+    check_run_dir(config)
+    # Heavy imports wait until they are needed: --help and a wrong flag answer at once.
+    from utils.dataset import TaskData
+
+    # The rows, as a table of the task's own columns, and each client's shard of them
+    config = replace(config, data_dir=str(Path(config.data_dir).resolve()))  # workers may run elsewhere
+    spec = preprocess.load(config.data).SPEC
+    preprocess.prepare(config.data, config.source or None, Path(config.data_dir))
+    data = TaskData(config, spec)
+    n_clients = len(data.plan.shards)
+    machine = machine_for(config, n_clients)
+    ray_started = start_ray(machine)
+
     from clients.lm_client import client_app
     from clients.worker import Job
     from strategies.averaging import ParameterAveraging
     from strategies.rounds import RoundServer, server_app
     from utils import models
-    from utils.dataset import TaskData
     from utils.precision import resolve_precision
     from utils.recorder import Recorder
-    from utils.runlog import RunLog, check_run_dir, new_run_dir
     from utils.transport import Transport, scratch_base
     from utils.vector import ParameterVector
 
-    # Paths are made absolute because workers may run elsewhere
-    config = replace(config, precision=resolve_precision(config.precision, config.n_gpus),
-                     data_dir=str(Path(config.data_dir).resolve()))
-
-    # The rows, as a table of the task's own columns
-    check_machine(config)
-    check_run_dir(config)
-    spec = preprocess.load(config.data).SPEC
-    preprocess.prepare(config.data, config.source or None, Path(config.data_dir))
-
     # The model, as one vector, and its token ids
+    config = replace(config, precision=resolve_precision(config.precision, config.n_gpus))
     model, tokenizer = models.load(config.load_model or config.model, spec, seed=config.seed,
                                    max_length=config.max_length, random_init=config.random_init,
                                    text_to_text=config.text_to_text)
     vector = ParameterVector(model, with_grads=False)
-    data = TaskData(config, spec, tokenizer, models.is_text_to_text(model))
-    n_clients = len(data.plan.shards)
-    machine = machine_for(config, n_clients)
+    data.tokenise(tokenizer, models.is_text_to_text(model))
 
     # The run's folder, and a private scratch folder in memory for what driver and workers exchange
     log = RunLog(new_run_dir(config), config)
@@ -99,7 +100,8 @@ def run(config: RunConfig) -> None:
         job = Job(config, spec, scratch, str(log.folder.resolve()))
         NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
                    machine.workers, config.threads, config.precision, log.folder)
-        simulate(server_app(server, config.n_iterations), client_app(job, transport), machine, server.n_nodes)
+        simulate(server_app(server, config.n_iterations), client_app(job, transport), machine, server.n_nodes,
+                 ray_started)
     recorder.finish()
 
 

@@ -48,7 +48,8 @@ class Worker:
         self.model = model.to(self.device)
         self.vector = ParameterVector(self.model)
         self.head = make_head(job.spec, tokenizer, text_to_text)
-        self.data = TaskData(config, job.spec, tokenizer, text_to_text)
+        self.data = TaskData(config, job.spec)
+        self.data.tokenise(tokenizer, text_to_text)
         self.optimizer = FlatAdamW(self.vector, config.weight_decay)
 
     def fit(self, vector: np.ndarray, server_round: int, client: int) -> dict:

@@ -4,11 +4,11 @@
 . "$(dirname "$0")/common.sh"
 
 OUT=${OUT:-log/demo-$(date +%Y%m%d-%H%M%S)}
-common=(--data sentiment --model minilm --test 400 --epoch 1 --batch_size 16 --lr 1e-4 --seed 1)
+common=(--data sentiment --model minilm --test 200 --epoch 1 --batch_size 16 --lr 1e-4 --seed 1)
 # One client has the machine to itself; four share it. Half of the clients a round: twice the rounds.
-run centralized "${common[@]}" --n_iterations 3 --centralized --n_cpu "$(nproc)" "$@"
-run iid         "${common[@]}" --n_iterations 3 --lang_mix 0.99 "$@"
-run noniid      "${common[@]}" --n_iterations 3 --lang_mix 0.0 "$@"
-run partial     "${common[@]}" --n_iterations 6 --lang_mix 0.0 --frac_fit 0.5 --skip_evalnum 2 "$@"
+run centralized "${common[@]}" --n_iterations 2 --centralized --n_cpu "$(nproc)" "$@"
+run iid         "${common[@]}" --n_iterations 2 --lang_mix 0.99 "$@"
+run noniid      "${common[@]}" --n_iterations 2 --lang_mix 0.0 "$@"
+run partial     "${common[@]}" --n_iterations 4 --lang_mix 0.0 --frac_fit 0.5 --skip_evalnum 2 "$@"
 compare
 python -m sweeps.curves "$OUT" --out "$OUT/curves.png"

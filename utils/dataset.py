@@ -16,24 +16,29 @@ from utils.tokens import open_tokens
 class TaskData:
     """The rows of a run as the driver and each worker see them, the same in every process.
 
-    `tokens[split]` and `labels[split]` (float64 [rows]) for the splits "train" and "test"; `plan`: see
-    utils/partition.py; `evaluation_sets`: the test rows, then the held-out training rows if there are any.
+    `labels[split]` (float64 [rows]) for the splits "train" and "test"; `plan`: see utils/partition.py. After
+    `tokenise`, `tokens[split]` too, and `evaluation_sets`: the test rows, then the held-out training rows if
+    there are any.
     """
 
-    def __init__(self, config: RunConfig, spec: TaskSpec, tokenizer, text_to_text: bool) -> None:
-        table = open_table(Path(config.data_dir) / spec.name, spec)
-        self.fingerprint = table.fingerprint
-        names = {"train": table.train_split, "test": config.test_split or spec.test_split}
-        if names["test"] not in table.splits or names["test"] == names["train"]:
-            others = ", ".join(name for name in table.splits if name != names["train"])
-            raise UserError(f"--test_split {names['test']}: {spec.name} can be tested on {others} "
-                            f"({names['train']} is trained on)")
-        splits = {key: table.split(name) for key, name in names.items()}
-        self.tokens = {key: open_tokens(table, name, tokenizer, max_length=config.max_length,
-                                        text_to_text=text_to_text, cache=table.folder / "tokens")
-                       for key, name in names.items()}
+    def __init__(self, config: RunConfig, spec: TaskSpec) -> None:
+        self.config = config
+        self.table = open_table(Path(config.data_dir) / spec.name, spec)
+        self.names = {"train": self.table.train_split, "test": config.test_split or spec.test_split}
+        if self.names["test"] not in self.table.splits or self.names["test"] == self.names["train"]:
+            others = ", ".join(name for name in self.table.splits if name != self.names["train"])
+            raise UserError(f"--test_split {self.names['test']}: {spec.name} can be tested on {others} "
+                            f"({self.names['train']} is trained on)")
+        splits = {key: self.table.split(name) for key, name in self.names.items()}
         self.labels = {key: split["label"].to_numpy().astype(np.float64) for key, split in splits.items()}
         self.plan = make_plan(config, spec, splits["train"], splits["test"])
+
+    def tokenise(self, tokenizer, text_to_text: bool) -> None:
+        """Open the token ids, made first where no run has made them, and cut the evaluation sets."""
+        config = self.config
+        self.tokens = {key: open_tokens(self.table, name, tokenizer, max_length=config.max_length,
+                                        text_to_text=text_to_text, cache=self.table.folder / "tokens")
+                       for key, name in self.names.items()}
         sets = [("test", "test", self.plan.test)]
         if config.val_ratio:
             sets.append(("val", "train", self.plan.val))

@@ -31,7 +31,7 @@ class Recorder:
         self.majority = majority_baseline(spec, test.names, test.positions, test.labels,
                                           data.labels["train"][trained])
         log.write_config({
-            "data_fingerprint": data.fingerprint, "parameters": vector.n_parameters,
+            "data_fingerprint": data.table.fingerprint, "parameters": vector.n_parameters,
             "workers": machine.workers, "head": self.spec.kind,
             "shards": [{name: int(np.isin(shard, rows, assume_unique=True).sum())
                         for name, rows in zip(data.plan.train.names, data.plan.train.rows)}

@@ -2,7 +2,10 @@
 
 import logging
 import os
+import threading
+from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 
 from utils.config import RunConfig
 from utils.errors import UserError
@@ -60,18 +63,41 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def simulate(server_app, client_app, machine: Machine, n_nodes: int) -> None:
-    """Run a ServerApp and a ClientApp on Ray until the ServerApp ends.
+def start_ray(machine: Machine) -> Future:
+    """Begin to start Ray, which takes seconds of mostly waiting, beside whatever the caller does next.
 
     Ray counts one CPU for each worker, so that there are exactly as many as `machine` says; their threads are
-    `RunConfig.threads`. What the ServerApp raises (RoundFailed) is raised here.
+    `RunConfig.threads`. The workers import this project from where it lies.
+    """
+
+    started: Future = Future()
+
+    def start() -> None:
+        import ray
+
+        root = str(Path(__file__).resolve().parents[1])
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        try:
+            started.set_result(ray.init(
+                num_cpus=machine.workers, num_gpus=machine.n_gpus, include_dashboard=False, logging_level="ERROR",
+                log_to_driver=False))
+        except BaseException as error:
+            started.set_exception(error)
+        threading.Event().wait()  # the kernel kills Ray's processes when the thread that started them ends
+
+    threading.Thread(target=start, daemon=True).start()
+    return started
+
+
+def simulate(server_app, client_app, machine: Machine, n_nodes: int, ray_started: Future) -> None:
+    """Run a ServerApp and a ClientApp on Ray, once it has started, until the ServerApp ends.
+
+    What the ServerApp raises (RoundFailed) is raised here.
     """
     from flwr.simulation import run_simulation
 
+    ray_started.result()
     logging.getLogger("flwr").setLevel(logging.ERROR)  # its deprecation note and its progress lines
     run_simulation(
         server_app, client_app, num_supernodes=n_nodes, backend_name="ray",
-        backend_config={
-            "init_args": {"num_cpus": machine.workers, "num_gpus": machine.n_gpus, "include_dashboard": False,
-                          "logging_level": "ERROR", "log_to_driver": False},
-            "client_resources": {"num_cpus": 1, "num_gpus": machine.gpus_per_worker}})
+        backend_config={"client_resources": {"num_cpus": 1, "num_gpus": machine.gpus_per_worker}})
