@@ -33,7 +33,6 @@ def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
     if command.startswith("python main_lm.py"):
         rounds = "--n_iterations 0" if "--n_iterations 0" in command else ""
         head, to, file = command.partition(" > ")
-        # A random T5 of the README is given as a folder; the models of runs made here are small enough.
         command = f"{head} {SMALL} {rounds} --precision fp32{to}{file}"
     elif command.startswith("sweeps/"):
         command = f"SEEDS=1 ROUNDS=1 {command} {SMALL} --model {models['bert']}"

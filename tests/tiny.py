@@ -11,12 +11,12 @@ import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pydoc_data.topics import topics
 
 import pyarrow as pa
 import pytest
 import sentencepiece
 import torch
-from pydoc_data.topics import topics
 from tokenizers import Tokenizer
 from tokenizers.models import BPE, WordPiece
 from tokenizers.pre_tokenizers import ByteLevel

@@ -34,7 +34,6 @@ from utils.errors import UserError
 from utils.seeds import torch_seed
 from utils.task import TaskSpec
 
-
 #: kind of head → (its auto class, the architectures that have one, in words for an error message)
 _HEADS = {
     "classification": (AutoModelForSequenceClassification, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
