@@ -32,7 +32,7 @@ class Recorder:
                                           data.labels["train"][trained])
         log.write_config({
             "data_fingerprint": data.table.fingerprint, "parameters": vector.n_parameters,
-            "workers": machine.workers, "head": self.spec.kind,
+            "workers": machine.workers,
             "shards": [{name: int(np.isin(shard, rows, assume_unique=True).sum())
                         for name, rows in zip(data.plan.train.names, data.plan.train.rows)}
                        for shard in data.plan.shards]})
