@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from utils.console import NOTES, notes_to_stderr
 from utils.errors import UserError
 from utils.task import TaskSpec
 
@@ -86,10 +87,11 @@ def main(spec: TaskSpec, argv: list[str] | None = None) -> None:
     parser.add_argument("--out", default="data", type=Path, metavar="DIR",
                         help=f"the table is DIR/{spec.name} (default: %(default)s)")
     flags = parser.parse_args(argv)
+    notes_to_stderr()
     try:
         prepare(spec.name, flags.source, flags.out, again=True)
     except UserError as error:
-        print(f"preprocess: {error}", file=sys.stderr)
+        NOTES.error("preprocess: %s", error)
         sys.exit(2)
 
 
@@ -117,4 +119,4 @@ def _say_split(table: Table) -> None:
 
 
 def _say(message: str) -> None:
-    print(f"preprocess: {message}", file=sys.stderr)
+    NOTES.info("preprocess: %s", message)

@@ -6,11 +6,11 @@ or raises ValueError with what is wrong; the reader adds where.
 
 import json
 import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from utils.console import NOTES
 from utils.errors import UserError
 
 Row = dict[str, object]
@@ -54,7 +54,7 @@ def tsv_rows(stream: BinaryIO, name: str, columns: Sequence[str],
             raise UserError(f"{name}:{number}: expected {len(names)} columns parted by tabs, "
                             f"found {len(fields)}")
     if torn:
-        print(f"preprocess: {name}: left out {torn} torn lines (not {len(names)} columns)", file=sys.stderr)
+        NOTES.warning("preprocess: %s: left out %d torn lines (not %d columns)", name, torn, len(names))
     return _not_empty(rows, name)
 
 

@@ -36,20 +36,23 @@ def test_an_unknown_task_names_the_close_one():
             load(name)
 
 
-def test_a_table_is_made_once_and_again_when_stale(rte, tmp_path, capsys):
+def test_a_table_is_made_once_and_again_when_stale(rte, tmp_path, caplog):
+    caplog.set_level("INFO", logger="lm")
     out = tmp_path / "data"
     made = prepare("rte", str(rte), out)
-    assert "making" in capsys.readouterr().err
+    assert "making" in caplog.text
+    caplog.clear()
     (rte / "dev.tsv").write_text(RTE + "2\tE.\tF.\tentailment\n")
     assert prepare("rte", None, out).fingerprint == made.fingerprint  # it is there: no source is asked
-    assert capsys.readouterr().err == ""
+    assert caplog.text == ""
     assert prepare("rte", "hub", out).fingerprint == made.fingerprint
-    assert f"is there, from {rte}" in capsys.readouterr().err
+    assert f"is there, from {rte}" in caplog.text
+    caplog.clear()
     assert prepare("rte", str(rte), out, again=True).card["splits"]["dev"]["rows"] == 3
     card = out / "rte" / "card.json"
     card.write_text(card.read_text().replace('"format": 1', '"format": 0'))
     assert prepare("rte", str(rte), out).card["format"] == 1
-    assert "of another version" in capsys.readouterr().err
+    assert "of another version" in caplog.text
 
 
 def test_missing_sources_and_files_are_named(rte, tmp_path):
@@ -98,12 +101,12 @@ def test_a_bad_object_is_named(tmp_path, task, record, message):
     assert str(raised.value).startswith(f"{tmp_path / 'train.jsonl'}:1: ") and message in str(raised.value)
 
 
-def test_torn_lines_of_qqp_are_left_out(tmp_path, capsys):
+def test_torn_lines_of_qqp_are_left_out(tmp_path, caplog):
     rows = "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t1\t2\tA?\tB?\t1\n2\t3\t4\tC\n?\tD?\t0\n"
     for name in ("train.tsv", "dev.tsv"):
         (tmp_path / name).write_text(rows)
     assert prepare("qqp", str(tmp_path), tmp_path / "data").card["splits"]["train"]["rows"] == 1
-    assert "train.tsv: left out 2 torn lines" in capsys.readouterr().err
+    assert "train.tsv: left out 2 torn lines" in caplog.text
 
 
 def test_xnli_trains_on_translated_rows_where_they_are(tmp_path):
