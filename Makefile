@@ -22,7 +22,7 @@ data/sentiment/card.json: | $(VENV)/ready
 	$(BIN)/python preprocess/sentiment.py
 
 demo: setup
-	PATH="$(CURDIR)/$(BIN):$$PATH" sweeps/demo.sh
+	sweeps/demo.sh
 
 test: setup
 	$(BIN)/python -m pytest -q tests

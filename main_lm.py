@@ -4,7 +4,7 @@
     python main_lm.py --data sentiment --model minilm --centralized --n_iterations 3      standard fine-tuning
 
 Results go to stdout, everything else to stderr; the record of the run goes to log/<run>/. `--help` lists all
-flags. Exit code 0: done; 2: the input is wrong; 3: a round failed.
+flags. Exit code 0: done; 2: the input is wrong; 3: a round failed; 130: interrupted.
 """
 
 import errno
@@ -86,8 +86,9 @@ def run(config: RunConfig) -> None:
     log = RunLog(new_run_dir(config), config)
     base = scratch_base(vector.size, n_clients)
     with tempfile.TemporaryDirectory(prefix=f"parameter-averaging-{os.getpid()}-", dir=base) as scratch:
-        model.config.save_pretrained(Path(scratch) / "model")
-        tokenizer.save_pretrained(Path(scratch) / "model")
+        job = Job(config, spec, scratch, str(log.folder.resolve()))
+        model.config.save_pretrained(job.skeleton)
+        tokenizer.save_pretrained(job.skeleton)
         recorder = Recorder(log, spec, data, model, tokenizer, vector, machine)
 
         # Rounds of averaging; standard fine-tuning is the same with one client
@@ -97,7 +98,6 @@ def run(config: RunConfig) -> None:
                                       seed=config.seed, n_parts=machine.workers)
         server = RoundServer(strategy, lambda *outcome: recorder.round(strategy.vector, *outcome),
                              config.skip_evalnum, n_nodes=max(n_clients, machine.workers))
-        job = Job(config, spec, scratch, str(log.folder.resolve()))
         NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
                    machine.workers, config.threads, config.precision, log.folder)
         simulate(server_app(server, config.n_iterations), client_app(job, transport), machine, server.n_nodes,

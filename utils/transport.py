@@ -15,13 +15,13 @@ import numpy as np
 MEMORY = Path("/dev/shm")
 
 
-def scratch_base(vector_size: int, n_participants: int) -> str | None:
+def scratch_base(vector_size: int, n_clients: int) -> str | None:
     """Return where a run's scratch folder goes: shared memory if its buffers fit, else None (the default, a disk).
 
-    There is a buffer for each participant and two for the global vector. Space is checked beforehand because a
+    There is a buffer for each client and two for the global vector. Space is checked beforehand because a
     mapped file that meets a full file system kills the process that writes to it.
     """
-    needed = 4 * vector_size * (n_participants + 2)
+    needed = 4 * vector_size * (n_clients + 2)
     fits = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 * needed
     return str(MEMORY) if fits else None
 
