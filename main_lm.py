@@ -10,18 +10,19 @@ flags. Exit code 0: done; 2: the input is wrong; 3: a round failed; 130: interru
 import errno
 import os
 import sys
-import tempfile
 import traceback
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import preprocess.common as preprocess
+from strategies.engine import Engine
+from utils.clock import Clock
 from utils.config import RunConfig, parse_flags
 from utils.console import NOTES, notes_to_stderr
 from utils.errors import RoundFailed, UserError
 from utils.runlog import RunLog, check_run_dir, new_run_dir
-from utils.simulation import check_machine, machine_for, quiet_environment, simulate, start_ray
+from utils.machine import check_machine, machine_for, quiet_environment, usable_cores
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(config: RunConfig) -> None:
     """Prepare the rows and the model, run the rounds, write the record."""
+    clock = Clock()
     check_machine(config)
     check_run_dir(config)
     # Heavy imports wait until they are needed: --help and a wrong flag answer at once.
@@ -62,17 +64,22 @@ def run(config: RunConfig) -> None:
     data = TaskData(config, spec)
     n_clients = len(data.plan.shards)
     machine = machine_for(config, n_clients)
-    ray_started = start_ray(machine)
+    engine = Engine(machine, "clients.lm_client.LMClient")
+    clock.done("rows")
 
-    from clients.lm_client import client_app
     from clients.worker import Job
     from strategies.averaging import ParameterAveraging
-    from strategies.rounds import RoundServer, server_app
+    from strategies.dispatch import buffers, nodes_for
+    from strategies.rounds import Rounds
+    from strategies.schedule import planner
     from utils import models
     from utils.precision import resolve_precision
     from utils.recorder import Recorder
-    from utils.transport import Transport, scratch_base
+    from utils.scratch import scratch_folder
+    from utils.transport import Transport
     from utils.vector import ParameterVector
+
+    clock.done("imports")
 
     # The model, as one vector, and its token ids
     config = replace(config, precision=resolve_precision(config.precision, config.n_gpus))
@@ -81,27 +88,27 @@ def run(config: RunConfig) -> None:
                                    text_to_text=config.text_to_text)
     vector = ParameterVector(model, with_grads=False)
     data.tokenise(tokenizer, models.is_text_to_text(model))
+    clock.done("model and tokens")
 
     # The run's folder, and a private scratch folder in memory for what driver and workers exchange
     log = RunLog(new_run_dir(config), config)
-    base = scratch_base(vector.size, n_clients)
-    with tempfile.TemporaryDirectory(prefix=f"parameter-averaging-{os.getpid()}-", dir=base) as scratch:
-        job = Job(config, spec, scratch, str(log.folder.resolve()))
+    n_nodes = nodes_for(vector.nbytes, machine.workers)
+    with scratch_folder(vector.nbytes * buffers(n_clients, n_nodes, machine.workers)) as scratch:
+        job = Job(config, spec, str(scratch), str(log.folder.resolve()))
         model.config.save_pretrained(job.skeleton)
         tokenizer.save_pretrained(job.skeleton)
-        recorder = Recorder(log, spec, data, model, tokenizer, vector, machine)
 
         # Rounds of averaging; standard fine-tuning is the same with one client
-        transport = Transport(scratch if config.transport == "reference" else "")
-        strategy = ParameterAveraging(vector.values.numpy(), transport, n_clients=n_clients,
+        transport = Transport(job.scratch if config.transport == "reference" else "", vector.size)
+        strategy = ParameterAveraging(vector.numpy(), transport, n_clients=n_clients,
                                       frac_fit=1.0 if config.centralized else config.frac_fit,
-                                      seed=config.seed, n_parts=machine.workers)
-        server = RoundServer(strategy, lambda *outcome: recorder.round(strategy.vector, *outcome),
-                             config.skip_evalnum, n_nodes=max(n_clients, machine.workers))
+                                      seed=config.seed, n_parts=machine.workers, threads=usable_cores())
+        recorder = Recorder(log, spec, data, model, tokenizer, vector, strategy.read, machine, clock)
+        rounds = Rounds(strategy, planner(config, data, machine), recorder.round, n_rounds=config.n_iterations,
+                        evaluate_every=config.skip_evalnum, n_nodes=n_nodes)
         NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
                    machine.workers, config.threads, config.precision, log.folder)
-        simulate(server_app(server, config.n_iterations), client_app(job, transport), machine, server.n_nodes,
-                 ray_started)
+        engine.run(rounds.run, job)
     recorder.finish()
 
 

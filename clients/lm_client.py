@@ -1,46 +1,43 @@
 """The Flower client: unpacks the global vector, trains or evaluates, packs the answer."""
 
-from functools import partial
+import time
 
 import numpy as np
-from flwr.client import Client, NumPyClient
-from flwr.clientapp import ClientApp
-from flwr.common import Context
+from flwr.client import NumPyClient
 
 from clients.worker import Job, resident_worker
-from utils.transport import Transport
 
 
 class LMClient(NumPyClient):
-    """Plays whichever client a message names: Flower's own node ids are random, so they decide nothing."""
+    """Plays whichever client a message names: Flower's own node ids are random, so they decide nothing.
 
-    def __init__(self, job: Job, transport: Transport) -> None:
+    `job` may be missing: such a client only tells that its worker is up.
+    """
+
+    def __init__(self, job: Job | None) -> None:
         self.job = job
-        self.transport = transport
 
     def fit(self, parameters: list[np.ndarray], config: dict) -> tuple[list[np.ndarray], int, dict]:
-        """Train client `config["client"]` in round `config["round"]`; return its vector, rows and loss."""
-        worker, client = resident_worker(self.job), int(config["client"])
-        result = worker.fit(self.transport.unpack(parameters), int(config["round"]), client)
-        slot = f"client-{client}"
-        update = self.transport.buffer(slot, worker.vector.size)
-        worker.vector.export(update)
-        return self.transport.pack(slot, update), result["rows"], {"client": client, "loss": result["loss"]}
+        """Train client `config["client"]` in round `config["round"]`; return its vector, rows, loss and seconds.
+
+        A message may ask for steps `config["begin"]` to `config["end"]` (0: the last) only. What an unfinished
+        client is stays in this machine's buffers, and the answer holds no vector.
+        """
+        worker, client, slot = resident_worker(self.job), int(config["client"]), int(config["slot"])
+        result = worker.fit(worker.transport.receive(parameters), int(config["round"]), client, slot,
+                            int(config["begin"]), int(config["end"]))
+        update = [] if config["end"] else worker.transport.send(f"client-{slot}", worker.vector.numpy())
+        return update, result["rows"], {"client": client, "loss": result["loss"], "seconds": result["seconds"]}
 
     def evaluate(self, parameters: list[np.ndarray], config: dict) -> tuple[float, int, dict]:
-        """Evaluate part `config["part"]` of `config["parts"]`; the metrics hold float64 arrays as bytes."""
-        worker, part = resident_worker(self.job), int(config["part"])
-        columns = worker.evaluate(self.transport.unpack(parameters), part, int(config["parts"]))
+        """Evaluate part `config["part"]` of `config["parts"]`; the metrics hold float64 arrays as bytes.
+
+        `seconds` are those of the evaluation, without the time to become ready for it.
+        """
+        worker, part, began = resident_worker(self.job), int(config["part"]), time.perf_counter()
+        columns = worker.evaluate(worker.transport.receive(parameters), part, int(config["parts"]))
         answer = {name: array.tobytes() for name, array in columns.items()}
         test = columns["test"]
-        return float(test[1].sum()), test.shape[1], {"part": part, **answer}
+        return float(test[1].sum()), test.shape[1], {
+            "part": part, "seconds": time.perf_counter() - began, **answer}
 
-
-def make_client(job: Job, transport: Transport, context: Context) -> Client:
-    """Flower's client_fn, once its first two arguments are bound."""
-    return LMClient(job, transport).to_client()
-
-
-def client_app(job: Job, transport: Transport) -> ClientApp:
-    """Return the ClientApp whose clients run `job`."""
-    return ClientApp(client_fn=partial(make_client, job, transport))

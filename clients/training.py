@@ -1,6 +1,8 @@
 """The one training loop: a client's local epochs, and standard fine-tuning as a client that holds all rows."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -11,6 +13,9 @@ from utils.heads import Head
 from utils.seeds import generator, torch_seed
 from utils.tokens import Tokens
 from utils.vector import ParameterVector
+
+
+STEP = 64  # tokens whose training takes about as long as what each step costs beside its tokens
 
 
 class FlatAdamW:
@@ -38,12 +43,18 @@ class FlatAdamW:
                 "step": step, "exp_avg": self.moments[0, group["part"]],
                 "exp_avg_sq": self.moments[1, group["part"]]}
 
-    def restore(self, moments: np.ndarray | None, step: int) -> None:
-        """Start from saved `moments` (float32 [2, n]) and `step`, or afresh when there are none."""
+    @property
+    def step(self) -> int:
+        """Updates made since the moments were zero."""
+        return int(self.steps[0])
+
+    def restore(self, moments: Sequence[np.ndarray] | None, step: int) -> None:
+        """Start from saved `moments` (two of float32 [n]) and `step`, or afresh when there are none."""
         if moments is None:
             self.moments.zero_()
         else:
-            self.moments.copy_(torch.from_numpy(moments))
+            for mine, saved in zip(self.moments, moments):
+                mine.copy_(torch.from_numpy(saved))
         for tensor in self.steps:
             tensor.fill_(step)
 
@@ -63,53 +74,77 @@ class Shard:
     rows: np.ndarray
 
 
+@dataclass
+class Progress:
+    """How far a client has come in its round: `step`s made, the `loss` summed over its terms, `seconds` of work."""
+
+    step: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+
+
 def steps_per_round(n_rows: int, config: RunConfig) -> int:
     """Return the optimizer steps a client of `n_rows` makes each round."""
     batches = -(-n_rows // config.batch_size)
     return config.epoch * -(-batches // config.batch_accum)
 
 
+def round_steps(lengths: np.ndarray, config: RunConfig, server_round: int, client: int) -> Iterator[list[np.ndarray]]:
+    """Yield the batches of each optimizer step of a client's round: positions into its `lengths` (tokens per row)."""
+    for epoch in range(config.epoch):
+        rng = generator(config.seed, "batches", server_round, client, epoch)
+        batches = training_batches(lengths, config.batch_size, rng)
+        for start in range(0, len(batches), config.batch_accum):
+            yield batches[start:start + config.batch_accum]
+
+
+def step_costs(lengths: np.ndarray, config: RunConfig, server_round: int, client: int) -> np.ndarray:
+    """Return what each step of a client's round costs, float64 [steps], in tokens: a step itself costs as STEP."""
+    return np.array([STEP + sum(lengths[batch].sum() for batch in batches)
+                     for batches in round_steps(lengths, config, server_round, client)], dtype=np.float64)
+
+
 def local_training(model: torch.nn.Module, vector: ParameterVector, optimizer: FlatAdamW, head: Head,
-                   shard: Shard, config: RunConfig, server_round: int, client: int) -> float:
+                   shard: Shard, config: RunConfig, server_round: int, client: int, progress: Progress | None = None,
+                   end: int = 0) -> float:
     """Train `model` for the round's local epochs, in place; return the mean loss per row (or target token).
 
     A pure function of (vector, optimizer, shard, config, round, client): order and dropout are drawn from the
-    seed, the round and the client alone. An effective batch is `batch_accum` batches, each weighted by its
+    seed, the round, the client and the step alone. So training can stop after step `end` (0: the last), and go on
+    from `progress`, which is kept up to date. An effective batch is `batch_accum` batches, each weighted by its
     part of the terms that the loss averages, so its gradient is that of the one large batch; the last of an
     epoch may have fewer batches and still makes its step.
 
     Raises FloatingPointError when the loss or a parameter is no longer a finite number.
     """
     device = vector.values.device
+    progress = progress or Progress()
     model.train()
-    torch.manual_seed(torch_seed(config.seed, "dropout", server_round, client))
     lengths = shard.tokens.lengths[shard.rows]
-    step = (server_round - 1) * steps_per_round(len(shard.rows), config)
-    last_step = config.n_iterations * steps_per_round(len(shard.rows), config)
-    total_loss, total_terms = torch.zeros((), dtype=torch.float64, device=device), 0
-    for epoch in range(config.epoch):
-        rng = generator(config.seed, "batches", server_round, client, epoch)
-        batches = [shard.rows[batch] for batch in training_batches(lengths, config.batch_size, rng)]
-        for start in range(0, len(batches), config.batch_accum):
-            group = batches[start:start + config.batch_accum]
-            terms = [head.terms(shard.labels[rows]) for rows in group]
-            vector.grads.zero_()
-            for rows, count in zip(group, terms):
-                batch = head.collate(shard.tokens, rows, shard.labels[rows])
-                batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
-                with autocast(device, config.precision):
-                    loss = head.loss(model, batch)
-                (loss * (count / sum(terms))).backward()
-                total_loss += loss.detach() * count
-            if config.max_grad_norm:
-                norm = vector.grads.norm()
-                vector.grads.mul_(torch.clamp(config.max_grad_norm / (norm + 1e-6), max=1.0))
-            left = 1 - step / last_step if config.lr_schedule == "linear" else 1.0
-            optimizer.update(config.lr * left)
-            step += 1
-            total_terms += sum(terms)
-    mean = float(total_loss) / total_terms
-    if not (np.isfinite(mean) and bool(torch.isfinite(vector.values).all())):
+    per_round = steps_per_round(len(shard.rows), config)
+    total_loss = torch.tensor(progress.loss, dtype=torch.float64, device=device)
+    steps = enumerate(round_steps(lengths, config, server_round, client))
+    for step, batches in islice(steps, progress.step, end or None):
+        torch.manual_seed(torch_seed(config.seed, "dropout", server_round, client, step))
+        group = [shard.rows[batch] for batch in batches]
+        terms = [head.terms(shard.labels[rows]) for rows in group]
+        vector.grads.zero_()
+        for rows, count in zip(group, terms):
+            batch = head.collate(shard.tokens, rows, shard.labels[rows])
+            batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+            with autocast(device, config.precision):
+                loss = head.loss(model, batch)
+            (loss * (count / sum(terms))).backward()
+            total_loss += loss.detach() * count
+        if config.max_grad_norm:
+            norm = vector.grads.norm()
+            vector.grads.mul_(torch.clamp(config.max_grad_norm / (norm + 1e-6), max=1.0))
+        done = ((server_round - 1) * per_round + step) / (config.n_iterations * per_round)
+        optimizer.update(config.lr * (1 - done if config.lr_schedule == "linear" else 1.0))
+        progress.step = step + 1
+    progress.loss = float(total_loss)
+    mean = progress.loss / (config.epoch * head.terms(shard.labels[shard.rows]))
+    if not (np.isfinite(mean) and bool(torch.isfinite(vector.values.sum(dtype=torch.float64)))):
         raise FloatingPointError(f"client {client} diverged in round {server_round} (training loss {mean:.4g}); "
                                  "a lower --lr or --max_grad_norm 1 may help")
     return mean

@@ -1,5 +1,6 @@
 """What one worker process holds for a whole run: the model as a vector, the rows' tokens, and the plan."""
 
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -8,13 +9,14 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
-from clients.training import FlatAdamW, Shard, local_training
+from clients.training import FlatAdamW, Progress, Shard, local_training
 from utils import models
 from utils.config import RunConfig
 from utils.dataset import TaskData
 from utils.evaluation import EvaluationSet
 from utils.heads import make_head
 from utils.task import TaskSpec
+from utils.transport import Transport
 from utils.vector import ParameterVector
 
 
@@ -47,24 +49,57 @@ class Worker:
         text_to_text = models.is_text_to_text(model)
         self.model = model.to(self.device)
         self.vector = ParameterVector(self.model)
+        self.transport = Transport(job.scratch if config.transport == "reference" else "", self.vector.size)
         self.head = make_head(job.spec, tokenizer, text_to_text)
         self.data = TaskData(config, job.spec)
         self.data.tokenise(tokenizer, text_to_text)
         self.optimizer = FlatAdamW(self.vector, config.weight_decay)
 
-    def fit(self, vector: np.ndarray, server_round: int, client: int) -> dict:
+    def fit(self, vector: np.ndarray, server_round: int, client: int, slot: int = 0, begin: int = 0,
+            end: int = 0) -> dict:
         """Train client `client` from the global `vector` (float32 [n]); the result is in `self.vector`.
 
-        Returns {"rows": shard size, "loss": mean training loss}.
+        Only steps `begin` to `end` (0: the last) of its round are made. What it is after `end` stays in buffers
+        of `slot`, which any worker goes on from at `begin`. Returns {"rows": shard size, "loss": mean loss, "seconds": of its work so far}.
         """
+        began = time.perf_counter()
         rows = self.data.plan.shards[client]
-        self.vector.load(vector)
-        self.restore_optimizer(client, server_round)
+        if begin:
+            progress = self.resume(slot, begin)
+        else:
+            self.vector.load(vector)
+            self.restore_optimizer(client, server_round)
+            progress = Progress()
         shard = Shard(self.data.tokens["train"], self.data.labels["train"], rows)
         loss = local_training(self.model, self.vector, self.optimizer, self.head, shard, self.job.config,
-                              server_round, client)
-        self.save_optimizer(client, server_round)
-        return {"rows": len(rows), "loss": loss}
+                              server_round, client, progress, end)
+        progress.seconds += time.perf_counter() - began
+        if end:
+            self.suspend(slot, progress)
+        else:
+            self.save_optimizer(client, server_round)
+        return {"rows": len(rows), "loss": loss, "seconds": progress.seconds}
+
+    def suspend(self, slot: int, progress: Progress) -> None:
+        """Write the state of a client that is not finished into the buffers of `slot`."""
+        mean, square = self.optimizer.moments.cpu().numpy()
+        for name, array in (("values", self.vector.numpy()), ("mean", mean), ("square", square)):
+            self.transport.send(f"{name}-{slot}", array)
+        self._numbers.send(f"progress-{slot}", np.array([progress.loss, progress.seconds, self.optimizer.step]))
+
+    def resume(self, slot: int, begin: int) -> Progress:
+        """Become the unfinished client in the buffers of `slot`, which has made `begin` steps of its round."""
+        values, mean, square = (self.transport.receive(self.transport.buffer(f"{name}-{slot}"))
+                                for name in ("values", "mean", "square"))
+        loss, seconds, step = self._numbers.receive(self._numbers.buffer(f"progress-{slot}"))
+        self.vector.load(values)
+        self.optimizer.restore((mean, square), int(step))
+        return Progress(begin, loss, seconds)
+
+    @property
+    def _numbers(self) -> Transport:
+        """What travels with a suspended client besides vectors: its summed loss, its seconds and its optimizer's step."""
+        return Transport(self.transport.folder, 3, np.float64)
 
     def evaluate(self, vector: np.ndarray, part: int, parts: int) -> dict[str, np.ndarray]:
         """Evaluate the global `vector` on part `part` of `parts` of each evaluation set.
@@ -109,7 +144,7 @@ class Worker:
         path.parent.mkdir(exist_ok=True)
         temporary = path.with_suffix(".tmp")
         save_file({"moments": self.optimizer.moments.cpu().numpy(),
-                   "step": np.array([int(self.optimizer.steps[0])])}, temporary)
+                   "step": np.array([self.optimizer.step])}, temporary)
         temporary.replace(path)
         for number in sorted(number for number in saved if number < server_round)[:-1]:
             saved[number].unlink()

@@ -150,16 +150,12 @@ def test_a_round_is_the_weighted_mean_of_its_clients(runs, tmp_path):
     config = RunConfig(**flags)
     (tmp_path / "model").symlink_to(folder / "model")
     worker = Worker(Job(config, load("rte").SPEC, str(tmp_path), str(folder)))
-    final = np.empty(worker.vector.size, np.float32)
-    _load(worker, folder / "model").export(final)
-    start = np.empty_like(final)
-    _load(worker, Path(flags["model"]), seed=config.seed).export(start)
+    final = _load(worker, folder / "model").numpy()
+    start = _load(worker, Path(flags["model"]), seed=config.seed).numpy()
     total, rows = np.zeros(final.size, np.float64), 0
     for client in range(3):
         n = worker.fit(start, 1, client)["rows"]
-        update = np.empty_like(final)
-        worker.vector.export(update)
-        total, rows = total + n * update.astype(np.float64), rows + n
+        total, rows = total + n * worker.vector.numpy().astype(np.float64), rows + n
     assert rows == 60
     assert np.array_equal((total / rows).astype(np.float32), final)
 

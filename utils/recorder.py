@@ -1,27 +1,32 @@
 """What is kept of each round: its metrics, its record, the checkpoint, and the best round so far."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from utils import models
+from utils.clock import Clock
 from utils.console import NOTES
 from utils.dataset import TaskData
 from utils.errors import RoundFailed
 from utils.metrics import evaluate_domains, majority_baseline
 from utils.runlog import RunLog
-from utils.simulation import Machine
+from utils.machine import Machine
 from utils.task import TaskSpec
 from utils.vector import ParameterVector
 
 
 class Recorder:
-    """Turns the rounds' outcomes into the run's record. `model` and `vector` are the driver's own copy."""
+    """Turns the rounds' outcomes into the run's record.
+
+    `model` and `vector` are the driver's own copy; `read_global(out)` copies the global vector into `out`.
+    """
 
     def __init__(self, log: RunLog, spec: TaskSpec, data: TaskData, model, tokenizer, vector: ParameterVector,
-                 machine: Machine) -> None:
-        self.log, self.spec, self.data, self.machine = log, spec, data, machine
-        self.model, self.tokenizer, self.vector = model, tokenizer, vector
+                 read_global: Callable[[np.ndarray], None], machine: Machine, clock: Clock) -> None:
+        self.log, self.spec, self.data, self.clock = log, spec, data, clock
+        self.model, self.tokenizer, self.vector, self.read_global = model, tokenizer, vector, read_global
         self.started = time.perf_counter()
         self.last: dict = {}
         self.best: dict | None = None
@@ -37,10 +42,13 @@ class Recorder:
                         for name, rows in zip(data.plan.train.names, data.plan.train.rows)}
                        for shard in data.plan.shards]})
 
-    def round(self, global_vector: np.ndarray, server_round: int, clients: list[dict], evaluation: dict | None,
-              seconds: dict) -> None:
+    def round(self, server_round: int, clients: list[dict], evaluation: dict | None, seconds: dict) -> None:
         """Record one round: print its result lines, save the model when it was evaluated, keep the best."""
         self.rows_trained += self.log.config.epoch * sum(client["rows"] for client in clients)
+        if not server_round:
+            self.clock.done("workers")
+            self.clock.seconds["workers"] -= seconds["evaluate"]
+            seconds = {**self.clock.seconds, **seconds}
         record = {"round": server_round, "participants": [client["client"] for client in clients],
                   "clients": clients}
         if evaluation is not None:
@@ -53,7 +61,7 @@ class Recorder:
                                                      prediction, loss, weight)
             self.last = record
             began = time.perf_counter()
-            self.vector.load(global_vector)
+            self.read_global(self.vector.numpy())
             models.save(self.model, self.tokenizer, self.log.folder / "model")
             if "val" in record and (self.best is None or self.score(record) > self.score(self.best)):
                 self.best = record

@@ -2,55 +2,75 @@
 
 By reference, the message holds a handle: a few bytes naming a memory-mapped buffer in the run's scratch
 folder. In the message, it holds the vector itself, for clients that share no disk. The bits are the same.
+
+The buffers are few and used again and again. A worker keeps its maps of them, because touching a page for the
+first time costs more than copying it; the driver maps a window at a time, because it sees every client's.
 """
 
-import os
 import re
-import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-MEMORY = Path("/dev/shm")
+WINDOW = 1 << 18  # elements
 
 
-def scratch_base(vector_size: int, n_clients: int) -> str | None:
-    """Return where a run's scratch folder goes: shared memory if its buffers fit, else None (the default, a disk).
-
-    There is a buffer for each client and two for the global vector. Space is checked beforehand because a
-    mapped file that meets a full file system kills the process that writes to it.
-    """
-    needed = 4 * vector_size * (n_clients + 2)
-    fits = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 * needed
-    return str(MEMORY) if fits else None
-
-
-@dataclass(frozen=True)
 class Transport:
-    """`folder` holds the buffers; an empty `folder` means vectors travel inside the messages."""
+    """Moves arrays of `size` elements (float32 unless said otherwise).
 
-    folder: str
+    `folder` holds the buffers; "" means that vectors travel inside the messages.
+    """
 
-    def buffer(self, slot: str, size: int) -> np.ndarray:
-        """Return float32 [size] for the sender to fill: the buffer named `slot`, made or used again."""
+    def __init__(self, folder: str, size: int, dtype: type = np.float32) -> None:
+        self.folder = folder
+        self.size = size
+        self.dtype = np.dtype(dtype)
+        self._maps: dict[str, np.memmap] = {}
+
+    def send(self, slot: str, vector: np.ndarray) -> list[np.ndarray]:
+        """Return the arrays of a message that stand for `vector`; by reference it is copied to buffer `slot`."""
         if not self.folder:
-            return np.empty(size, np.float32)
-        path = self._path(slot)
-        reusable = path.exists() and path.stat().st_size == 4 * size
-        return np.memmap(path, np.float32, mode="r+" if reusable else "w+", shape=(size,))
+            return [vector]
+        arrays = self.buffer(slot)
+        self._kept(slot)[:] = vector
+        return arrays
 
-    def pack(self, slot: str, vector: np.ndarray) -> list[np.ndarray]:
-        """Return a message's arrays for `vector`, which fills the buffer `slot`."""
-        return [np.frombuffer(slot.encode(), np.uint8)] if self.folder else [vector]
+    def receive(self, arrays: list[np.ndarray]) -> np.ndarray:
+        """Return the vector of a message, to be read at once: its buffer will be used again."""
+        return self._kept(slot_of(arrays)) if self.folder else arrays[0]
 
-    def unpack(self, arrays: list[np.ndarray]) -> np.ndarray:
-        """Return the float32 [n] vector of a message; what is written to it reaches nobody else."""
+    def buffer(self, slot: str) -> list[np.ndarray]:
+        """Return the arrays of a message that stand for the buffer `slot`; a new one is for `window` to fill."""
         if not self.folder:
-            return arrays[0]
-        return np.memmap(self._path(arrays[0].tobytes().decode()), np.float32, mode="c")
+            return [np.empty(self.size, self.dtype)]
+        with self._path(slot).open("ab") as file:  # a buffer that is there already stays as it is
+            file.truncate(self.size * self.dtype.itemsize)
+        return [np.frombuffer(slot.encode(), np.uint8)]
+
+    def window(self, arrays: list[np.ndarray], part: slice) -> np.ndarray:
+        """Return a writable view of elements `part` of a message's vector, which is mapped for as long as it lives."""
+        if not self.folder:
+            return arrays[0][part]
+        return np.memmap(self._path(slot_of(arrays)), self.dtype, "r+", part.start * self.dtype.itemsize,
+                         part.stop - part.start)
+
+    def windows(self) -> Iterator[slice]:
+        """Yield the parts that make up a vector."""
+        for start in range(0, self.size, WINDOW):
+            yield slice(start, min(start + WINDOW, self.size))
+
+    def _kept(self, slot: str) -> np.memmap:
+        if slot not in self._maps:
+            self._maps[slot] = np.memmap(self._path(slot), self.dtype, "r+", shape=(self.size,))
+        return self._maps[slot]
 
     def _path(self, slot: str) -> Path:
         if not re.fullmatch(r"[a-z]+-\d+", slot):  # a handle must not name a file elsewhere
             raise ValueError(f"not a buffer's name: {slot!r}")
-        return Path(self.folder) / f"{slot}.f32"
+        return Path(self.folder) / f"{slot}.{self.dtype.name}"
+
+
+def slot_of(arrays: list[np.ndarray]) -> str:
+    """Return the name in a handle."""
+    return arrays[0].tobytes().decode()

@@ -33,13 +33,18 @@ class ParameterVector:
                 p.grad = self.grads[part].view(p.shape)
             start += aligned_size(p)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the vector."""
+        return 4 * self.size
+
     def load(self, vector: np.ndarray) -> None:
         """Copy float32 [size] into the model."""
         self.values.copy_(torch.from_numpy(vector))
 
-    def export(self, out: np.ndarray) -> None:
-        """Copy the model's parameters into `out`, float32 [size]."""
-        torch.from_numpy(out).copy_(self.values)
+    def numpy(self) -> np.ndarray:
+        """Return the model's parameters, float32 [size]: their own memory, or a copy if that is not the CPU's."""
+        return self.values.cpu().numpy()
 
 
 def aligned_size(p: torch.Tensor) -> int:

@@ -33,9 +33,7 @@ def worker(job):
 
 
 def vector_of(worker):
-    out = np.empty(worker.vector.size, np.float32)
-    worker.vector.export(out)
-    return out
+    return worker.vector.numpy().copy()
 
 
 def test_evaluation_in_parts_gives_the_rows_of_one_whole(worker):
@@ -79,20 +77,37 @@ def test_fresh_state_forgets_and_kept_state_goes_on(job, worker):
         "client-0-round-2.safetensors", "client-0-round-3.safetensors", "client-1-round-1.safetensors"]
 
 
-@pytest.mark.parametrize("by_reference", [True, False])
-def test_a_client_answers_flowers_messages(job, tmp_path, by_reference):
-    transport = Transport(str(tmp_path) if by_reference else "")
-    client, worker = LMClient(job, transport), resident_worker(job)
+@pytest.mark.parametrize("transport", ["reference", "message"])
+def test_a_client_answers_flowers_messages(job, transport):
+    job = replace(job, config=replace(job.config, transport=transport))
+    client, worker = LMClient(job), resident_worker(job)
     assert resident_worker(job) is worker
-    vector = vector_of(worker)
-    buffer = transport.buffer("global-0", vector.size)
-    buffer[:] = vector
-    message = transport.pack("global-0", buffer)
-    update, rows, metrics = client.fit(message, {"round": 1, "client": 2})
+    vector, driver = vector_of(worker), Transport(worker.transport.folder, worker.vector.size)
+    message = driver.send("global-0", vector)
+    asked = {"round": 1, "client": 2, "slot": 5, "begin": 0, "end": 0}
+    update, rows, metrics = client.fit(message, asked)
     assert (rows, metrics["client"]) == (len(worker.data.plan.shards[2]), 2)
-    assert np.array_equal(transport.unpack(update), vector_of(worker))
-    assert not np.array_equal(transport.unpack(update), vector)
-    assert np.array_equal(transport.unpack(message), vector)  # the global vector is read, never written
+    assert np.array_equal(driver.receive(update), vector_of(worker))
+    assert not np.array_equal(driver.receive(update), vector)
+    assert np.array_equal(driver.receive(message), vector)  # the global vector is read, never written
     loss, rows, metrics = client.evaluate(message, {"round": 1, "part": 0, "parts": 1})
     columns = np.frombuffer(metrics["test"]).reshape(3, -1)
     assert rows == columns.shape[1] == 24 and loss == pytest.approx(columns[1].sum())
+
+
+@pytest.mark.parametrize("flags", [{}, {"optimizer_state": "keep", "epoch": 2, "lr_schedule": "linear"}])
+def test_a_client_that_stops_and_goes_on_elsewhere_ends_with_the_same_bits(job, tmp_path, flags):
+    """Dropout is on: the tiny models have it. Two workers in one process stand for two processes."""
+    job = replace(job, config=replace(job.config, **flags), run_dir=str(tmp_path))
+    one, other = Worker(job), Worker(job)
+    start = vector_of(one)
+    whole = [one.fit(start, server_round, 1)["loss"] for server_round in (1, 2)], vector_of(one)
+    for path in tmp_path.rglob("*.safetensors"):
+        path.unlink()
+    losses = []
+    for server_round in (1, 2):
+        assert one.fit(start, server_round, 1, slot=3, begin=0, end=1)["rows"] == 16
+        other.fit(start, server_round, 0)  # another client in between
+        losses.append(other.fit(start, server_round, 1, slot=3, begin=1)["loss"])
+    assert losses == whole[0]
+    assert np.array_equal(vector_of(other), whole[1])

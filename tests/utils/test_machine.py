@@ -4,7 +4,7 @@ import pytest
 
 from utils.config import RunConfig
 from utils.errors import UserError
-from utils.simulation import check_machine, machine_for, usable_cores
+from utils.machine import check_machine, machine_for, usable_cores
 
 
 def test_workers_fill_the_cores_but_are_no_more_than_the_clients():

@@ -1,11 +1,7 @@
-"""Flower's simulation on Ray, in one place: what is imported, started, silenced and cleaned up."""
+"""The machine a run computes on: how many workers it has room for, and what the libraries on it are told."""
 
-import logging
 import os
-import threading
-from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 
 from utils.config import RunConfig
 from utils.errors import UserError
@@ -61,43 +57,3 @@ def machine_for(config: RunConfig, n_clients: int) -> Machine:
 def usable_cores() -> int:
     """Return the CPU cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def start_ray(machine: Machine) -> Future:
-    """Begin to start Ray, which takes seconds of mostly waiting, beside whatever the caller does next.
-
-    Ray counts one CPU for each worker, so that there are exactly as many as `machine` says; their threads are
-    `RunConfig.threads`. The workers import this project from where it lies.
-    """
-
-    started: Future = Future()
-
-    def start() -> None:
-        import ray
-
-        root = str(Path(__file__).resolve().parents[1])
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        try:
-            started.set_result(ray.init(
-                num_cpus=machine.workers, num_gpus=machine.n_gpus, include_dashboard=False, logging_level="ERROR",
-                log_to_driver=False))
-        except BaseException as error:
-            started.set_exception(error)
-        threading.Event().wait()  # the kernel kills Ray's processes when the thread that started them ends
-
-    threading.Thread(target=start, daemon=True).start()
-    return started
-
-
-def simulate(server_app, client_app, machine: Machine, n_nodes: int, ray_started: Future) -> None:
-    """Run a ServerApp and a ClientApp on Ray, once it has started, until the ServerApp ends.
-
-    What the ServerApp raises (RoundFailed) is raised here.
-    """
-    from flwr.simulation import run_simulation
-
-    ray_started.result()
-    logging.getLogger("flwr").setLevel(logging.ERROR)  # its deprecation note and its progress lines
-    run_simulation(
-        server_app, client_app, num_supernodes=n_nodes, backend_name="ray",
-        backend_config={"client_resources": {"num_cpus": 1, "num_gpus": machine.gpus_per_worker}})

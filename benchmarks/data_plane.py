@@ -1,0 +1,73 @@
+"""The data plane: rounds without any training, of this program and of stock Flower, and the driver's memory.
+
+    python -m benchmarks.data_plane
+
+benchmarks/no_training.py and `benchmarks/stock_flower.py --no_train` in turn, each as a process of its own. The
+first round touches every buffer for the first time, so a warm round is any later one; the median is told.
+"""
+
+import argparse
+import statistics
+import sys
+
+from benchmarks.common import Figure, Outcome, parser, report, timed_lines
+
+BASE, LARGE = 109_483_778, 335_143_938  # parameters of bert-base-uncased and bert-large-uncased with two labels
+ALLOWED = 0.5e9  # bytes of a driver beside two vectors
+
+
+def run(*flags: object) -> Outcome:
+    """Return a run without training of this program."""
+    return timed_lines([sys.executable, "-m", "benchmarks.no_training", *flags])
+
+
+def warm(outcome: Outcome) -> float:
+    """Return the median seconds of the rounds after the first."""
+    outcome.line("round=2")  # raises if the run failed
+    rounds = [text for _, text in outcome.lines if text.startswith("round=")]
+    return statistics.median(float(text.split("seconds=")[1].split()[0]) for text in rounds[1:])
+
+
+def memory(what: str, outcome: Outcome, size: int) -> Figure:
+    """Return the driver's peak as a figure with its target."""
+    return Figure.at_most(f"{what}: driver's peak memory", outcome.peak_bytes / 1e9, "GB",
+                          round((2 * 4 * size + ALLOWED) / 1e9, 2))
+
+
+def measure(options: argparse.Namespace) -> list[Figure]:
+    """Run all of it."""
+    base, large, many = (20_000, 40_000, 12) if options.small else (BASE, LARGE, 30)
+    rounds = ["--rounds", options.rounds]
+    stock = timed_lines([sys.executable, "-m", "benchmarks.stock_flower", "--no_train", "--n_clients", 3, *rounds,
+                         *(["--random_config", "64x1"] if options.small else [])])
+    ours = run("--size", base, *rounds)
+    ratio = warm(stock) / warm(ours)
+    figures = [
+        Figure("110 M parameters, 3 clients, no training: warm round, stock Flower", warm(stock), "s"),
+        Figure.at_most("110 M parameters, 3 clients, no training: warm round", warm(ours), "s", 1.0),
+        Figure.at_least("110 M parameters, 3 clients, no training: times faster", ratio, "×", 8),
+        Figure("110 M parameters, 3 clients: stock Flower's driver's peak memory", stock.peak_bytes / 1e9, "GB"),
+        memory("110 M parameters, 3 clients", ours, base),
+        memory(f"110 M parameters, {many} clients", run("--size", base, "--clients", many, "--rounds", 2), base)]
+    by_message = run("--size", base, "--rounds", options.rounds, "--transport", "message")
+    digests = {outcome.line(f"round={options.rounds}")[1].split("digest=")[1] for outcome in (ours, by_message)}
+    figures.append(Figure("110 M parameters: averages that differ between --transport reference and message",
+                          len(digests) - 1, "", "0", len(digests) == 1))
+    figures.append(Figure("110 M parameters, 3 clients, no training: warm round by --transport message",
+                          warm(by_message), "s"))
+    big = run("--size", large, *rounds)
+    figures += [Figure.at_most("340 M parameters, 3 clients, no training: warm round", warm(big), "s", 3.5),
+                memory("340 M parameters, 3 clients", big, large)]
+    return figures
+
+
+def main() -> None:
+    """Measure and report."""
+    flags = parser(__doc__)
+    flags.add_argument("--rounds", type=int, default=6)
+    options = flags.parse_args()
+    report("data_plane", measure(options), options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Sends a round's work to Flower's nodes and hands back the answers in client order.
+
+Flower's own `Server` sends a message from a thread of its own for each client, six at a time here, and looks for
+its answer ten times a second; a thousand small clients would wait for minutes.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from flwr.app import Message, RecordDict
+from flwr.common import GetPropertiesIns, MessageTypeLegacy
+from flwr.compat.common import recorddict_compat as legacy
+from flwr.serverapp import Grid
+
+from strategies.mean import GROUP
+from utils.errors import RoundFailed
+
+POLL_SECONDS = 0.005
+NODES = 32  # Flower hands each node at most one message every 0.1 s, so fewer would keep fast clients waiting
+NODE_BYTES = 1 << 31  # all vectors on their way together: big models are slow ones, and need no more
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Part of a round's work: optimizer steps `begin` to `end` (0: the last) of the participant at `position`."""
+
+    position: int
+    begin: int = 0
+    end: int = 0
+
+
+def nodes_for(vector_bytes: int, workers: int) -> int:
+    """Return how many Flower nodes, and so messages on their way at once, serve a run."""
+    return max(workers + 1, min(NODES, NODE_BYTES // vector_bytes))
+
+
+def buffers(n_clients: int, n_nodes: int, workers: int) -> int:
+    """Return how many vectors' room a run's buffers take at most: clients, global vectors, sums, suspended clients."""
+    return min(n_clients, n_nodes + GROUP) + 2 + 2 * (n_clients > GROUP) + 3 * workers
+
+
+def wait_for_nodes(grid: Grid, n: int) -> list[int]:
+    """Return the ids of all `n` nodes in the order in which Flower looks after them, once they are there."""
+    while len(nodes := list(grid.get_nodes())) < n:
+        time.sleep(POLL_SECONDS)
+    return [node.node_id for node in sorted(nodes, key=lambda node: node.registered_at)]
+
+
+def wake(grid: Grid, nodes: Sequence[int]) -> None:
+    """Have as many workers as `nodes` import what their clients need: a question makes each of them a client."""
+    question = legacy.getpropertiesins_to_recorddict(GetPropertiesIns({}))
+    list(answers(grid, nodes, [Piece(k) for k in range(len(nodes))], MessageTypeLegacy.GET_PROPERTIES, lambda piece: question))
+
+
+def answers(grid: Grid, nodes: Sequence[int], pieces: Sequence[Piece], message_type: str,
+            content: Callable[[Piece], RecordDict]) -> Iterator[RecordDict]:
+    """Have `pieces` done and yield the answer to each position's last one, by ascending position.
+
+    Pieces start in the order given, a position's one after the other, each on any node that is free: a message
+    says which client it is for. No piece starts that is len(nodes) or more positions ahead of the one waited for,
+    so that what is finished and not yet consumed stays bounded.
+
+    Raises RoundFailed with a client's own words if it fails.
+    """
+    unsent, free = list(pieces), list(range(len(nodes)))
+    sent: dict[str, tuple[Piece, int]] = {}
+    reached: dict[int, int] = {}
+    finished: dict[int, RecordDict] = {}
+    for position in range(1 + max(piece.position for piece in pieces)):
+        while position not in finished:
+            for piece in list(unsent):
+                if not free:
+                    break
+                if piece.position < position + len(nodes) and reached.get(piece.position, 0) == piece.begin:
+                    node = free.pop(0)
+                    message = Message(content(piece), nodes[node], message_type)
+                    [message_id] = grid.push_messages([message])
+                    sent[message_id] = piece, node
+                    unsent.remove(piece)
+            replies = list(grid.pull_messages(sent))
+            for reply in replies:
+                piece, node = sent.pop(reply.metadata.reply_to_message_id)
+                if reply.has_error():
+                    raise RoundFailed(own_words(reply.error.reason))
+                free = sorted([*free, node])
+                reached[piece.position] = piece.end
+                if not piece.end:
+                    finished[piece.position] = reply.content
+            if not replies:
+                time.sleep(POLL_SECONDS)
+        yield finished.pop(position)
+
+
+def own_words(reason: str) -> str:
+    """Return what the client itself said, from Flower's account of the failure with all its tracebacks."""
+    last = reason.strip().splitlines()[-1]
+    return last.rpartition("occurred. Message: ")[2].removesuffix("'>")

@@ -1,0 +1,95 @@
+"""Flower's simulation on Ray, in one place: what is imported, started, silenced and handed over."""
+
+import importlib
+import logging
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+from utils.machine import Machine
+
+
+class Engine:
+    """Flower's simulation on Ray, coming up in a thread while the driver still prepares the run.
+
+    Starting Ray takes seconds of waiting, and each worker seconds of importing. So both begin at once; the rounds
+    and the clients are handed over when they are known.
+    """
+
+    def __init__(self, machine: Machine, client: str) -> None:
+        """`client`: module and class of the NumPyClient, which is made from a job; not imported here."""
+        self.machine = machine
+        self.client_fn = LateClient(client)
+        self._rounds: Future = Future()
+        self._ended: Future = Future()
+        threading.Thread(target=self._live, daemon=True).start()
+
+    def run(self, rounds: Callable, job: object) -> None:
+        """Run `rounds(grid, context, nodes)` as Flower's ServerApp, with clients of `job`, to its end.
+
+        What it raises (RoundFailed), or what keeps Ray from starting, is raised here.
+        """
+        self.client_fn.job = job
+        self._rounds.set_result(rounds)
+        self._ended.result()
+
+    def _live(self) -> None:
+        try:
+            self._start_ray()
+            self._simulate()
+            self._ended.set_result(None)
+        except BaseException as error:
+            self._ended.set_exception(error)
+        threading.Event().wait()  # the kernel kills Ray's processes when the thread that started them ends
+
+    def _start_ray(self) -> None:
+        """Start Ray with one CPU for each worker, so that there are exactly as many as the machine has.
+
+        Their threads are `RunConfig.threads`. They import this project from where it lies.
+        """
+        import ray
+        from ray._private.node import Node
+
+        root = str(Path(__file__).resolve().parents[1])
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        # Processes that one run on one machine has no use for cost a second of a core each: the dashboard's server,
+        # the autoscaler, the forwarding of logs. ray.init has no flag for them.
+        for name in ("start_api_server", "start_monitor", "start_log_monitor"):
+            setattr(Node, name, lambda self, **options: None)
+        ray.init(num_cpus=self.machine.workers, num_gpus=self.machine.n_gpus, include_dashboard=False,
+                 logging_level="ERROR", log_to_driver=False)
+
+    def _simulate(self) -> None:
+        from flwr.clientapp import ClientApp
+        from flwr.serverapp import ServerApp
+        from flwr.simulation import run_simulation
+
+        from strategies.dispatch import NODES, wait_for_nodes, wake
+
+        logging.getLogger("flwr").setLevel(logging.CRITICAL)  # what fails is raised, and told once
+        n_nodes, server_app = max(NODES, self.machine.workers), ServerApp()
+
+        @server_app.main()
+        def main(grid, context) -> None:
+            nodes = wait_for_nodes(grid, n_nodes)
+            wake(grid, nodes[:self.machine.workers])
+            self._rounds.result()(grid, context, nodes)
+
+        run_simulation(
+            server_app, ClientApp(client_fn=self.client_fn), num_supernodes=n_nodes, backend_name="ray",
+            backend_config={"client_resources": {"num_cpus": 1, "num_gpus": self.machine.gpus_per_worker}})
+
+
+class LateClient:
+    """Flower's client_fn. Its `job` is not known at first; a message that comes before only makes a worker import."""
+
+    def __init__(self, client: str) -> None:
+        self.client = client
+        self.job = None
+
+    def __call__(self, context):
+        """Return the client as Flower calls it."""
+        module, _, name = self.client.rpartition(".")
+        return getattr(importlib.import_module(module), name)(self.job).to_client()

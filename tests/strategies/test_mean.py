@@ -1,0 +1,54 @@
+"""The streamed mean: the weighted mean by hand, whatever the grouping, the threads and the transport."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategies.mean import GROUP, weighted_mean
+from utils.transport import WINDOW, Transport
+
+
+def mean_of(vectors, weights, folder="", threads=1):
+    transport = Transport(folder, len(vectors[0]))
+    sent = ((transport.send(f"client-{k}", vector), weight) for k, (vector, weight) in enumerate(zip(vectors, weights)))
+    mean = weighted_mean(sent, len(weights), transport, "global-1", threads)
+    return transport.receive(mean).copy()
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=1, max_size=2 * GROUP + 1), st.integers(0, 99))
+def test_the_mean_is_the_weighted_mean_by_hand(weights, seed):
+    vectors = np.random.default_rng(seed).standard_normal((len(weights), 7)).astype(np.float32)
+    exact = np.array(weights, np.longdouble) @ vectors.astype(np.longdouble) / sum(weights)
+    np.testing.assert_allclose(mean_of(vectors, weights), exact.astype(np.float32), rtol=2e-7, atol=1e-9)
+
+
+def test_the_mean_of_one_is_itself_bit_for_bit_also_across_windows():
+    vector = np.random.default_rng(0).standard_normal(WINDOW + 5).astype(np.float32)
+    assert np.array_equal(mean_of([vector], [12345]), vector)
+
+
+@pytest.mark.parametrize("n", [3, GROUP, GROUP + 1, 3 * GROUP])
+def test_grouping_threads_and_transport_change_no_bit(tmp_path, n):
+    rng = np.random.default_rng(n)
+    vectors, weights = rng.standard_normal((n, WINDOW + 99)).astype(np.float32), rng.integers(1, 999, n)
+    total = np.zeros(WINDOW + 99)
+    for vector, weight in zip(vectors, weights):
+        total += vector.astype(np.float64) * float(weight)
+    expected = (total / weights.sum()).astype(np.float32)
+    for folder, threads in (("", 1), (str(tmp_path), 1), (str(tmp_path), 3)):
+        assert np.array_equal(mean_of(vectors, weights, folder, threads), expected)
+
+
+def test_a_vector_is_not_looked_at_again_once_its_group_is_summed():
+    """So its buffer can be used again: each comes in one of GROUP buffers, overwritten by the next group's."""
+    buffers, n = np.zeros((GROUP, 5), np.float32), 3 * GROUP
+    transport = Transport("", 5)
+
+    def vectors():
+        for k in range(n):
+            buffers[k % GROUP] = k
+            yield [buffers[k % GROUP]], 1
+
+    mean = transport.receive(weighted_mean(vectors(), n, transport, "global-0"))
+    assert np.array_equal(mean, np.full(5, (n - 1) / 2, np.float32))

@@ -1,0 +1,39 @@
+"""Scratch folders: private, gone at the end, and those of killed runs gone at the next start."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from utils.scratch import remove_stale, scratch_folder
+
+HOLDER = "from utils.scratch import scratch_folder\nwith scratch_folder(1) as folder:\n  print(folder, flush=True)\n  input()"
+
+
+def test_a_scratch_folder_is_private_and_goes_even_after_an_error():
+    with pytest.raises(KeyError), scratch_folder(1000) as folder:
+        assert folder.stat().st_mode & 0o77 == 0 and str(os.getpid()) in folder.name
+        (folder / "buffer").write_bytes(b"x")
+        raise KeyError
+    assert not folder.exists()
+
+
+def test_a_scratch_folder_that_memory_has_no_room_for_lies_elsewhere():
+    with scratch_folder(1 << 60) as folder:
+        assert not folder.is_relative_to("/dev/shm")
+
+
+def test_what_a_killed_run_left_is_removed_and_what_a_living_one_uses_is_not():
+    holders = [subprocess.Popen([sys.executable, "-c", HOLDER], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+                                stdin=subprocess.PIPE) for _ in range(2)]
+    dead, living = (type(ROOT)(holder.stdout.readline().strip()) for holder in holders)
+    holders[0].send_signal(signal.SIGKILL)
+    holders[0].wait()
+    assert dead.is_dir() and living.is_dir()
+    remove_stale()
+    assert not dead.exists() and living.is_dir()
+    holders[1].communicate("\n")
+    assert holders[1].returncode == 0 and not living.exists()
