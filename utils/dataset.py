@@ -8,7 +8,7 @@ from utils.config import RunConfig
 from utils.errors import UserError
 from utils.evaluation import evaluation_set
 from utils.partition import make_plan
-from utils.table import open_table
+from utils.table import numbers, open_table
 from utils.task import TaskSpec
 from utils.tokens import open_tokens
 
@@ -30,7 +30,7 @@ class TaskData:
             raise UserError(f"--test_split {self.names['test']}: {spec.name} can be tested on {others} "
                             f"({self.names['train']} is trained on)")
         splits = {key: self.table.split(name) for key, name in self.names.items()}
-        self.labels = {key: split["label"].to_numpy().astype(np.float64) for key, split in splits.items()}
+        self.labels = {key: numbers(split["label"]).astype(np.float64) for key, split in splits.items()}
         self.plan = make_plan(config, spec, splits["train"], splits["test"])
 
     def tokenise(self, tokenizer, text_to_text: bool) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.seeds import generator
+from utils.table import numbers
 from utils.task import TaskSpec
 
 DEFAULT_SLICES = 3  # contiguous thirds, as published, for tasks without natural domains
@@ -82,7 +83,7 @@ def split_domains(split, spec: TaskSpec, domain_by: str, n_slices: int) -> Domai
     if spec.kind != "classification":
         what = "numbers" if spec.kind == "regression" else "places in a list of choices"
         raise UserError(f"--domain_by label: the labels of {spec.name} are {what}, not classes; use slices")
-    labels = split["label"].to_numpy()
+    labels = numbers(split["label"])
     return Domains(spec.labels, tuple(np.flatnonzero(labels == k) for k in range(len(spec.labels))))
 
 
