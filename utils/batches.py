@@ -2,21 +2,20 @@
 
 import numpy as np
 
-MEGABATCH = 50  # batches sorted together at most; within it, rows of like length meet
+JITTER = 0.05  # a row meets rows at most about 10 % longer or shorter, and others in each epoch
 
 
-def training_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+def training_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generator,
+                     batching: str = "length") -> list[np.ndarray]:
     """Return one epoch: int64 positions into `lengths` (tokens per row), each once, in random batches.
 
-    Rows are shuffled and cut into mega-batches (a quarter of the epoch at most, so that small shards stay
-    random too); each is sorted by length and cut into batches; then the order of all batches is random.
+    `random` is a plain shuffle. `length` sorts the rows by their length times a random 1 ± JITTER and cuts the
+    sorted rows into batches, which come in random order: what shares a batch is drawn anew in each epoch, also
+    in a shard of a few batches, and yet little is padding.
     """
-    order = rng.permutation(len(lengths))
-    mega = batch_size * max(1, min(MEGABATCH, len(lengths) // (4 * batch_size)))
-    # The sort is stable, so rows of equal length keep their random order.
-    chunks = [order[start:start + mega] for start in range(0, len(order), mega)]
-    by_length = np.concatenate([chunk[np.argsort(lengths[chunk], kind="stable")] for chunk in chunks])
-    batches = cut(by_length, batch_size)
+    if batching == "random":
+        return cut(rng.permutation(len(lengths)), batch_size)
+    batches = cut(np.argsort(lengths * rng.uniform(1 - JITTER, 1 + JITTER, len(lengths))), batch_size)
     return [batches[k] for k in rng.permutation(len(batches))]
 
 

@@ -81,6 +81,8 @@ class RunConfig:
     batch_size: int = flag(16, "rows per forward pass", valid=WHOLE_FROM_1)
     batch_accum: int = flag(1, "batches per optimizer step: the effective batch is batch_size x batch_accum",
                             valid=WHOLE_FROM_1)
+    batching: str = flag("length", "which rows share a batch: rows of about one length, drawn anew in each epoch, or "
+                                   "any (plain shuffling, with more padding)", choices=("length", "random"))
     lr: float = flag(5e-5, "AdamW's learning rate", valid=POSITIVE)
     lr_schedule: str = flag("constant", "learning rate over the whole run: constant, or linear down to 0",
                             choices=("constant", "linear"))
