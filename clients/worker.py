@@ -1,6 +1,7 @@
 """What one worker process holds for a whole run: the model as a vector, the rows' tokens, and the plan."""
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from clients.training import FlatAdamW, Progress, Shard, local_training
 from utils import models
 from utils.config import RunConfig
 from utils.dataset import TaskData
+from utils.encoder import fast_encoder
 from utils.evaluation import EvaluationSet
 from utils.heads import make_head
 from utils.task import TaskSpec
@@ -109,8 +111,9 @@ class Worker:
         """
         self.vector.load(vector)
         self.model.eval()
-        return {part_of.name: self._evaluate(part_of, part_of.part(part, parts))
-                for part_of in self.data.evaluation_sets}
+        with fast_encoder(self.model) if self.device.type == "cpu" else nullcontext():
+            return {part_of.name: self._evaluate(part_of, part_of.part(part, parts))
+                    for part_of in self.data.evaluation_sets}
 
     def _evaluate(self, evaluation: EvaluationSet, batches: list[np.ndarray]) -> np.ndarray:
         columns = [np.empty((3, 0))]

@@ -19,7 +19,13 @@ class Engine:
     """
 
     def __init__(self, machine: Machine, client: str) -> None:
-        """`client`: module and class of the NumPyClient, which is made from a job; not imported here."""
+        """`client`: module and class of the NumPyClient, which is made from a job; not imported here.
+
+        Ray and Flower are imported before the thread starts: its waiting is what the driver's other imports fill.
+        """
+        import flwr.simulation  # noqa: F401
+        import ray  # noqa: F401
+
         self.machine = machine
         self.client_fn = LateClient(client)
         self._rounds: Future = Future()

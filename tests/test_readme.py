@@ -100,7 +100,7 @@ def test_the_demo_and_the_offline_sweep_end_in_a_table(workplace):
 
 def test_make_targets_of_the_readme_exist():
     named = {command.split()[1] for command in readme_commands() if command.startswith("make ")}
-    assert named == {"demo", "test"}
+    assert named == {"demo", "test", "bench"}
     for target in (*named, "setup"):
         done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

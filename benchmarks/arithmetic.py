@@ -1,0 +1,144 @@
+"""What each part of a client's fast arithmetic on the CPU is worth: rows trained per second with it and without it.
+
+    python -m benchmarks.arithmetic                     2 minutes on one core
+
+One thread and one process, in which the variants take turns, so that a change of the machine's speed meets all of
+them; every ratio is the median over the turns. RTE and CoLA, batches of 16, MiniLM. Then the optimizer's forms, and
+the evaluation's batch sizes.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+
+from benchmarks.common import ROOT, Figure, parser, report
+from benchmarks.rows import open_rows, toy_flags
+from clients.training import FlatAdamW, Shard, local_training
+from utils import models
+from utils.batches import evaluation_batches
+from utils.encoder import fast_encoder
+from utils.evaluation import ROWS_PER_BATCH
+from utils.heads import make_head
+from utils.vector import ParameterVector
+
+#: variant → (what replaces names of clients/training.py, what replaces flags)
+_OFF = {"fast_encoder": lambda *unused: nullcontext(), "fast_dropout": lambda *unused: nullcontext(),
+        "lookup_table": lambda *unused: None}
+VARIANTS = {
+    "all of it": ({}, {}),
+    "without the packed encoder": ({"fast_encoder": _OFF["fast_encoder"]}, {}),
+    "without the fast dropout masks": ({"fast_dropout": _OFF["fast_dropout"]}, {}),
+    "without the small embedding table": ({"lookup_table": _OFF["lookup_table"]}, {}),
+    "with random batches": ({}, {"batching": "random"}),
+    "in float32": ({}, {"precision": "fp32"}),
+    "without any, random batches, float32": (_OFF, {"batching": "random", "precision": "fp32"}),
+}
+
+
+class Bench:
+    """A model and a client's shard of a task, to be trained and evaluated in one process."""
+
+    def __init__(self, flags: list, rows: int, source: str) -> None:
+        data = open_rows(flags, source)
+        self.config = replace(data.config, precision="bf16")
+        self.model, tokenizer = models.load(self.config.model, data.table.spec, seed=0,
+                                            max_length=self.config.max_length)
+        self.vector = ParameterVector(self.model)
+        self.start = self.vector.values.clone()
+        self.optimizer = FlatAdamW(self.vector, 0.0)
+        self.head = make_head(data.table.spec, tokenizer, False)
+        self.shard = Shard(data.tokens["train"], data.labels["train"], data.plan.shards[0][:rows])
+
+    def train(self, replaced: dict[str, Callable], flags: dict[str, str]) -> float:
+        """Train the shard for a round; return its rows per second."""
+        self.vector.values.copy_(self.start)
+        self.optimizer.restore(None, 0)
+        with ExitStack() as stack:
+            for name, replacement in replaced.items():
+                stack.enter_context(patch(f"clients.training.{name}", replacement))
+            began = time.perf_counter()
+            local_training(self.model, self.vector, self.optimizer, self.head, self.shard,
+                           replace(self.config, **flags), 1, 0)
+            return len(self.shard.rows) / (time.perf_counter() - began)
+
+    @torch.inference_mode()
+    def evaluate(self, batch_size: int) -> float:
+        """Evaluate the shard's rows; return them per second."""
+        self.model.eval()
+        began = time.perf_counter()
+        with fast_encoder(self.model):
+            for batch in evaluation_batches(self.shard.tokens.lengths[self.shard.rows], batch_size):
+                rows = self.shard.rows[batch]
+                self.head.evaluate(self.model, self.head.collate(self.shard.tokens, rows, self.shard.labels[rows]))
+        return len(self.shard.rows) / (time.perf_counter() - began)
+
+
+def in_turn(variants: dict[str, Callable[[], float]], turns: int) -> dict[str, list[float]]:
+    """Call each variant `turns` times in turn, after one call to warm up; return its speeds."""
+    next(iter(variants.values()))()
+    speeds = {name: [] for name in variants}
+    for _ in range(turns):
+        for name, measure in variants.items():
+            speeds[name].append(measure())
+    return speeds
+
+
+def ratios(what: str, speeds: dict[str, list[float]], unit: str) -> list[Figure]:
+    """Return the speed of the first variant, and how many times as fast it is as each other one."""
+    first, *others = speeds
+    return [Figure(f"{what}, {first}", statistics.median(speeds[first]), unit)] + [
+        Figure(f"{what}, {first} over {other}",
+               statistics.median(np.divide(speeds[first], speeds[other]).tolist()), "×") for other in others]
+
+
+def optimizers(model: torch.nn.Module) -> dict[str, Callable[[], float]]:
+    """Return the steps per second of AdamW on the model's parameters in four forms."""
+    def steps(tensors, **form) -> Callable[[], float]:
+        parameters = [torch.nn.Parameter(tensor.detach().clone()) for tensor in tensors]
+        for parameter in parameters:
+            parameter.grad = torch.full_like(parameter, 1e-3)
+        optimizer = torch.optim.AdamW(parameters, **form)
+
+        def measure() -> float:
+            began = time.perf_counter()
+            optimizer.step()
+            return 1 / (time.perf_counter() - began)
+        return measure
+
+    tensors = list(model.parameters())
+    flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+    return {"flat and fused": steps([flat], fused=True), "per tensor, fused": steps(tensors, fused=True),
+            "per tensor, foreach": steps(tensors, foreach=True), "per tensor, plain": steps(tensors, foreach=False)}
+
+
+def main() -> None:
+    """Measure and report."""
+    flags = parser(__doc__)
+    flags.add_argument("--turns", type=int, default=3, help="times that every variant is measured (default: 3)")
+    flags.add_argument("--source", default="", help="where the tasks' tables are made from when they are absent")
+    options = flags.parse_args()
+    torch.set_num_threads(1)
+    figures = []
+    with tempfile.TemporaryDirectory() as folder:
+        for task, rows in (("rte", 48), ("cola", 96)):
+            run = ["--data", task, "--data_dir", ROOT / "data", "--test", 200]
+            bench = Bench(toy_flags(Path(folder)) if options.small else run, rows, options.source)
+            trained = {name: (lambda change=change: bench.train(*change)) for name, change in VARIANTS.items()}
+            figures += ratios(f"{task}: training", in_turn(trained, options.turns), "rows/s")
+            evaluated = {f"batches of {size}": (lambda size=size: bench.evaluate(size))
+                         for size in (ROWS_PER_BATCH, 8, 16, 64)}
+            figures += ratios(f"{task}: evaluation", in_turn(evaluated, options.turns), "rows/s")
+    figures += ratios("AdamW's step", in_turn(optimizers(bench.model), 3 * options.turns), "steps/s")
+    report("arithmetic", figures, options)
+
+
+if __name__ == "__main__":
+    main()

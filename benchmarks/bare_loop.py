@@ -1,0 +1,113 @@
+"""A bare PyTorch loop that makes the training steps of one round of `main_lm.py`, in one process: the tax's measure.
+
+    python -m benchmarks.bare_loop --data rte --lr 1e-4 …        the flags of main_lm.py
+
+Each client's shard is trained from the round's global weights, on the batches, in the order, with the dropout seed
+and in the arithmetic of clients/training.py, faster forward pass and smaller embedding table included; then the test
+rows are evaluated in their batches in float32. Loop, collation and optimizer are its own: what one would write
+without clients, messages and flat vectors. Nothing is averaged. Between the lines `round=0` and `round=1` lies
+what it is timed for.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
+
+import preprocess.common as preprocess
+from utils import models
+from utils.batches import training_batches
+from utils.config import parse_flags
+from utils.dataset import TaskData
+from utils.dropout import Masks, fast_dropout
+from utils.encoder import fast_encoder
+from utils.precision import resolve_precision
+from utils.seeds import generator
+from utils.tokens import Tokens
+from utils.vocabulary import lookup_table, used_rows
+
+ROUND = 1
+
+
+@contextmanager
+def prepared(model, data: TaskData, rows: np.ndarray, masks: Masks, pad_id: int) -> Iterator[list[torch.nn.Parameter]]:
+    """Let `model` compute as it does in a client's training of `rows` inside the `with`; give what is to be trained.
+
+    The one place that follows `take_shortcuts` in clients/training.py.
+    """
+    table, tokens = lookup_table(model), data.tokens["train"]
+    ids = np.unique(np.concatenate([[pad_id], *(ids for row in rows for ids in tokens.sequences(row))]))
+    with fast_dropout(model, masks), fast_encoder(model, masks), used_rows(table, ids) as weight:
+        yield [weight, *(parameter for parameter in model.parameters() if parameter is not table.weight)]
+
+
+def batch_of(tokens: Tokens, labels: np.ndarray, rows: np.ndarray, pad_id: int) -> dict[str, torch.Tensor]:
+    """Return `rows` (int64 [batch]) as the model takes them: int64 [batch, longest row]."""
+    parts = [slice(tokens.offsets[row], tokens.offsets[row + 1]) for row in rows]
+    ids = [torch.from_numpy(tokens.ids[part].astype(np.int64)) for part in parts]
+    batch = {"input_ids": pad_sequence(ids, batch_first=True, padding_value=pad_id),
+             "attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True)}
+    if tokens.types is not None:
+        types = [torch.from_numpy(tokens.types[part].astype(np.int64)) for part in parts]
+        batch["token_type_ids"] = pad_sequence(types, batch_first=True)
+    return {**batch, "labels": torch.from_numpy(labels[rows].astype(np.int64))}
+
+
+def train(model, data: TaskData, rows: np.ndarray, client: int, pad_id: int) -> float:
+    """Train for a round's local epochs; return the mean loss per row."""
+    config, tokens, labels = data.config, data.tokens["train"], data.labels["train"]
+    bf16 = resolve_precision(config.precision, n_gpus=0) == "bf16"
+    model.train()
+    masks, total, step = Masks(), 0.0, 0
+    with prepared(model, data, rows, masks, pad_id) as parameters:
+        optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=0.0, fused=True)
+        for epoch in range(config.epoch):
+            rng = generator(config.seed, "batches", ROUND, client, epoch)
+            for places in training_batches(tokens.lengths[rows], config.batch_size, rng, config.batching):
+                batch = batch_of(tokens, labels, rows[places], pad_id)
+                masks.rng = generator(config.seed, "dropout", ROUND, client, step)
+                optimizer.zero_grad()
+                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+                    loss = model(**batch).loss
+                loss.backward()
+                optimizer.step()
+                step += 1
+                total += float(loss.detach()) * len(places)
+    return total / (config.epoch * len(rows))
+
+
+@torch.inference_mode()
+def evaluate(model, data: TaskData, pad_id: int) -> float:
+    """Return the mean loss of the test rows."""
+    test = data.evaluation_sets[0]
+    model.eval()
+    total = 0.0
+    with fast_encoder(model):
+        for places in test.batches:
+            batch = batch_of(data.tokens["test"], data.labels["test"], test.rows[places], pad_id)
+            total += float(cross_entropy(model(**batch).logits, batch["labels"], reduction="sum"))
+    return total / len(test.rows)
+
+
+def main() -> None:
+    """Evaluate, train each client once, evaluate; print a line after each."""
+    config = parse_flags(None, preprocess.task_names())
+    torch.set_num_threads(config.threads)
+    spec = preprocess.load(config.data).SPEC
+    data = TaskData(config, spec)
+    model, tokenizer = models.load(config.model, spec, seed=config.seed, max_length=config.max_length)
+    data.tokenise(tokenizer, text_to_text=False)
+    pad_id = tokenizer.pad_token_id
+    start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    print(f"round=0 loss={evaluate(model, data, pad_id):.6f}", flush=True)
+    for client, rows in enumerate(data.plan.shards):
+        model.load_state_dict(start)
+        print(f"client={client} loss={train(model, data, rows, client, pad_id):.6f}", flush=True)
+    print(f"round=1 loss={evaluate(model, data, pad_id):.6f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""The benchmarks run, made small: a made-up task and a tiny model, as real processes."""
+
+import json
+import math
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.common import Outcome
+from benchmarks.end_to_end import Result, figures_of
+from benchmarks.federated_tax import check_same_steps
+from benchmarks.rows import export_shards, open_rows, toy_flags
+from tests.conftest import ROOT
+
+
+PROGRAMS = {
+    "end_to_end": ["--small"],
+    "federated_tax": ["--small"],
+    "data_plane": ["--small", "--rounds", "2"],
+    "startup": ["--small", "--repetitions", "1"],
+    "many_clients": ["--small"],
+    "batching": ["--small"],
+    "arithmetic": ["--small", "--turns", "1"],
+    "stock_flower": ["--no_train", "--n_clients", "2", "--rounds", "2", "--random_config", "64x1"],
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Return finished(name) → (stdout, figures) of one of PROGRAMS, which run three at once: they mostly wait for Ray."""
+    out = tmp_path_factory.mktemp("figures")
+
+    def start(name: str) -> subprocess.CompletedProcess:
+        place = [] if name == "stock_flower" else ["--out", str(out)]
+        return subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *PROGRAMS[name], *place], cwd=ROOT,
+                              capture_output=True, text=True, timeout=240)
+
+    with ThreadPoolExecutor(3) as pool:
+        done = dict(zip(PROGRAMS, pool.map(start, PROGRAMS)))
+
+    def finished(name: str) -> tuple[str, list[dict]]:
+        assert done[name].returncode == 0, done[name].stderr[-3000:]
+        saved = out / f"{name}.json"
+        return done[name].stdout, json.loads(saved.read_text())["figures"] if saved.exists() else []
+
+    return finished
+
+
+def test_end_to_end_compares_two_real_runs(run):
+    stdout, figures = run("end_to_end")
+    stock, ours, ratio, score = figures
+    assert stock["value"] > 1 and ours["value"] > 1
+    assert math.isclose(ratio["value"], stock["value"] / ours["value"])
+    assert ratio["holds"] == (ratio["value"] >= 6)
+    assert abs(score["value"]) <= 100
+    assert all(f"| {figure['what']} |" in stdout for figure in figures)
+
+
+def test_federated_tax_compares_the_same_steps(run):
+    _, (ours, bare, ratio) = run("federated_tax")
+    assert ours["value"] > 0 and bare["value"] > 0
+    assert math.isclose(ratio["value"], ours["value"] / bare["value"])
+
+
+def test_the_data_plane_gives_the_same_bits_by_reference_and_by_message(run):
+    _, figures = run("data_plane")
+    assert all(figure["value"] > 0 for figure in figures if figure["unit"])
+    [differing] = [figure for figure in figures if "differ" in figure["what"]]
+    assert differing["value"] == 0 and differing["holds"]
+
+
+def test_start_up_states_where_its_seconds_go(run):
+    _, (whole, *phases) = run("startup")
+    told = sum(phase["value"] for phase in phases)
+    assert len(phases) >= 5 and 0.5 * whole["value"] < told < 1.5 * whole["value"]
+
+
+def test_many_clients_are_measured_and_drawn(run):
+    _, figures = run("many_clients")
+    assert [figure["unit"] for figure in figures] == ["ms", "ms", "MB", "MB"]
+    assert all(figure["value"] > 0 for figure in figures if figure["unit"] == "MB")
+
+
+def test_batching_and_arithmetic_measure_both_ways(run):
+    for name, words in (("batching", ("length", "random")), ("arithmetic", ("all of it", "float32"))):
+        _, figures = run(name)
+        assert all(any(word in figure["what"] for figure in figures) for word in words)
+        assert all(figure["value"] > 0 for figure in figures)
+
+
+def test_stock_flower_echoes_without_training(run):
+    stdout, _ = run("stock_flower")
+    lines = [line.split() for line in stdout.splitlines() if line.startswith("round=")]
+    assert [line[0] for line in lines] == ["round=1", "round=2"]
+    assert all(float(line[1].removeprefix("seconds=")) > 0 for line in lines)
+
+
+def test_other_steps_are_refused(tmp_path):
+    record = {"round": 1, "clients": [{"client": 0, "rows": 4, "loss": 0.5}]}
+    (tmp_path / "rounds.jsonl").write_text(json.dumps(record) + "\n")
+    check_same_steps(tmp_path, Outcome([(1.0, "client=0 loss=0.5001")], 2.0, 0, 0, ""))
+    with pytest.raises(RuntimeError, match="client 0"):
+        check_same_steps(tmp_path, Outcome([(1.0, "client=0 loss=0.6")], 2.0, 0, 0, ""))
+
+
+def test_stock_flower_gets_the_runs_very_rows(tmp_path):
+    data = open_rows([*toy_flags(tmp_path), "--lang_mix", 0.5])
+    folder = export_shards(data, tmp_path / "shards")
+    texts = {split: data.table.split(data.names[split])["sentence1"].to_pylist() for split in ("train", "test")}
+    assert len(list(folder.glob("client-*"))) == len(data.plan.shards) == 3
+    for client, rows in enumerate(data.plan.shards):
+        shard = pq.read_table(folder / f"client-{client}.parquet")
+        assert shard["sentence1"].to_pylist() == [texts["train"][row] for row in rows]
+        assert np.array_equal(shard["label"], data.labels["train"][rows])
+    test = pq.read_table(folder / "test.parquet")
+    assert test["sentence1"].to_pylist() == [texts["test"][row] for row in data.evaluation_sets[0].rows]
+    assert test["domain"].to_pylist() == [name for name in ("slice1", "slice2", "slice3") for _ in range(8)]
+
+
+@pytest.mark.parametrize(("stock", "agree"), [((0.5, 0.6), True), ((0.9, 0.9), False)])
+def test_accuracies_agree_when_their_spreads_overlap(stock, agree):
+    figures = figures_of("rte", [Result(10, 0.5), Result(10, 0.55)], [Result(80, s) for s in stock])
+    assert figures[2].value == 8 and figures[2].holds
+    assert figures[3].holds is agree
+    assert figures_of("rte", [Result(10, 0.5)], [Result(80, 0.5)])[3].holds is None
