@@ -21,8 +21,15 @@ from utils.clock import Clock
 from utils.config import RunConfig, parse_flags
 from utils.console import NOTES, notes_to_stderr
 from utils.errors import RoundFailed, UserError
+from utils.machine import (
+    check_machine,
+    machine_for,
+    pause_collector,
+    quiet_environment,
+    resume_collector,
+    usable_cores,
+)
 from utils.runlog import RunLog, check_run_dir, new_run_dir
-from utils.machine import check_machine, machine_for, quiet_environment, usable_cores
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 def run(config: RunConfig) -> None:
     """Prepare the rows and the model, run the rounds, write the record."""
     clock = Clock()
+    pause_collector()
     check_machine(config)
     check_run_dir(config)
     # Heavy imports wait until they are needed: --help and a wrong flag answer at once.
@@ -108,6 +116,7 @@ def run(config: RunConfig) -> None:
                         evaluate_every=config.skip_evalnum, n_nodes=n_nodes)
         NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
                    machine.workers, config.threads, config.precision, log.folder)
+        resume_collector()
         engine.run(rounds.run, job)
     recorder.finish()
 

@@ -3,12 +3,13 @@
 import importlib
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
-from utils.machine import Machine
+from utils.machine import Machine, pause_collector, resume_collector
 
 
 class Engine:
@@ -98,4 +99,8 @@ class LateClient:
     def __call__(self, context):
         """Return the client as Flower calls it."""
         module, _, name = self.client.rpartition(".")
-        return getattr(importlib.import_module(module), name)(self.job).to_client()
+        if module not in sys.modules:
+            pause_collector()
+            importlib.import_module(module)
+            resume_collector()
+        return getattr(sys.modules[module], name)(self.job).to_client()
