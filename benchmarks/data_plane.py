@@ -35,30 +35,27 @@ def memory(what: str, outcome: Outcome, size: int) -> Figure:
 
 
 def measure(options: argparse.Namespace) -> list[Figure]:
-    """Run all of it."""
-    base, large, many = (20_000, 40_000, 12) if options.small else (BASE, LARGE, 30)
-    rounds = ["--rounds", options.rounds]
+    """Run all of it; with `--small` the three clients of one size only."""
+    base, rounds = 20_000 if options.small else BASE, ["--rounds", options.rounds]
     stock = timed_lines([sys.executable, "-m", "benchmarks.stock_flower", "--no_train", "--n_clients", 3, *rounds,
                          *(["--random_config", "64x1"] if options.small else [])])
-    ours = run("--size", base, *rounds)
-    ratio = warm(stock) / warm(ours)
-    figures = [
-        Figure("110 M parameters, 3 clients, no training: warm round, stock Flower", warm(stock), "s"),
-        Figure.at_most("110 M parameters, 3 clients, no training: warm round", warm(ours), "s", 1.0),
-        Figure.at_least("110 M parameters, 3 clients, no training: times faster", ratio, "×", 8),
-        Figure("110 M parameters, 3 clients: stock Flower's driver's peak memory", stock.peak_bytes / 1e9, "GB"),
-        memory("110 M parameters, 3 clients", ours, base),
-        memory(f"110 M parameters, {many} clients", run("--size", base, "--clients", many, "--rounds", 2), base)]
-    by_message = run("--size", base, "--rounds", options.rounds, "--transport", "message")
+    ours, by_message = (run("--size", base, *rounds, "--transport", transport) for transport in ("reference", "message"))
     digests = {outcome.line(f"round={options.rounds}")[1].split("digest=")[1] for outcome in (ours, by_message)}
-    figures.append(Figure("110 M parameters: averages that differ between --transport reference and message",
-                          len(digests) - 1, "", "0", len(digests) == 1))
-    figures.append(Figure("110 M parameters, 3 clients, no training: warm round by --transport message",
-                          warm(by_message), "s"))
-    big = run("--size", large, *rounds)
-    figures += [Figure.at_most("340 M parameters, 3 clients, no training: warm round", warm(big), "s", 3.5),
-                memory("340 M parameters, 3 clients", big, large)]
-    return figures
+    what = "110 M parameters, 3 clients, no training"
+    figures = [
+        Figure(f"{what}: warm round, stock Flower", warm(stock), "s"),
+        Figure.at_most(f"{what}: warm round", warm(ours), "s", 1.0),
+        Figure.at_least(f"{what}: times faster", warm(stock) / warm(ours), "×", 8),
+        Figure(f"{what}: warm round by --transport message", warm(by_message), "s"),
+        Figure(f"{what}: averages that differ between the transports", len(digests) - 1, "", "0", len(digests) == 1),
+        Figure(f"{what}: stock Flower's driver's peak memory", stock.peak_bytes / 1e9, "GB"),
+        memory(what, ours, base)]
+    if options.small:
+        return figures
+    figures.append(memory(what.replace("3", "30"), run("--size", base, "--clients", 30, "--rounds", 2), base))
+    big = run("--size", LARGE, *rounds)
+    what = "340 M parameters, 3 clients, no training"
+    return [*figures, Figure.at_most(f"{what}: warm round", warm(big), "s", 3.5), memory(what, big, LARGE)]
 
 
 def main() -> None:

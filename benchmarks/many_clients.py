@@ -73,7 +73,7 @@ def main() -> None:
     flags = parser(__doc__)
     flags.add_argument("--clients", type=int, nargs="+", default=[10, 30, 100, 300, 1000])
     options = flags.parse_args()
-    counts = [4, 8] if options.small else options.clients
+    counts = [8] if options.small else options.clients
     with workspace() as folder:
         points = [measure(clients, options, Path(folder)) for clients in counts]
     draw(points, (options.out or Path(tempfile.gettempdir()) if options.small else ROOT / "docs") / "many_clients.png")

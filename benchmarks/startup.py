@@ -24,14 +24,14 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[float, dict[str,
     flags += ["--n_iterations", 1]
     open_rows(flags)
     runs = []
-    for number in range(options.repetitions + 1):
+    for number in range(options.repetitions + (not options.small)):
         record = folder / f"run-{number}"
         outcome = timed_lines([sys.executable, "main_lm.py", *flags, "--run_dir", record])
         first, last = map(json.loads, (record / "rounds.jsonl").read_text(encoding="utf-8").splitlines())
         training = outcome.at("round=1") - last["seconds"]["train"] - last["seconds"]["evaluate"]
         runs.append((training, first["seconds"]))
-    median = statistics.median_low(seconds for seconds, _ in runs[1:])
-    return next(run for run in runs[1:] if run[0] == median)
+    median = statistics.median_low(seconds for seconds, _ in runs[-options.repetitions:])
+    return next(run for run in runs[-options.repetitions:] if run[0] == median)
 
 
 def main() -> None:

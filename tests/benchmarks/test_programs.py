@@ -16,7 +16,6 @@ from benchmarks.federated_tax import check_same_steps
 from benchmarks.rows import export_shards, open_rows, toy_flags
 from tests.conftest import ROOT
 
-
 PROGRAMS = {
     "end_to_end": ["--small"],
     "federated_tax": ["--small"],
@@ -25,7 +24,6 @@ PROGRAMS = {
     "many_clients": ["--small"],
     "batching": ["--small"],
     "arithmetic": ["--small", "--turns", "1"],
-    "stock_flower": ["--no_train", "--n_clients", "2", "--rounds", "2", "--random_config", "64x1"],
 }
 
 
@@ -35,17 +33,15 @@ def run(tmp_path_factory):
     out = tmp_path_factory.mktemp("figures")
 
     def start(name: str) -> subprocess.CompletedProcess:
-        place = [] if name == "stock_flower" else ["--out", str(out)]
-        return subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *PROGRAMS[name], *place], cwd=ROOT,
-                              capture_output=True, text=True, timeout=240)
+        return subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *PROGRAMS[name], "--out", str(out)], cwd=ROOT,
+                              capture_output=True, text=True, timeout=400)
 
     with ThreadPoolExecutor(3) as pool:
         done = dict(zip(PROGRAMS, pool.map(start, PROGRAMS)))
 
     def finished(name: str) -> tuple[str, list[dict]]:
         assert done[name].returncode == 0, done[name].stderr[-3000:]
-        saved = out / f"{name}.json"
-        return done[name].stdout, json.loads(saved.read_text())["figures"] if saved.exists() else []
+        return done[name].stdout, json.loads((out / f"{name}.json").read_text())["figures"]
 
     return finished
 
@@ -81,8 +77,7 @@ def test_start_up_states_where_its_seconds_go(run):
 
 def test_many_clients_are_measured_and_drawn(run):
     _, figures = run("many_clients")
-    assert [figure["unit"] for figure in figures] == ["ms", "ms", "MB", "MB"]
-    assert all(figure["value"] > 0 for figure in figures if figure["unit"] == "MB")
+    assert [figure["unit"] for figure in figures] == ["ms", "MB"] and figures[1]["value"] > 0
 
 
 def test_batching_and_arithmetic_measure_both_ways(run):
@@ -90,13 +85,6 @@ def test_batching_and_arithmetic_measure_both_ways(run):
         _, figures = run(name)
         assert all(any(word in figure["what"] for figure in figures) for word in words)
         assert all(figure["value"] > 0 for figure in figures)
-
-
-def test_stock_flower_echoes_without_training(run):
-    stdout, _ = run("stock_flower")
-    lines = [line.split() for line in stdout.splitlines() if line.startswith("round=")]
-    assert [line[0] for line in lines] == ["round=1", "round=2"]
-    assert all(float(line[1].removeprefix("seconds=")) > 0 for line in lines)
 
 
 def test_other_steps_are_refused(tmp_path):
