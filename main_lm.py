@@ -4,7 +4,7 @@
     python main_lm.py --data sentiment --model minilm --centralized --n_iterations 3      standard fine-tuning
 
 Results go to stdout, everything else to stderr; the record of the run goes to log/<run>/. `--help` lists all
-flags. Exit code 0: done; 2: the input is wrong; 3: a round failed; 130: interrupted.
+flags. Exit code 0: done; 1: a fault of the program; 2: the input is wrong; 3: a round failed; 130: interrupted.
 """
 
 import errno
@@ -126,7 +126,7 @@ if __name__ == "__main__":
     try:
         code = main()
     except SystemExit as stop:
-        code = stop.code
+        code = stop.code if isinstance(stop.code, int) else 1
     except Exception:
         traceback.print_exc()
     for stream in (sys.stdout, sys.stderr):

@@ -39,7 +39,7 @@ def measure(options: argparse.Namespace) -> list[Figure]:
     base, rounds = 20_000 if options.small else BASE, ["--rounds", options.rounds]
     stock = timed_lines([sys.executable, "-m", "benchmarks.stock_flower", "--no_train", "--n_clients", 3, *rounds,
                          *(["--random_config", "64x1"] if options.small else [])])
-    ours, by_message = (run("--size", base, *rounds, "--transport", transport) for transport in ("reference", "message"))
+    ours, by_message = (run("--size", base, *rounds, "--transport", kind) for kind in ("reference", "message"))
     digests = {outcome.line(f"round={options.rounds}")[1].split("digest=")[1] for outcome in (ours, by_message)}
     what = "110 M parameters, 3 clients, no training"
     figures = [

@@ -2,9 +2,9 @@
 
     python -m benchmarks.many_clients                        the figures, and docs/many_clients.png
 
-A tiny random BERT on sentiment sentences, 16 rows per client, so that training is milliseconds. The engine's cost is the
-seconds of a round's training phase per client, less the seconds that the clients themselves report, shared by
-the workers that run them at once. The first round is not counted: workers load their model in it.
+A tiny random BERT on sentiment sentences, 16 rows per client, so that training is milliseconds. The engine's cost is
+the seconds of a round's training phase per client, less the seconds that the clients themselves report, shared by
+the workers that run them at once. The first round is not counted: it touches all memory for the first time.
 """
 
 import argparse
@@ -36,9 +36,9 @@ def measure(clients: int, options: argparse.Namespace, folder: Path) -> Point:
     """Run three rounds of `clients` clients."""
     from tests.tiny import tiny_once
 
-    flags = ["--data", "sentiment", "--data_dir", ROOT / "data", "--model", tiny_once(folder, "bert"), "--max_length", 32,
-             "--n_clients", clients, "--test", 16 * clients // DOMAINS, "--lang_mix", 1, "--n_iterations", 3,
-             "--skip_evalnum", 3, "--precision", "fp32"]
+    flags = ["--data", "sentiment", "--data_dir", ROOT / "data", "--model", tiny_once(folder, "bert"),
+             "--max_length", 32, "--n_clients", clients, "--test", 16 * clients // DOMAINS, "--lang_mix", 1,
+             "--n_iterations", 3, "--skip_evalnum", 3, "--precision", "fp32"]
     open_rows(flags)
     record = folder / f"run-{clients}"
     outcome = timed_lines([sys.executable, "main_lm.py", *flags, "--run_dir", record])

@@ -28,7 +28,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[float, dict[str,
         record = folder / f"run-{number}"
         outcome = timed_lines([sys.executable, "main_lm.py", *flags, "--run_dir", record])
         first, last = map(json.loads, (record / "rounds.jsonl").read_text(encoding="utf-8").splitlines())
-        training = outcome.at("round=1") - last["seconds"]["train"] - last["seconds"]["evaluate"]
+        training = outcome.at("round=1") - sum(last["seconds"].values())
         runs.append((training, first["seconds"]))
     median = statistics.median_low(seconds for seconds, _ in runs[-options.repetitions:])
     return next(run for run in runs[-options.repetitions:] if run[0] == median)

@@ -21,12 +21,12 @@ class LMClient(NumPyClient):
         """Train client `config["client"]` in round `config["round"]`; return its vector, rows, loss and seconds.
 
         A message may ask for steps `config["begin"]` to `config["end"]` (0: the last) only. What an unfinished
-        client is stays in this machine's buffers, and the answer holds no vector.
+        client is stays in this machine's buffers of number `config["cut"]`, and the answer holds no vector.
         """
-        worker, client, slot = resident_worker(self.job), int(config["client"]), int(config["slot"])
-        result = worker.fit(worker.transport.receive(parameters), int(config["round"]), client, slot,
-                            int(config["begin"]), int(config["end"]))
-        update = [] if config["end"] else worker.transport.send(f"client-{slot}", worker.vector.numpy())
+        worker, client = resident_worker(self.job), int(config["client"])
+        result = worker.fit(worker.transport.receive(parameters), int(config["round"]), client,
+                            int(config["begin"]), int(config["end"]), int(config["cut"]))
+        update = [] if config["end"] else worker.transport.send(f"client-{config['slot']}", worker.vector.numpy())
         return update, result["rows"], {"client": client, "loss": result["loss"], "seconds": result["seconds"]}
 
     def evaluate(self, parameters: list[np.ndarray], config: dict) -> tuple[float, int, dict]:

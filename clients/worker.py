@@ -57,17 +57,19 @@ class Worker:
         self.data.tokenise(tokenizer, text_to_text)
         self.optimizer = FlatAdamW(self.vector, config.weight_decay)
 
-    def fit(self, vector: np.ndarray, server_round: int, client: int, slot: int = 0, begin: int = 0,
-            end: int = 0) -> dict:
+    def fit(self, vector: np.ndarray, server_round: int, client: int, begin: int = 0, end: int = 0,
+            cut: int = 0) -> dict:
         """Train client `client` from the global `vector` (float32 [n]); the result is in `self.vector`.
 
-        Only steps `begin` to `end` (0: the last) of its round are made. What it is after `end` stays in buffers
-        of `slot`, which any worker goes on from at `begin`. Returns {"rows": shard size, "loss": mean loss, "seconds": of its work so far}.
+        Only steps `begin` to `end` (0: the last) of its round are made. What it is after `end` stays in the
+        buffers of number `cut`, which any worker goes on from at `begin`.
+
+        Returns {"rows": shard size, "loss": mean loss, "seconds": of its work so far}.
         """
         began = time.perf_counter()
         rows = self.data.plan.shards[client]
         if begin:
-            progress = self.resume(slot, begin)
+            progress = self.resume(cut, begin)
         else:
             self.vector.load(vector)
             self.restore_optimizer(client, server_round)
@@ -77,30 +79,30 @@ class Worker:
                               server_round, client, progress, end)
         progress.seconds += time.perf_counter() - began
         if end:
-            self.suspend(slot, progress)
+            self.suspend(cut, progress)
         else:
             self.save_optimizer(client, server_round)
         return {"rows": len(rows), "loss": loss, "seconds": progress.seconds}
 
-    def suspend(self, slot: int, progress: Progress) -> None:
-        """Write the state of a client that is not finished into the buffers of `slot`."""
+    def suspend(self, cut: int, progress: Progress) -> None:
+        """Write the state of a client that is not finished into the buffers of number `cut`."""
         mean, square = self.optimizer.moments.cpu().numpy()
         for name, array in (("values", self.vector.numpy()), ("mean", mean), ("square", square)):
-            self.transport.send(f"{name}-{slot}", array)
-        self._numbers.send(f"progress-{slot}", np.array([progress.loss, progress.seconds, self.optimizer.step]))
+            self.transport.send(f"{name}-{cut}", array)
+        self._numbers.send(f"progress-{cut}", np.array([progress.loss, progress.seconds, self.optimizer.step]))
 
-    def resume(self, slot: int, begin: int) -> Progress:
-        """Become the unfinished client in the buffers of `slot`, which has made `begin` steps of its round."""
-        values, mean, square = (self.transport.receive(self.transport.buffer(f"{name}-{slot}"))
+    def resume(self, cut: int, begin: int) -> Progress:
+        """Become the unfinished client in the buffers of number `cut`, which has made `begin` steps of its round."""
+        values, mean, square = (self.transport.receive(self.transport.buffer(f"{name}-{cut}"))
                                 for name in ("values", "mean", "square"))
-        loss, seconds, step = self._numbers.receive(self._numbers.buffer(f"progress-{slot}"))
+        loss, seconds, step = self._numbers.receive(self._numbers.buffer(f"progress-{cut}"))
         self.vector.load(values)
         self.optimizer.restore((mean, square), int(step))
         return Progress(begin, loss, seconds)
 
     @property
     def _numbers(self) -> Transport:
-        """What travels with a suspended client besides vectors: its summed loss, its seconds and its optimizer's step."""
+        """What travels with a suspended client besides vectors: summed loss, seconds and its optimizer's step."""
         return Transport(self.transport.folder, 3, np.float64)
 
     def evaluate(self, vector: np.ndarray, part: int, parts: int) -> dict[str, np.ndarray]:

@@ -81,7 +81,7 @@ class ParameterAveraging(Strategy):
                                 "loss": answer.metrics["loss"], "seconds": round(answer.metrics["seconds"], 3)})
                 yield parameters_to_ndarrays(answer.parameters), answer.num_examples
 
-        # Two slots in turn: the clients still read the last global vector while the new one is begun.
+        # Two slots in turn: were a round to fail while it is written, the last global vector would still be whole.
         self.vector = weighted_mean(vectors(), len(self.participants(server_round)), self.transport,
                                     f"global-{server_round % 2}", self.threads)
         return ndarrays_to_parameters(self.vector), {"clients": clients}

@@ -23,11 +23,15 @@ NODE_BYTES = 1 << 31  # all vectors on their way together: big models are slow o
 
 @dataclass(frozen=True)
 class Piece:
-    """Part of a round's work: optimizer steps `begin` to `end` (0: the last) of the participant at `position`."""
+    """Part of a round's work: optimizer steps `begin` to `end` (0: the last) of the participant at `position`.
+
+    `cut` numbers the round's clients that are cut in two: what one is in between lies in that number's buffers.
+    """
 
     position: int
     begin: int = 0
     end: int = 0
+    cut: int = 0
 
 
 def nodes_for(vector_bytes: int, workers: int) -> int:
@@ -36,7 +40,7 @@ def nodes_for(vector_bytes: int, workers: int) -> int:
 
 
 def buffers(n_clients: int, n_nodes: int, workers: int) -> int:
-    """Return how many vectors' room a run's buffers take at most: clients, global vectors, sums, suspended clients."""
+    """Return how many vectors a run's buffers have room for: of clients, global ones, sums, clients cut in two."""
     return min(n_clients, n_nodes + GROUP) + 2 + 2 * (n_clients > GROUP) + 3 * workers
 
 
@@ -50,7 +54,8 @@ def wait_for_nodes(grid: Grid, n: int) -> list[int]:
 def wake(grid: Grid, nodes: Sequence[int]) -> None:
     """Have as many workers as `nodes` import what their clients need: a question makes each of them a client."""
     question = legacy.getpropertiesins_to_recorddict(GetPropertiesIns({}))
-    list(answers(grid, nodes, [Piece(k) for k in range(len(nodes))], MessageTypeLegacy.GET_PROPERTIES, lambda piece: question))
+    each = [Piece(k) for k in range(len(nodes))]
+    list(answers(grid, nodes, each, MessageTypeLegacy.GET_PROPERTIES, lambda piece: question))
 
 
 def answers(grid: Grid, nodes: Sequence[int], pieces: Sequence[Piece], message_type: str,
@@ -93,6 +98,7 @@ def answers(grid: Grid, nodes: Sequence[int], pieces: Sequence[Piece], message_t
 
 
 def own_words(reason: str) -> str:
-    """Return what the client itself said, from Flower's account of the failure with all its tracebacks."""
-    last = reason.strip().splitlines()[-1]
-    return last.rpartition("occurred. Message: ")[2].removesuffix("'>")
+    """Return what the client itself said, on one line, from Flower's account of the failure with all its tracebacks."""
+    account, _, message = reason.rpartition(" occurred. Message: ")
+    words = " ".join(message.strip().removesuffix("'>").split())
+    return words or " ".join(account.split()[-2:]) or "a client failed and said nothing"

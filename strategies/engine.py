@@ -46,10 +46,15 @@ class Engine:
         try:
             self._start_ray()
             self._simulate()
-            self._ended.set_result(None)
+            if not self._ended.done():
+                self._ended.set_result(None)
         except BaseException as error:
-            self._ended.set_exception(error)
+            self._fail(error)
         threading.Event().wait()  # the kernel kills Ray's processes when the thread that started them ends
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._ended.done():
+            self._ended.set_exception(error)
 
     def _start_ray(self) -> None:
         """Start Ray with one CPU for each worker, so that there are exactly as many as the machine has.
@@ -76,13 +81,17 @@ class Engine:
         from strategies.dispatch import NODES, wait_for_nodes, wake
 
         logging.getLogger("flwr").setLevel(logging.CRITICAL)  # what fails is raised, and told once
-        n_nodes, server_app = max(NODES, self.machine.workers), ServerApp()
+        n_nodes, server_app = max(NODES, self.machine.workers + 1), ServerApp()
 
         @server_app.main()
         def main(grid, context) -> None:
             nodes = wait_for_nodes(grid, n_nodes)
             wake(grid, nodes[:self.machine.workers])
-            self._rounds.result()(grid, context, nodes)
+            try:
+                self._rounds.result()(grid, context, nodes)
+            except BaseException as error:
+                self._fail(error)  # at once: Flower would first wait for every client that is still at work
+                raise
 
         run_simulation(
             server_app, ClientApp(client_fn=self.client_fn), num_supernodes=n_nodes, backend_name="ray",

@@ -69,6 +69,6 @@ class Rounds:
 def fit_message(jobs: Sequence[FitIns], piece: Piece) -> RecordDict:
     """Return what is sent to a client for one piece of its round."""
     job = jobs[piece.position]
-    config = {**job.config, "begin": piece.begin, "end": piece.end}
+    config = {**job.config, "begin": piece.begin, "end": piece.end, "cut": piece.cut}
     return legacy.fitins_to_recorddict(FitIns(job.parameters, config), keep_input=True)
 

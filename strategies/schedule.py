@@ -34,13 +34,13 @@ def schedule(n: int, cost_of: Callable[[int], np.ndarray], workers: int) -> list
     share = max(sum(totals.values()) / workers, *totals.values())
     if makespan(totals.values(), workers) <= WORTHWHILE * share:
         return whole
-    timed, clock = [], 0.0  # the clock of the line that is being filled
+    timed, clock, cuts = [], 0.0, 0  # the clock of the line that is being filled
     for k, cost in costs.items():
         rest = totals[k] - (share - clock)  # what does not fit on this line
         early = steps_within(cost, rest)
         if 0 < early < len(cost):
-            timed += [(0.0, Piece(k, 0, early)), (clock, Piece(k, early))]
-            clock = rest
+            timed += [(0.0, Piece(k, 0, early, cuts)), (clock, Piece(k, early, 0, cuts))]
+            clock, cuts = rest, cuts + 1
         else:
             clock = 0.0 if early else clock
             timed.append((clock, whole[k]))

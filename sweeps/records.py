@@ -61,8 +61,9 @@ def comparison(runs: list[Run], domains: tuple[str, ...]) -> Comparison:
     methods: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         for other in methods[run.method]:
-            differing = sorted(name for name, value in run.config["flags"].items()
-                               if name not in INCIDENTAL and value != other.config["flags"][name])
+            flags, others = run.config["flags"], other.config["flags"]  # an older record may lack a newer flag
+            differing = sorted(name for name in flags.keys() | others.keys()
+                               if name not in INCIDENTAL and flags.get(name) != others.get(name))
             if differing:
                 raise UserError(f"{other.folder} and {run.folder} are both {run.method} but differ in "
                                 f"--{', --'.join(differing)}: compare them apart")

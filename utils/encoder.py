@@ -80,8 +80,8 @@ def packed_forward(encoder: torch.nn.Module, masks: Masks | None, hidden_states:
     return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=first[:, None])
 
 
-def _layer(layer: torch.nn.Module, masks: Masks | None, x: torch.Tensor, context: torch.Tensor, queries: Grid, keys: Grid,
-           bias: torch.Tensor) -> torch.Tensor:
+def _layer(layer: torch.nn.Module, masks: Masks | None, x: torch.Tensor, context: torch.Tensor, queries: Grid,
+           keys: Grid, bias: torch.Tensor) -> torch.Tensor:
     """Return one layer's output at the tokens `x` [queries, hidden], which attend to `context` [tokens, hidden]."""
     own = layer.attention.self
     heads = own.num_attention_heads

@@ -7,14 +7,17 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from utils.console import NOTES
+from utils.errors import UserError
 
 MEMORY = Path("/dev/shm")
 PREFIX = "parameter-averaging-"
+SECONDS_TO_LOCK = 600  # no run takes so long from making its folder to holding the lock
 LOCK = "lock"  # held, with the kernel's help, for as long as the run lives, however it ends
 
 
@@ -24,13 +27,19 @@ def scratch_folder(needed: int) -> Iterator[Path]:
 
     It lies in shared memory if there is twice the room, else in the default temporary folder. Space is checked
     beforehand because a mapped file that meets a full file system kills the process that writes to it.
+
+    Raises UserError when neither has the room.
     """
     remove_stale()
     fits = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 * needed
+    if not fits and shutil.disk_usage(tempfile.gettempdir()).free < needed:
+        raise UserError(f"{tempfile.gettempdir()}: too little room for the clients' buffers, {needed / 1e9:.1f} GB; "
+                        "set TMPDIR to a folder with more")
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=MEMORY if fits else None))
     try:
-        with (folder / LOCK).open("w") as lock:
+        with (folder / "new").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            (folder / "new").rename(folder / LOCK)  # so that nobody sees it before it is held
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -40,8 +49,13 @@ def remove_stale() -> None:
     """Remove the scratch folders of this user's dead runs."""
     for base in {MEMORY, Path(tempfile.gettempdir())}:
         for folder in base.glob(f"{PREFIX}*"):
-            # No lock file yet: the run is just starting. Another user's folder cannot be opened.
-            with suppress(OSError), (folder / LOCK).open("r+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
+            with suppress(OSError):  # its run lives, it is another user's, or it has just gone
+                if (folder / LOCK).exists():
+                    with (folder / LOCK).open("r+") as lock:
+                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        shutil.rmtree(folder)
+                elif time.time() - folder.stat().st_mtime > SECONDS_TO_LOCK:  # killed before it held the lock
+                    shutil.rmtree(folder)
+                else:
+                    continue
                 NOTES.info("removed what a dead run left in %s", folder)

@@ -29,12 +29,12 @@ PROGRAMS = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Return finished(name) → (stdout, figures) of one of PROGRAMS, which run three at once: they mostly wait for Ray."""
+    """Return finished(name) → (stdout, figures) of one of PROGRAMS; three run at once: they often wait for Ray."""
     out = tmp_path_factory.mktemp("figures")
 
     def start(name: str) -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *PROGRAMS[name], "--out", str(out)], cwd=ROOT,
-                              capture_output=True, text=True, timeout=400)
+        return subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *PROGRAMS[name], "--out", str(out)],
+                              cwd=ROOT, capture_output=True, text=True, timeout=400)
 
     with ThreadPoolExecutor(3) as pool:
         done = dict(zip(PROGRAMS, pool.map(start, PROGRAMS)))

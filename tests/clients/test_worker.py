@@ -84,7 +84,7 @@ def test_a_client_answers_flowers_messages(job, transport):
     assert resident_worker(job) is worker
     vector, driver = vector_of(worker), Transport(worker.transport.folder, worker.vector.size)
     message = driver.send("global-0", vector)
-    asked = {"round": 1, "client": 2, "slot": 5, "begin": 0, "end": 0}
+    asked = {"round": 1, "client": 2, "slot": 5, "begin": 0, "end": 0, "cut": 0}
     update, rows, metrics = client.fit(message, asked)
     assert (rows, metrics["client"]) == (len(worker.data.plan.shards[2]), 2)
     assert np.array_equal(driver.receive(update), vector_of(worker))
@@ -106,8 +106,8 @@ def test_a_client_that_stops_and_goes_on_elsewhere_ends_with_the_same_bits(job, 
         path.unlink()
     losses = []
     for server_round in (1, 2):
-        assert one.fit(start, server_round, 1, slot=3, begin=0, end=1)["rows"] == 16
+        assert one.fit(start, server_round, 1, cut=3, begin=0, end=1)["rows"] == 16
         other.fit(start, server_round, 0)  # another client in between
-        losses.append(other.fit(start, server_round, 1, slot=3, begin=1)["loss"])
+        losses.append(other.fit(start, server_round, 1, cut=3, begin=1)["loss"])
     assert losses == whole[0]
     assert np.array_equal(vector_of(other), whole[1])

@@ -7,7 +7,7 @@ import pytest
 from flwr.app import ConfigRecord, Error, MessageType, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
-from strategies.dispatch import Piece, answers, nodes_for
+from strategies.dispatch import Piece, answers, nodes_for, own_words
 from utils.errors import RoundFailed
 
 
@@ -78,6 +78,16 @@ def test_the_second_piece_of_a_client_waits_for_its_first(seed):
 def test_a_failure_is_told_in_the_clients_own_words():
     with pytest.raises(RoundFailed, match="out of cheese"):
         list(positions(AnyOrderGrid(0, failing=3), [Piece(k) for k in range(6)]))
+
+
+@pytest.mark.parametrize("reason, words", [
+    ("<class 'X'>:<'tracebacks\nException ClientAppException occurred. Message: client 1 diverged'>", "client 1 diverged"),
+    ("<class 'X'>:<'…\nException ClientAppException occurred. Message: two\nlines\n'>", "two lines"),
+    ("<class 'X'>:<'…\nException AssertionError occurred. Message: '>", "Exception AssertionError"),
+    ("", "a client failed and said nothing"),
+])
+def test_a_failure_is_one_line(reason, words):
+    assert own_words(reason) == words
 
 
 def test_big_models_get_few_nodes_and_no_run_gets_fewer_than_its_workers():

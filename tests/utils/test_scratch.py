@@ -8,9 +8,15 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from utils.scratch import remove_stale, scratch_folder
+from utils.errors import UserError
+from utils.scratch import PREFIX, remove_stale, scratch_folder
 
-HOLDER = "from utils.scratch import scratch_folder\nwith scratch_folder(1) as folder:\n  print(folder, flush=True)\n  input()"
+HOLDER = """
+from utils.scratch import scratch_folder
+with scratch_folder(1) as folder:
+    print(folder, flush=True)
+    input()
+"""
 
 
 def test_a_scratch_folder_is_private_and_goes_even_after_an_error():
@@ -21,9 +27,25 @@ def test_a_scratch_folder_is_private_and_goes_even_after_an_error():
     assert not folder.exists()
 
 
-def test_a_scratch_folder_that_memory_has_no_room_for_lies_elsewhere():
-    with scratch_folder(1 << 60) as folder:
+def test_a_scratch_folder_that_memory_has_no_room_for_lies_elsewhere(monkeypatch):
+    monkeypatch.setattr("utils.scratch.MEMORY", ROOT / "no-such-folder")
+    with scratch_folder(1000) as folder:
         assert not folder.is_relative_to("/dev/shm")
+
+
+def test_too_little_room_anywhere_is_told():
+    with pytest.raises(UserError, match="too little room.*TMPDIR"), scratch_folder(1 << 60):
+        pass
+
+
+def test_a_folder_that_was_never_held_goes_once_it_is_old(tmp_path, monkeypatch):
+    monkeypatch.setattr("utils.scratch.MEMORY", tmp_path)
+    old, new = (tmp_path / f"{PREFIX}{name}" for name in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    remove_stale()
+    assert not old.exists() and new.exists()
 
 
 def test_what_a_killed_run_left_is_removed_and_what_a_living_one_uses_is_not():
