@@ -9,6 +9,7 @@ import numpy as np
 from utils.transport import Transport
 
 GROUP = 8  # vectors added in one pass over the sums
+AT_ONCE = 1 << 15  # elements: their sums and terms stay in a core's own cache
 
 
 def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int]], n: int, transport: Transport, slot: str,
@@ -29,16 +30,17 @@ def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int]], n: int, trans
             total += sum(weight for _, weight in group)
 
             def add(part: slice) -> None:
-                acc = np.zeros(part.stop - part.start) if first == 0 else sums.window(so_far, part)
-                term = np.empty_like(acc)
-                for arrays, weight in group:
-                    np.copyto(term, transport.window(arrays, part))
-                    term *= weight  # exact in float64: 24 bits times a number of rows
-                    acc += term
-                if first + GROUP >= n:
-                    transport.window(mean, part)[:] = acc / total
-                elif first == 0:
-                    sums.window(so_far, part)[:] = acc
+                windows = [(transport.window(arrays, part), weight) for arrays, weight in group]
+                before = None if first == 0 else sums.window(so_far, part)
+                out = transport.window(mean, part) if first + GROUP >= n else sums.window(so_far, part)
+                for start in range(0, part.stop - part.start, AT_ONCE):
+                    some = slice(start, start + AT_ONCE)
+                    total_so_far = np.zeros(len(out[some])) if before is None else before[some]
+                    for window, weight in windows:
+                        term = window[some].astype(np.float64)
+                        term *= weight  # exact: 24 bits times a number of rows
+                        total_so_far += term
+                    np.copyto(out[some], total_so_far / total if first + GROUP >= n else total_so_far)
 
             list(pool.map(add, transport.windows()))
     return mean

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-WINDOW = 1 << 18  # elements
+WINDOW = 1 << 20  # elements
 
 
 class Transport:
