@@ -62,7 +62,8 @@ class Recorder:
             self.last = record
             began = time.perf_counter()
             self.read_global(self.vector.numpy())
-            models.save(self.model, self.tokenizer, self.log.folder / "model")
+            if server_round or not self.log.config.n_iterations:  # round 0 is what --model already is
+                models.save(self.model, self.tokenizer, self.log.folder / "model")
             if "val" in record and (self.best is None or self.score(record) > self.score(self.best)):
                 self.best = record
                 models.save(self.model, self.tokenizer, self.log.folder / "best_model")
