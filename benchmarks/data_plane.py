@@ -62,7 +62,7 @@ def measure(options: argparse.Namespace) -> list[Figure]:
 def main() -> None:
     """Measure and report."""
     flags = parser(__doc__)
-    flags.add_argument("--rounds", type=int, default=10)
+    flags.add_argument("--rounds", type=int, default=6)
     options = flags.parse_args()
     report("data_plane", measure(options), options)
 

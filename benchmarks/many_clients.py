@@ -63,7 +63,7 @@ def draw(points: list[Point], file: Path) -> None:
     cost.legend(frameon=False)
     for axes, title in ((cost, "milliseconds per client and round"), (memory, "driver's peak memory, MB")):
         axes.set(xscale="log", xlabel="clients", title=title)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
         axes.spines[["top", "right"]].set_visible(False)
     canvas.savefig(file, dpi=150)
 
