@@ -84,7 +84,6 @@ def run(config: RunConfig) -> None:
     from utils.precision import resolve_precision
     from utils.recorder import Recorder
     from utils.scratch import scratch_folder
-    from utils.transport import Transport
     from utils.vector import ParameterVector
 
     clock.done("imports")
@@ -107,8 +106,7 @@ def run(config: RunConfig) -> None:
         tokenizer.save_pretrained(job.skeleton)
 
         # Rounds of averaging; standard fine-tuning is the same with one client
-        transport = Transport(job.scratch if config.transport == "reference" else "", vector.size)
-        strategy = ParameterAveraging(vector.numpy(), transport, n_clients=n_clients,
+        strategy = ParameterAveraging(vector.numpy(), job.transport(vector.size), n_clients=n_clients,
                                       frac_fit=1.0 if config.centralized else config.frac_fit,
                                       seed=config.seed, n_parts=machine.workers, threads=usable_cores())
         recorder = Recorder(log, spec, data, model, tokenizer, vector, strategy.read, machine, clock)

@@ -18,7 +18,6 @@ from utils.tokens import Tokens
 from utils.vector import ParameterVector
 from utils.vocabulary import lookup_table, used_rows
 
-
 STEP = 64  # tokens whose training takes about as long as what each step costs beside its tokens
 
 

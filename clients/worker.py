@@ -36,6 +36,10 @@ class Job:
         """Folder of the model's configuration and tokenizer, without weights."""
         return Path(self.scratch) / "model"
 
+    def transport(self, size: int) -> Transport:
+        """Return how vectors of `size` elements travel in this run."""
+        return Transport(self.scratch if self.config.transport == "reference" else "", size)
+
 
 class Worker:
     """The resident state of a worker; loaded once per process, used by every client that runs there."""
@@ -51,7 +55,7 @@ class Worker:
         text_to_text = models.is_text_to_text(model)
         self.model = model.to(self.device)
         self.vector = ParameterVector(self.model)
-        self.transport = Transport(job.scratch if config.transport == "reference" else "", self.vector.size)
+        self.transport = job.transport(self.vector.size)
         self.head = make_head(job.spec, tokenizer, text_to_text)
         self.data = TaskData(config, job.spec)
         self.data.tokenise(tokenizer, text_to_text)

@@ -10,9 +10,9 @@ from utils.clock import Clock
 from utils.console import NOTES
 from utils.dataset import TaskData
 from utils.errors import RoundFailed
+from utils.machine import Machine
 from utils.metrics import evaluate_domains, majority_baseline
 from utils.runlog import RunLog
-from utils.machine import Machine
 from utils.task import TaskSpec
 from utils.vector import ParameterVector
 
