@@ -8,6 +8,7 @@ import math
 import os
 import re
 import shutil
+import stat
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -106,7 +107,7 @@ def write_table(folder: Path, spec: TaskSpec, splits: Mapping[str, Iterable[dict
     Raises UserError for a row that does not fit the spec, for a split without rows, for a folder that holds
     something else than a table, and when the disk refuses.
     """
-    if folder.exists() and not (folder / CARD).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+    if _holds_something_else(folder):
         raise UserError(f"{folder} holds something else than a table: move it, or write elsewhere with --out")
     made = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
     digest = hashlib.sha256(json.dumps(_plain(spec)).encode())
@@ -122,6 +123,22 @@ def write_table(folder: Path, spec: TaskSpec, splits: Mapping[str, Iterable[dict
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return Table(folder, spec, card)
+
+
+def _holds_something_else(folder: Path) -> bool:
+    """Whether `folder` is a file, or a folder with files but no card.
+
+    Another process may take an older table out of its place meanwhile, and delete it: what was listed counts
+    only if it still stands there.
+    """
+    try:
+        before = folder.stat()
+        if not stat.S_ISDIR(before.st_mode):
+            return True
+        names = os.listdir(folder)
+        return bool(names) and CARD not in names and os.path.samestat(before, folder.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _write_split(folder: Path, spec: TaskSpec, split: str, rows: Iterable[dict], digest) -> dict:
