@@ -9,14 +9,16 @@ flags. Exit code 0: done; 1: a fault of the program; 2: the input is wrong; 3: a
 
 import errno
 import os
+import signal
 import sys
 import traceback
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import preprocess.common as preprocess
-from strategies.engine import Engine
+from strategies.engine import Engine, running_engine
 from utils.clock import Clock
 from utils.config import RunConfig, parse_flags
 from utils.console import NOTES, notes_to_stderr
@@ -29,7 +31,11 @@ from utils.machine import (
     resume_collector,
     usable_cores,
 )
-from utils.runlog import RunLog, check_run_dir, new_run_dir
+from utils.run_folder import check_resumed, finished, open_run, run_folder
+from utils.runlog import CHECKPOINTS, print_summary, read_json
+
+if TYPE_CHECKING:  # heavy imports wait until they are needed: --help and a wrong flag answer at once
+    from utils.dataset import TaskData
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -46,41 +52,48 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        NOTES.error("main_lm.py: %s: free some space, or name another place with --run_dir or --data_dir", error)
+        NOTES.error("main_lm.py: %s: free some space and go on with --resume, or name another place with --run_dir or "
+                    "--data_dir", error)
         return 2
     except RoundFailed as error:
         NOTES.error("main_lm.py: %s", error)
         return 3
     except KeyboardInterrupt:
-        NOTES.error("main_lm.py: interrupted")
+        NOTES.error("main_lm.py: interrupted: the same flags and --resume go on from the last whole round")
         return 130
 
 
 def run(config: RunConfig) -> None:
-    """Prepare the rows and the model, run the rounds, write the record."""
+    """Prepare the rows, start the engine, and have the rounds run in it."""
     clock = Clock()
     pause_collector()
     check_machine(config)
-    check_run_dir(config)
-    # Heavy imports wait until they are needed: --help and a wrong flag answer at once.
+    config = replace(config, data_dir=str(Path(config.data_dir).resolve()))  # workers may run elsewhere
+    folder = run_folder(config)
+    if finished(folder):
+        NOTES.info("%s is finished", folder)
+        return print_summary(folder, read_json(folder / "summary.json"))
     from utils.dataset import TaskData
 
     # The rows, as a table of the task's own columns, and each client's shard of them
-    config = replace(config, data_dir=str(Path(config.data_dir).resolve()))  # workers may run elsewhere
     spec = preprocess.load(config.data).SPEC
     preprocess.prepare(config.data, config.source or None, Path(config.data_dir))
     data = TaskData(config, spec)
-    n_clients = len(data.plan.shards)
-    machine = machine_for(config, n_clients)
-    engine = Engine(machine, "clients.lm_client.LMClient")
+    config = check_resumed(config, folder, data.table.fingerprint)
     clock.done("rows")
+    with running_engine(machine_for(config, len(data.plan.shards)), "clients.lm_client.LMClient") as engine:
+        average(config, data, folder, engine, clock)
 
+
+def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, clock: Clock) -> None:
+    """Prepare the model, run the rounds on `engine`, write the record in `folder`."""
     from clients.worker import Job
     from strategies.averaging import ParameterAveraging
     from strategies.dispatch import buffers, nodes_for
     from strategies.rounds import Rounds
     from strategies.schedule import planner
     from utils import models
+    from utils.checkpoint import last_checkpoint
     from utils.precision import resolve_precision
     from utils.recorder import Recorder
     from utils.scratch import scratch_folder
@@ -89,6 +102,7 @@ def run(config: RunConfig) -> None:
     clock.done("imports")
 
     # The model, as one vector, and its token ids
+    spec, machine, n_clients = data.table.spec, engine.machine, len(data.plan.shards)
     config = replace(config, precision=resolve_precision(config.precision, config.n_gpus))
     model, tokenizer = models.load(config.load_model or config.model, spec, seed=config.seed,
                                    max_length=config.max_length, random_init=config.random_init,
@@ -97,30 +111,36 @@ def run(config: RunConfig) -> None:
     data.tokenise(tokenizer, models.is_text_to_text(model))
     clock.done("model and tokens")
 
-    # The run's folder, and a private scratch folder in memory for what driver and workers exchange
-    log = RunLog(new_run_dir(config), config)
+    # The run's folder, with what an earlier process has done of it; and a private scratch folder in memory for what
+    # driver and workers exchange
     n_nodes = nodes_for(vector.nbytes, machine.workers)
-    with scratch_folder(vector.nbytes * buffers(n_clients, n_nodes, machine.workers)) as scratch:
+    with (open_run(folder, config) as log,
+          scratch_folder(vector.nbytes * buffers(n_clients, n_nodes, machine.workers)) as scratch):
         job = Job(config, spec, str(scratch), str(log.folder.resolve()))
         model.config.save_pretrained(job.skeleton)
         tokenizer.save_pretrained(job.skeleton)
+        last, start = last_checkpoint(log.folder / CHECKPOINTS) or (None, vector.numpy())
+        records = log.go_back(last)
 
         # Rounds of averaging; standard fine-tuning is the same with one client
-        strategy = ParameterAveraging(vector.numpy(), job.transport(vector.size), n_clients=n_clients,
+        strategy = ParameterAveraging(start, job.transport(vector.size), n_clients=n_clients,
                                       frac_fit=1.0 if config.centralized else config.frac_fit,
-                                      seed=config.seed, n_parts=machine.workers, threads=usable_cores())
-        recorder = Recorder(log, spec, data, model, tokenizer, vector, strategy.read, machine, clock)
-        rounds = Rounds(strategy, planner(config, data, machine), recorder.round, n_rounds=config.n_iterations,
-                        evaluate_every=config.skip_evalnum, n_nodes=n_nodes)
+                                      min_success=config.min_success, seed=config.seed, n_parts=machine.workers,
+                                      done=max(0, len(records) - 1), threads=usable_cores())
+        recorder = Recorder(log, spec, data, model, tokenizer, vector, strategy.read, machine, clock, records)
+        rounds = Rounds(strategy, planner(config, data, machine), recorder.round, recorder.failure,
+                        first=len(records), n_rounds=config.n_iterations, evaluate_every=config.skip_evalnum,
+                        n_nodes=n_nodes, tries=1 + config.client_retries)
         NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
                    machine.workers, config.threads, config.precision, log.folder)
         resume_collector()
         engine.run(rounds.run, job)
-    recorder.finish()
+        recorder.finish()
 
 
 if __name__ == "__main__":
     code = 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a batch system sends ends a run as Ctrl-C does
     try:
         code = main()
     except SystemExit as stop:

@@ -22,7 +22,7 @@ from flwr.client import NumPyClient  # noqa: E402
 
 from strategies.averaging import ParameterAveraging  # noqa: E402
 from strategies.dispatch import Piece, buffers, nodes_for  # noqa: E402
-from strategies.engine import Engine  # noqa: E402
+from strategies.engine import Engine, running_engine  # noqa: E402
 from strategies.rounds import Rounds  # noqa: E402
 from utils import models  # noqa: E402, F401  (the memory of a driver that has it)
 from utils.scratch import scratch_folder  # noqa: E402
@@ -64,7 +64,13 @@ def main() -> None:
     options = parser.parse_args()
     notes_to_stderr()
     machine = Machine(workers=min(usable_cores(), options.clients), n_gpus=0, gpus_per_worker=0.0)
-    engine = Engine(machine, "benchmarks.no_training.IdleClient")
+    with running_engine(machine, "benchmarks.no_training.IdleClient") as engine:
+        run_rounds(engine, options)
+
+
+def run_rounds(engine: Engine, options: argparse.Namespace) -> None:
+    """Run the rounds on `engine`, and print a line for each."""
+    machine = engine.machine
     initial = np.random.default_rng(0).standard_normal(options.size, dtype=np.float32)
     n_nodes = nodes_for(initial.nbytes, machine.workers)
     with scratch_folder(initial.nbytes * buffers(options.clients, n_nodes, machine.workers)) as scratch:
@@ -72,14 +78,15 @@ def main() -> None:
         strategy = ParameterAveraging(initial, Transport(folder, options.size), n_clients=options.clients, frac_fit=1.0,
                                       seed=0, n_parts=1, threads=usable_cores())
 
-        def on_round(server_round: int, clients: list, evaluation: dict | None, seconds: dict) -> None:
+        def on_round(server_round: int, clients: list, failures: list, evaluation: dict | None, seconds: dict) -> None:
             if server_round:
                 strategy.read(initial)  # as a checkpoint would
                 digest = hashlib.blake2b(initial, digest_size=8).hexdigest() if server_round == options.rounds else "-"
                 print(f"round={server_round} seconds={seconds['train']:.3f} digest={digest}", flush=True)
 
         rounds = Rounds(strategy, lambda server_round, clients: [Piece(k) for k in range(len(clients))], on_round,
-                        n_rounds=options.rounds, evaluate_every=options.rounds, n_nodes=n_nodes)
+                        lambda server_round, what, number, failure: None, n_rounds=options.rounds,
+                        evaluate_every=options.rounds, n_nodes=n_nodes)
         engine.run(rounds.run, (folder, options.size))
 
 

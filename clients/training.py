@@ -12,6 +12,7 @@ from utils.batches import training_batches
 from utils.config import RunConfig
 from utils.dropout import Masks, fast_dropout
 from utils.encoder import fast_encoder
+from utils.errors import Diverged
 from utils.heads import Head
 from utils.seeds import generator, torch_seed
 from utils.tokens import Tokens
@@ -147,7 +148,7 @@ def local_training(model: torch.nn.Module, vector: ParameterVector, optimizer: F
     part of the terms that the loss averages, so its gradient is that of the one large batch; the last of an
     epoch may have fewer batches and still makes its step.
 
-    Raises FloatingPointError when the loss or a parameter is no longer a finite number.
+    Raises Diverged when the loss or a parameter is no longer a finite number.
     """
     progress = progress or Progress()
     model.train()
@@ -158,8 +159,7 @@ def local_training(model: torch.nn.Module, vector: ParameterVector, optimizer: F
         _steps(model, vector, optimizer, head, shard, config, server_round, client, progress, end, masks)
     mean = progress.loss / (config.epoch * head.terms(shard.labels[shard.rows]))
     if not (np.isfinite(mean) and all(map(torch.isfinite, torch.aminmax(vector.values)))):
-        raise FloatingPointError(f"client {client} diverged in round {server_round} (training loss {mean:.4g}); "
-                                 "a lower --lr or --max_grad_norm 1 may help")
+        raise Diverged(f"diverged (training loss {mean:.4g}); a lower --lr or --max_grad_norm 1 may help")
     return mean
 
 

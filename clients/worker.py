@@ -12,8 +12,10 @@ from safetensors.numpy import load_file, save_file
 
 from clients.training import FlatAdamW, Progress, Shard, local_training
 from utils import models
+from utils.checkpoint import KEPT
 from utils.config import RunConfig
 from utils.dataset import TaskData
+from utils.durable import whole_file
 from utils.encoder import fast_encoder
 from utils.evaluation import EvaluationSet
 from utils.heads import make_head
@@ -144,18 +146,16 @@ class Worker:
     def save_optimizer(self, client: int, server_round: int) -> None:
         """Save the client's AdamW state with the run, for its next round.
 
-        The state that this round began with stays until then: a client that is run again begins alike.
+        The states that the rounds since the checkpoints began with stay: a client that is run again begins alike.
         """
         if self.job.config.optimizer_state != "keep":
             return
+        self._states.mkdir(exist_ok=True)
+        with whole_file(self._states / f"client-{client}-round-{server_round}.safetensors") as path:
+            save_file({"moments": self.optimizer.moments.cpu().numpy(),
+                       "step": np.array([self.optimizer.step])}, path)
         saved = self._saved_states(client)
-        path = self._states / f"client-{client}-round-{server_round}.safetensors"
-        path.parent.mkdir(exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        save_file({"moments": self.optimizer.moments.cpu().numpy(),
-                   "step": np.array([self.optimizer.step])}, temporary)
-        temporary.replace(path)
-        for number in sorted(number for number in saved if number < server_round)[:-1]:
+        for number in sorted(number for number in saved if number < server_round)[:-KEPT]:
             saved[number].unlink()
 
     @property

@@ -17,6 +17,7 @@ from flwr.server.client_proxy import ClientProxy
 from flwr.server.strategy import Strategy
 
 from strategies.mean import GROUP, weighted_mean
+from utils.errors import RoundFailed, UserError
 from utils.seeds import generator
 from utils.transport import Transport
 
@@ -24,26 +25,31 @@ from utils.transport import Transport
 class ParameterAveraging(Strategy):
     """Keeps the global vector, chooses each round's participants, and averages their vectors.
 
-    `initial`: float32 [n]. `n_parts`: how many parts an evaluation is cut into, one per worker. `threads`: of the
-    mean. Participants are drawn from (seed, round), and each message names the client it is for, because Flower's
-    own sampling follows random node ids.
+    `initial`: float32 [n], the global vector after round `done`. `min_success`: how many participants a round needs
+    (0: all of them). `n_parts`: how many parts an evaluation is cut into, one per worker. `threads`: of the mean.
+    Participants are drawn from (seed, round), and each message names the client it is for, because Flower's own
+    sampling follows random node ids. Raises UserError when `min_success` is more than take part.
     """
 
     def __init__(self, initial: np.ndarray, transport: Transport, *, n_clients: int, frac_fit: float, seed: int,
-                 n_parts: int, threads: int = 1) -> None:
+                 n_parts: int, min_success: int = 0, done: int = 0, threads: int = 1) -> None:
+        if min_success > n_participants(n_clients, frac_fit):
+            raise UserError(f"--min_success {min_success}: only {n_participants(n_clients, frac_fit)} clients take part "
+                            "in a round")
         self.transport = transport
         self.n_clients = n_clients
         self.frac_fit = frac_fit
         self.seed = seed
         self.n_parts = n_parts
+        self.min_success = min_success
         self.threads = threads
-        self.vector = transport.buffer("global-0")
+        self.vector = transport.buffer(f"global-{done % 2}")
         for part in transport.windows():
             transport.window(self.vector, part)[:] = initial[part]
 
     def participants(self, server_round: int) -> list[int]:
         """Return the round's clients in ascending order: max(1, round(frac_fit·K)) of the K."""
-        size = max(1, round(self.frac_fit * self.n_clients))
+        size = n_participants(self.n_clients, self.frac_fit)
         drawn = generator(self.seed, "participants", server_round).permutation(self.n_clients)[:size]
         return sorted(drawn.tolist())
 
@@ -68,22 +74,32 @@ class ParameterAveraging(Strategy):
                 for k, (proxy, client) in enumerate(nodes(client_manager, self.participants(server_round)))]
 
     def aggregate_fit(self, server_round: int, results: Iterable[tuple[ClientProxy, FitRes]],
-                      failures: list) -> tuple[Parameters, dict]:
+                      failures: list[str]) -> tuple[Parameters, dict]:
         """Average the participants' vectors, weighted by rows. `results` yields them in client order.
 
-        They are averaged as they come in, while others still train.
+        They are averaged as they come in, while others still train. One that is no vector of finite numbers is left
+        out and joins the `failures`, which `results` itself may add to: why each failed client did, in words.
+
+        Raises RoundFailed, with the global vector as it was, when fewer than `min_success` are left.
         """
-        clients = []
+        clients, most = [], len(self.participants(server_round))
 
         def vectors() -> Iterator[tuple[list[np.ndarray], int]]:
             for _, answer in results:
-                clients.append({"client": answer.metrics["client"], "rows": answer.num_examples,
-                                "loss": answer.metrics["loss"], "seconds": round(answer.metrics["seconds"], 3)})
-                yield parameters_to_ndarrays(answer.parameters), answer.num_examples
+                client, arrays = answer.metrics["client"], parameters_to_ndarrays(answer.parameters)
+                wrong = self.transport.fault(arrays)
+                if wrong:
+                    failures.append(f"client {client}: its update is refused: {wrong}")
+                    continue
+                clients.append({"client": client, "rows": answer.num_examples, "loss": answer.metrics["loss"],
+                                "seconds": round(answer.metrics["seconds"], 3)})
+                yield arrays, answer.num_examples
+            if len(clients) < (self.min_success or most):
+                raise RoundFailed(f"round {server_round}: {len(clients)} of {most} clients succeeded, fewer than "
+                                  f"--min_success {self.min_success or most}: {'; '.join(failures)}")
 
         # Two slots in turn: were a round to fail while it is written, the last global vector would still be whole.
-        self.vector = weighted_mean(vectors(), len(self.participants(server_round)), self.transport,
-                                    f"global-{server_round % 2}", self.threads)
+        self.vector = weighted_mean(vectors(), most, self.transport, f"global-{server_round % 2}", self.threads)
         return ndarrays_to_parameters(self.vector), {"clients": clients}
 
     def configure_evaluate(self, server_round: int, parameters: Parameters,
@@ -105,6 +121,11 @@ class ParameterAveraging(Strategy):
 
     def evaluate(self, server_round: int, parameters: Parameters) -> None:
         """Do nothing here: the workers evaluate, not the driver."""
+
+
+def n_participants(n_clients: int, frac_fit: float) -> int:
+    """Return how many clients take part in each round."""
+    return max(1, round(frac_fit * n_clients))
 
 
 def nodes(client_manager: ClientManager, numbers: Sequence[int]) -> list[tuple[ClientProxy, int]]:

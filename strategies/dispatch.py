@@ -5,6 +5,7 @@ its answer ten times a second; a thousand small clients would wait for minutes.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,11 +15,15 @@ from flwr.compat.common import recorddict_compat as legacy
 from flwr.serverapp import Grid
 
 from strategies.mean import GROUP
-from utils.errors import RoundFailed
+from utils.failure import Failure
 
 POLL_SECONDS = 0.005
 NODES = 32  # Flower hands each node at most one message every 0.1 s, so fewer would keep fast clients waiting
 NODE_BYTES = 1 << 31  # all vectors on their way together: big models are slow ones, and need no more
+
+
+#: Ray's words for a job that found its worker being started again after its death
+RESTARTING = "The actor is restarting"
 
 
 @dataclass(frozen=True)
@@ -59,19 +64,23 @@ def wake(grid: Grid, nodes: Sequence[int]) -> None:
 
 
 def answers(grid: Grid, nodes: Sequence[int], pieces: Sequence[Piece], message_type: str,
-            content: Callable[[Piece], RecordDict]) -> Iterator[RecordDict]:
+            content: Callable[[Piece], RecordDict], tries: int = 1,
+            on_failure: Callable[[Piece, int, Failure], None] = lambda piece, number, failure: None
+            ) -> Iterator[RecordDict | Failure]:
     """Have `pieces` done and yield the answer to each position's last one, by ascending position.
 
     Pieces start in the order given, a position's one after the other, each on any node that is free: a message
     says which client it is for. No piece starts that is len(nodes) or more positions ahead of the one waited for,
     so that what is finished and not yet consumed stays bounded.
 
-    Raises RoundFailed with a client's own words if it fails.
+    A piece that fails is done again, with the same result as if it had not failed, up to `tries` times in all;
+    `on_failure` is told of each time, counted from 1. After that its position's answer is the Failure.
     """
     unsent, free = list(pieces), list(range(len(nodes)))
     sent: dict[str, tuple[Piece, int]] = {}
     reached: dict[int, int] = {}
-    finished: dict[int, RecordDict] = {}
+    finished: dict[int, RecordDict | Failure] = {}
+    failures: Counter[Piece] = Counter()
     for position in range(1 + max(piece.position for piece in pieces)):
         while position not in finished:
             for piece in list(unsent):
@@ -86,19 +95,22 @@ def answers(grid: Grid, nodes: Sequence[int], pieces: Sequence[Piece], message_t
             replies = list(grid.pull_messages(sent))
             for reply in replies:
                 piece, node = sent.pop(reply.metadata.reply_to_message_id)
-                if reply.has_error():
-                    raise RoundFailed(own_words(reply.error.reason))
                 free = sorted([*free, node])
-                reached[piece.position] = piece.end
-                if not piece.end:
-                    finished[piece.position] = reply.content
+                if not reply.has_error():
+                    reached[piece.position] = piece.end
+                    if not piece.end:
+                        finished[piece.position] = reply.content
+                elif RESTARTING in reply.error.reason:  # it was not even begun, and Ray took its time to say so
+                    unsent.insert(0, piece)
+                else:
+                    failures[piece] += 1
+                    failure = Failure(reply.error.reason)
+                    on_failure(piece, failures[piece], failure)
+                    if failures[piece] < tries and not failure.final:
+                        unsent.insert(0, piece)
+                    else:
+                        finished[piece.position] = failure
+                        unsent = [other for other in unsent if other.position != piece.position]
             if not replies:
                 time.sleep(POLL_SECONDS)
         yield finished.pop(position)
-
-
-def own_words(reason: str) -> str:
-    """Return what the client itself said, on one line, from Flower's account of the failure with all its tracebacks."""
-    account, _, message = reason.rpartition(" occurred. Message: ")
-    words = " ".join(message.strip().removesuffix("'>").split())
-    return words or " ".join(account.split()[-2:]) or "a client failed and said nothing"

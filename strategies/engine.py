@@ -4,12 +4,32 @@ import importlib
 import logging
 import os
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 
 from utils.machine import Machine, pause_collector, resume_collector
+from utils.scratch import private_folder, remove_stale
+
+SECONDS_TO_START = 30  # Ray
+LONGEST_BASE = 16  # characters; Linux cuts a socket's path off at 107, of which Ray adds about 90
+
+
+@contextmanager
+def running_engine(machine: Machine, client: str) -> Iterator["Engine"]:
+    """Yield an Engine for clients of class `client`; at the end nothing of Ray is left, no process and no file."""
+    remove_stale()
+    # A socket's path must be short; and Ray lets everybody write to its folder, so it lies in a private one.
+    base = Path("/tmp") if len(tempfile.gettempdir()) > LONGEST_BASE else None
+    with private_folder(base) as folder:
+        engine = Engine(machine, client, folder / "ray")
+        try:
+            yield engine
+        finally:
+            engine.stop()
 
 
 class Engine:
@@ -19,18 +39,21 @@ class Engine:
     and the clients are handed over when they are known.
     """
 
-    def __init__(self, machine: Machine, client: str) -> None:
+    def __init__(self, machine: Machine, client: str, folder: Path) -> None:
         """`client`: module and class of the NumPyClient, which is made from a job; not imported here.
 
         Ray and Flower are imported before the thread starts: its waiting is what the driver's other imports fill.
+        Ray's files go to `folder`.
         """
         import flwr.simulation  # noqa: F401
         import ray  # noqa: F401
 
         self.machine = machine
         self.client_fn = LateClient(client)
+        self.folder = folder
         self._rounds: Future = Future()
         self._ended: Future = Future()
+        self._ray_is_up = threading.Event()
         threading.Thread(target=self._live, daemon=True).start()
 
     def run(self, rounds: Callable, job: object) -> None:
@@ -42,9 +65,19 @@ class Engine:
         self._rounds.set_result(rounds)
         self._ended.result()
 
+    def stop(self) -> None:
+        """End Ray's processes, once they are all there."""
+        import ray
+
+        self._ray_is_up.wait(SECONDS_TO_START)
+        ray.shutdown()
+
     def _live(self) -> None:
         try:
-            self._start_ray()
+            try:
+                self._start_ray()
+            finally:
+                self._ray_is_up.set()
             self._simulate()
             if not self._ended.done():
                 self._ended.set_result(None)
@@ -71,7 +104,7 @@ class Engine:
         for name in ("start_api_server", "start_monitor", "start_log_monitor"):
             setattr(Node, name, lambda self, **options: None)
         ray.init(num_cpus=self.machine.workers, num_gpus=self.machine.n_gpus, include_dashboard=False,
-                 logging_level="ERROR", log_to_driver=False)
+                 logging_level="ERROR", log_to_driver=False, _temp_dir=str(self.folder))
 
     def _simulate(self) -> None:
         from flwr.clientapp import ClientApp
@@ -93,9 +126,11 @@ class Engine:
                 self._fail(error)  # at once: Flower would first wait for every client that is still at work
                 raise
 
-        run_simulation(
-            server_app, ClientApp(client_fn=self.client_fn), num_supernodes=n_nodes, backend_name="ray",
-            backend_config={"client_resources": {"num_cpus": 1, "num_gpus": self.machine.gpus_per_worker}})
+        # These go to Ray as an actor's options, so a worker that dies is started again (-1: however often). Flower
+        # itself would go on giving work to the dead one.
+        options = {"num_cpus": 1, "num_gpus": self.machine.gpus_per_worker, "max_restarts": -1}
+        run_simulation(server_app, ClientApp(client_fn=self.client_fn), num_supernodes=n_nodes, backend_name="ray",
+                       backend_config={"client_resources": options})
 
 
 class LateClient:

@@ -1,10 +1,11 @@
 """The loop of rounds: evaluate, then train and evaluate again, n times.
 
-Flower's own loop evaluates only after a round and ends quietly when every client fails, so this one is ours.
+Flower's own loop evaluates only after a round, ends quietly when every client fails, and tries no client again; so
+this one is ours.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from flwr.app import Context, MessageType, RecordDict
 from flwr.common import FitIns
@@ -15,55 +16,85 @@ from flwr.serverapp import Grid
 
 from strategies.averaging import ParameterAveraging
 from strategies.dispatch import Piece, answers
+from utils.errors import RoundFailed
+from utils.failure import Failure
 
 
 class Rounds:
-    """Runs the rounds of `strategy` and hands each one's outcome to `on_round`.
+    """Runs rounds `first` to `n_rounds` of `strategy` and hands each one's outcome to `on_round`.
 
-    `plan(round, clients)` cuts the participants' work into pieces. `on_round(round, clients, evaluation, seconds)`:
-    `clients` as ParameterAveraging.aggregate_fit returns them (empty before round 1); `evaluation` as its
-    aggregate_evaluate does, or None when the round is skipped; `seconds` per phase.
+    `plan(round, clients)` cuts the participants' work into pieces. `on_round(round, clients, failures, evaluation,
+    seconds)`: `clients` and `failures` as ParameterAveraging.aggregate_fit gives them (empty in round 0);
+    `evaluation` as its aggregate_evaluate does, or None when the round is skipped; `seconds` per phase. A failed
+    piece of work is done again up to `tries` times in all; `on_failure(round, what, number, failure)` is told.
     """
 
     def __init__(self, strategy: ParameterAveraging, plan: Callable[[int, Sequence[int]], list[Piece]],
-                 on_round: Callable[[int, list, dict | None, dict], None], *, n_rounds: int, evaluate_every: int,
-                 n_nodes: int) -> None:
+                 on_round: Callable[[int, list, list, dict | None, dict], None],
+                 on_failure: Callable[[int, str, int, Failure], None], *, n_rounds: int, evaluate_every: int,
+                 n_nodes: int, tries: int = 1, first: int = 0) -> None:
         self.strategy = strategy
         self.plan = plan
         self.on_round = on_round
+        self.on_failure = on_failure
         self.n_rounds = n_rounds
         self.evaluate_every = evaluate_every
         self.n_nodes = n_nodes
+        self.tries = tries
+        self.first = first
 
     def run(self, grid: Grid, context: Context, nodes: Sequence[int]) -> None:
-        """Run all rounds as Flower's ServerApp; raise RoundFailed when a client or an evaluation fails."""
+        """Run all rounds as Flower's ServerApp; raise RoundFailed when too many clients or an evaluation fail."""
         nodes, manager = nodes[:self.n_nodes], SimpleClientManager()
         for node in nodes:
             manager.register(GridClientProxy(node, grid, context.run_id))
         parameters = self.strategy.initialize_parameters(manager)
-        for server_round in range(self.n_rounds + 1):
-            clients, evaluation, seconds = [], None, {}
+        for server_round in range(self.first, self.n_rounds + 1):
+            clients, failures, evaluation, seconds = [], [], None, {}
             if server_round:
                 began = time.perf_counter()
                 jobs = [ins for _, ins in self.strategy.configure_fit(server_round, parameters, manager)]
+                names = [f"client {ins.config['client']}" for ins in jobs]
                 pieces = self.plan(server_round, [ins.config["client"] for ins in jobs])
-                replies = answers(grid, nodes, pieces, MessageType.TRAIN, lambda piece: fit_message(jobs, piece))
+                replies = self.replies(grid, nodes, server_round, names, pieces, MessageType.TRAIN,
+                                       lambda piece: fit_message(jobs, piece), failures)
                 results = ((None, legacy.recorddict_to_fitres(reply, keep_input=False)) for reply in replies)
-                parameters, metrics = self.strategy.aggregate_fit(server_round, results, [])
+                parameters, metrics = self.strategy.aggregate_fit(server_round, results, failures)
                 clients = metrics["clients"]
                 seconds["train"] = time.perf_counter() - began
             if server_round % self.evaluate_every == 0 or server_round == self.n_rounds:
                 began = time.perf_counter()
                 jobs = [ins for _, ins in self.strategy.configure_evaluate(server_round, parameters, manager)]
+                names, untested = [f"part {part} of the evaluation" for part in range(len(jobs))], []
                 pieces = [Piece(part) for part in range(len(jobs))]
-                replies = answers(grid, nodes, pieces, MessageType.EVALUATE,
-                                  lambda piece: legacy.evaluateins_to_recorddict(jobs[piece.position], True))
-                results = ((None, legacy.recorddict_to_evaluateres(reply)) for reply in replies)
+                replies = self.replies(grid, nodes, server_round, names, pieces, MessageType.EVALUATE,
+                                       lambda piece: legacy.evaluateins_to_recorddict(jobs[piece.position], True),
+                                       untested)
+                results = [(None, legacy.recorddict_to_evaluateres(reply)) for reply in replies]
+                if untested:
+                    raise RoundFailed(f"round {server_round}: {'; '.join(untested)}")
                 inside, evaluation = self.strategy.aggregate_evaluate(server_round, results, [])
                 seconds["evaluate"] = time.perf_counter() - began
                 if not server_round:  # workers load their model first, which is not evaluation
                     seconds["evaluate"] = inside
-            self.on_round(server_round, clients, evaluation, seconds)
+            self.on_round(server_round, clients, failures, evaluation, seconds)
+
+    def replies(self, grid: Grid, nodes: Sequence[int], server_round: int, names: Sequence[str],
+                pieces: Sequence[Piece], message_type: str, content: Callable[[Piece], RecordDict],
+                failures: list[str]) -> Iterator[RecordDict]:
+        """Have `pieces` done and yield the replies of those that succeed; add why others do not to `failures`.
+
+        `names`: what to call the work at each position.
+        """
+        def told(piece: Piece, number: int, failure: Failure) -> None:
+            self.on_failure(server_round, names[piece.position], number, failure)
+
+        every = answers(grid, nodes, pieces, message_type, content, self.tries, told)
+        for name, answer in zip(names, every):
+            if isinstance(answer, Failure):
+                failures.append(f"{name}: {answer.words}")
+            else:
+                yield answer
 
 
 def fit_message(jobs: Sequence[FitIns], piece: Piece) -> RecordDict:
@@ -71,4 +102,3 @@ def fit_message(jobs: Sequence[FitIns], piece: Piece) -> RecordDict:
     job = jobs[piece.position]
     config = {**job.config, "begin": piece.begin, "end": piece.end, "cut": piece.cut}
     return legacy.fitins_to_recorddict(FitIns(job.parameters, config), keep_input=True)
-

@@ -181,7 +181,7 @@ def test_a_failed_round_ends_the_run_with_3_and_its_reason(runs, name, reason):
 def test_nothing_is_left_in_shared_memory(runs):
     for done, _ in runs.values():
         left = [base for base in ("/dev/shm", tempfile.gettempdir())
-                if list(Path(base).glob(f"parameter-averaging-{done.pid}-*"))]
+                if list(Path(base).glob(f"averaging-{done.pid}-*"))]
         assert not left
 
 

@@ -12,13 +12,16 @@ from utils.errors import UserError
 
 
 def flag(default: Any, help: str, *, opens: str = "", valid: tuple[Callable[[Any], bool], str] | None = None,
-         choices: tuple[str, ...] = (), also: tuple[str, ...] = (), type: Callable | None = None) -> Any:
+         choices: tuple[str, ...] = (), also: tuple[str, ...] = (), type: Callable | None = None,
+         changes_results: bool = True) -> Any:
     """Declare one field of RunConfig.
 
-    `valid` is (test, what a good value is); `also` lists other spellings; `opens` heads a new group in --help.
+    `valid` is (test, what a good value is); `also` lists other spellings; `opens` heads a new group in --help. A flag
+    that `changes_results` not, not by a bit, may be another one when a run is resumed.
     """
     return dataclasses.field(default=default, metadata={
-        "help": help, "opens": opens, "valid": valid, "choices": choices, "also": also, "type": type})
+        "help": help, "opens": opens, "valid": valid, "choices": choices, "also": also, "type": type,
+        "changes_results": changes_results})
 
 
 def whole_number(text: str) -> int:
@@ -45,9 +48,10 @@ class RunConfig:
 
     data: str = flag("sentiment", "task to train on: one of the files in preprocess/ (cola, rte, mnli, …)",
                      opens="the task, and the rows of it that are used")
-    data_dir: str = flag("data", "folder of the preprocessed tables and of the token cache")
+    data_dir: str = flag("data", "folder of the preprocessed tables and of the token cache",
+                         changes_results=False)
     source: str = flag("", "where to make the table from when it is absent: hub, or a folder of the official "
-                           "files (default: the task's own, see preprocess/)")
+                           "files (default: the task's own, see preprocess/)", changes_results=False)
     test: int = flag(0, "use only N rows per domain of each split, the same rows for every seed (0: all)",
                      valid=WHOLE_FROM_0)
     test_split: str = flag("", "split to report on (default: the task's own)")
@@ -102,13 +106,20 @@ class RunConfig:
     gpus_per_client: float = flag(1.0, "GPUs each client gets; 0.5 lets two clients share one",
                                   valid=POSITIVE)
     n_workers: int = flag(0, "processes that run clients at once (0: as many as the cores or GPUs allow, but "
-                             "no more than clients)", valid=WHOLE_FROM_0)
+                             "no more than clients)", valid=WHOLE_FROM_0, changes_results=False)
     transport: str = flag("reference", "how vectors reach the clients: by reference through shared memory, or "
-                                       "inside Flower's messages", choices=("reference", "message"))
+                                       "inside Flower's messages", choices=("reference", "message"), changes_results=False)
+    client_retries: int = flag(2, "how often a client that fails, or whose worker dies, runs again in a round",
+                               valid=WHOLE_FROM_0, changes_results=False)
+    min_success: int = flag(0, "clients that must succeed in a round; with fewer the run ends (0: all that take part)",
+                            valid=WHOLE_FROM_0, changes_results=False)
 
     skip_evalnum: int = flag(1, "evaluate every N-th round only (the first and the last always)", valid=WHOLE_FROM_1,
                              opens="what is evaluated and written")
-    run_dir: str = flag("", "folder of this run's record (default: log/<settings>-<time>)")
+    run_dir: str = flag("", "folder of this run's record (default: log/<settings>-<time>)",
+                        changes_results=False)
+    resume: bool = flag(False, "go on with the run in --run_dir (default: the last one of these settings in log/), "
+                               "from its last whole round", changes_results=False)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

@@ -1,4 +1,4 @@
-"""The two ways a run ends early, each with its exit code: the user's input is wrong, or a round failed."""
+"""How a run ends early: the user's input is wrong (exit code 2), or a round failed (3)."""
 
 
 class UserError(Exception):
@@ -10,3 +10,7 @@ class UserError(Exception):
 
 class RoundFailed(Exception):
     """A round's clients failed: main() prints the message on stderr and exits with 3."""
+
+
+class Diverged(FloatingPointError):
+    """A client's loss or parameters are no finite numbers. It would diverge again, so it is not run again."""

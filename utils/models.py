@@ -30,6 +30,7 @@ from transformers import (
 )
 
 from utils.console import NOTES
+from utils.durable import system_errors
 from utils.errors import UserError
 from utils.seeds import torch_seed
 from utils.task import TaskSpec
@@ -151,7 +152,7 @@ def save(model: transformers.PreTrainedModel, tokenizer, folder: Path) -> None:
             copies[place] = tensor.detach().to("cpu", copy=True)
         state[key] = copies[place]
     try:
-        with _quiet():
+        with _quiet(), system_errors():
             model.save_pretrained(new, state_dict=state)
             tokenizer.save_pretrained(new)
         if folder.exists():

@@ -1,18 +1,21 @@
 """What is kept of each round: its metrics, its record, the checkpoint, and the best round so far."""
 
+import shutil
 import time
 from collections.abc import Callable
 
 import numpy as np
 
 from utils import models
+from utils.checkpoint import save_checkpoint
 from utils.clock import Clock
 from utils.console import NOTES
 from utils.dataset import TaskData
 from utils.errors import RoundFailed
 from utils.machine import Machine
 from utils.metrics import evaluate_domains, majority_baseline
-from utils.runlog import RunLog
+from utils.failure import Failure
+from utils.runlog import CHECKPOINTS, RunLog
 from utils.task import TaskSpec
 from utils.vector import ParameterVector
 
@@ -20,37 +23,52 @@ from utils.vector import ParameterVector
 class Recorder:
     """Turns the rounds' outcomes into the run's record.
 
-    `model` and `vector` are the driver's own copy; `read_global(out)` copies the global vector into `out`.
+    `model` and `vector` are the driver's own copy; `read_global(out)` copies the global vector into `out`; `records`
+    are those of the rounds that an earlier process has done.
     """
 
     def __init__(self, log: RunLog, spec: TaskSpec, data: TaskData, model, tokenizer, vector: ParameterVector,
-                 read_global: Callable[[np.ndarray], None], machine: Machine, clock: Clock) -> None:
+                 read_global: Callable[[np.ndarray], None], machine: Machine, clock: Clock, records: list[dict]) -> None:
         self.log, self.spec, self.data, self.clock = log, spec, data, clock
         self.model, self.tokenizer, self.vector, self.read_global = model, tokenizer, vector, read_global
-        self.started = time.perf_counter()
         self.last: dict = {}
         self.best: dict | None = None
         self.rows_trained = 0
+        self.seconds = 0.0
         test = data.evaluation_sets[0]
         trained = np.concatenate(data.plan.shards)
         self.majority = majority_baseline(spec, test.names, test.positions, test.labels,
                                           data.labels["train"][trained])
-        log.write_config({
-            "data_fingerprint": data.table.fingerprint, "parameters": vector.n_parameters,
-            "workers": machine.workers,
-            "shards": [{name: int(np.isin(shard, rows, assume_unique=True).sum())
-                        for name, rows in zip(data.plan.train.names, data.plan.train.rows)}
-                       for shard in data.plan.shards]})
+        for record in records:
+            self.count(record)
+        if not records:
+            log.write_config({
+                "data_fingerprint": data.table.fingerprint, "parameters": vector.n_parameters,
+                "workers": machine.workers,
+                "shards": [{name: int(np.isin(shard, rows, assume_unique=True).sum())
+                            for name, rows in zip(data.plan.train.names, data.plan.train.rows)}
+                           for shard in data.plan.shards]})
 
-    def round(self, server_round: int, clients: list[dict], evaluation: dict | None, seconds: dict) -> None:
-        """Record one round: print its result lines, save the model when it was evaluated, keep the best."""
-        self.rows_trained += self.log.config.epoch * sum(client["rows"] for client in clients)
+    def count(self, record: dict) -> bool:
+        """Take a round's record into account; return whether it is the best so far on held-out rows."""
+        self.rows_trained += self.log.config.epoch * sum(client["rows"] for client in record["clients"])
+        self.seconds += sum(record["seconds"].values())
+        if "test" in record:
+            self.last = record
+        is_best = "val" in record and (self.best is None or self.score(record) > self.score(self.best))
+        if is_best:
+            self.best = record
+        return is_best
+
+    def round(self, server_round: int, clients: list[dict], failures: list[str], evaluation: dict | None,
+              seconds: dict) -> None:
+        """Record one round: keep its model if it is the best, write a checkpoint, print its result lines."""
         if not server_round:
             self.clock.done("workers")
             self.clock.seconds["workers"] -= seconds["evaluate"]
             seconds = {**self.clock.seconds, **seconds}
         record = {"round": server_round, "participants": [client["client"] for client in clients],
-                  "clients": clients}
+                  "clients": clients, **({"failed": failures} if failures else {})}
         if evaluation is not None:
             for each in self.data.evaluation_sets:
                 prediction, loss, weight = columns = each.assemble(evaluation[each.name])
@@ -59,33 +77,45 @@ class Recorder:
                                       f"number on some {each.name} rows: it diverged; a lower --lr may help")
                 record[each.name] = evaluate_domains(self.spec, each.names, each.positions, each.labels,
                                                      prediction, loss, weight)
-            self.last = record
+        record["seconds"] = {phase: round(value, 3) for phase, value in seconds.items()}
+        is_best = self.count(record)
+        if is_best or server_round:  # after round 0 nothing is lost yet
             began = time.perf_counter()
             self.read_global(self.vector.numpy())
-            if server_round or not self.log.config.n_iterations:  # round 0 is what --model already is
-                models.save(self.model, self.tokenizer, self.log.folder / "model")
-            if "val" in record and (self.best is None or self.score(record) > self.score(self.best)):
-                self.best = record
+            if is_best:
                 models.save(self.model, self.tokenizer, self.log.folder / "best_model")
-            seconds["checkpoint"] = time.perf_counter() - began
-        record["seconds"] = {phase: round(value, 3) for phase, value in seconds.items()}
+            if server_round:
+                save_checkpoint(self.log.folder / CHECKPOINTS, record, self.vector.numpy())
+            record["seconds"]["checkpoint"] = round(time.perf_counter() - began, 3)
         self.log.round(record)
         losses = [client["loss"] for client in clients]
         trained = f"training loss {np.mean(losses):.4f}, " if losses else ""
         NOTES.info("round %d: %s%s", server_round, trained,
-                   ", ".join(f"{phase} {value:.1f} s" for phase, value in seconds.items()))
+                   ", ".join(f"{phase} {value:.1f} s" for phase, value in record["seconds"].items()))
+
+    def failure(self, server_round: int, what: str, number: int, failure: Failure) -> None:
+        """Note that a piece of a round's work, `what`, has failed for the `number`-th time."""
+        NOTES.warning("round %d: %s failed (try %d): %s", server_round, what, number, failure.words)
+        self.log.failure({"round": server_round, "what": what, "try": number, "error": failure.words,
+                          "account": failure.account})
 
     def score(self, record: dict) -> float:
         """Return the headline metric on the held-out training rows."""
         return record["val"][self.spec.metrics[0]]
 
     def finish(self) -> None:
-        """Write the summary. The last round is what is reported; the best by held-out rows is named beside it."""
+        """Write the model and the summary.
+
+        The last round is what is reported; the best by held-out rows is named beside it.
+        """
         config = self.log.config
+        self.read_global(self.vector.numpy())
+        models.save(self.model, self.tokenizer, self.log.folder / "model")
         summary = {"data": config.data, "model": config.load_model or config.model, "method": config.method,
                    "seed": config.seed, "rounds": config.n_iterations, "rows_trained": self.rows_trained,
                    "test": self.last["test"], "majority": self.majority,
-                   "seconds": round(time.perf_counter() - self.started, 1)}
+                   "seconds": round(self.seconds, 1)}
         if self.best:
             summary["best"] = {key: self.best[key] for key in ("round", "val", "test")}
         self.log.summary(summary)
+        shutil.rmtree(self.log.folder / CHECKPOINTS, ignore_errors=True)  # the model is there

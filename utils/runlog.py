@@ -5,13 +5,16 @@ import importlib.metadata
 import json
 import os
 import platform
-import time
+import shutil
 from pathlib import Path
 
 from utils.config import RunConfig
+from utils.durable import whole_file
 from utils.errors import UserError
 
-RECORDED_VERSIONS = ("torch", "transformers", "tokenizers", "flwr", "ray", "numpy")
+LIBRARIES = ("torch", "transformers", "tokenizers", "flwr", "ray", "numpy")
+ROUNDS = "rounds.jsonl"
+CHECKPOINTS = "checkpoints"
 
 
 def finished_runs(folders: list[Path]) -> list[Path]:
@@ -37,40 +40,6 @@ def headline(summary: dict) -> str:
     return metric_names(summary["test"])[0]
 
 
-def check_run_dir(config: RunConfig) -> None:
-    """Raise UserError if `--run_dir` already holds something: a record is never overwritten."""
-    folder = Path(config.run_dir)
-    if config.run_dir and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"--run_dir {folder}: already holds files; name a new folder or remove it")
-
-
-def new_run_dir(config: RunConfig) -> Path:
-    """Make and return the folder of a new run; raise UserError as check_run_dir does, or if it cannot be made."""
-    check_run_dir(config)
-    model = Path((config.load_model or config.model).rstrip("/")).name
-    name = f"{config.data}-{model}-{config.method}-seed{config.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = Path(config.run_dir or Path("log") / name)
-    try:
-        if config.run_dir:
-            folder.mkdir(parents=True, exist_ok=True)
-            return folder
-        return make_numbered(folder)
-    except OSError as error:
-        raise UserError(f"--run_dir {folder}: cannot be made: {error.strerror}") from None
-
-
-def make_numbered(folder: Path) -> Path:
-    """Make `folder`, or `folder-2`, `folder-3`… if runs of the same second have taken the name."""
-    number, candidate = 1, folder
-    while True:
-        try:
-            candidate.mkdir(parents=True)
-            return candidate
-        except FileExistsError:
-            number += 1
-            candidate = folder.with_name(f"{folder.name}-{number}")
-
-
 class RunLog:
     """Writes a run's record into `folder` as it goes."""
 
@@ -78,30 +47,70 @@ class RunLog:
         self.folder = folder
         self.config = config
 
+    def go_back(self, last: dict | None) -> list[dict]:
+        """Make `last` (a record, or None for no round at all) the last round in rounds.jsonl; return all there are.
+
+        What a killed run was writing goes: later rounds, half a line, half a model. Raises UserError when an earlier
+        round is missing.
+        """
+        for half in self.folder.glob(".*model.*"):
+            shutil.rmtree(half)
+        if last is None:
+            (self.folder / ROUNDS).unlink(missing_ok=True)
+            return []
+        try:
+            lines = (self.folder / ROUNDS).read_bytes().splitlines()
+            records = [*map(json.loads, lines[:last["round"]]), last]
+            whole = [record["round"] for record in records] == list(range(last["round"] + 1))
+        except (OSError, ValueError, LookupError, TypeError):
+            whole = False
+        if not whole:
+            raise UserError(f"--resume: {self.folder / ROUNDS} lacks rounds before {last['round']}; start a new run")
+        with whole_file(self.folder / ROUNDS) as path:
+            path.write_text("".join(map(json_line, records)), encoding="utf-8")
+        return records
+
     def write_config(self, facts: dict) -> None:
         """Write config.json: all flags, the versions, and `facts` (data fingerprint, shard sizes, …)."""
-        versions = {name: importlib.metadata.version(name) for name in RECORDED_VERSIONS}
         write_json(self.folder / "config.json", {
-            "flags": dataclasses.asdict(self.config), "method": self.config.method,
-            "versions": {"python": platform.python_version(), **versions}, **facts})
+            "flags": dataclasses.asdict(self.config), "method": self.config.method, "versions": versions(), **facts})
 
     def round(self, record: dict) -> None:
         """Append one object to rounds.jsonl, and print one line for each evaluation in it."""
-        with (self.folder / "rounds.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record, allow_nan=False) + "\n")
+        self._append(ROUNDS, record)
         for name in ("test", "val"):
             if name in record:
                 print_fields(round=record["round"], split=name, **result_fields(record[name]))
 
+    def failure(self, record: dict) -> None:
+        """Append one object to failures.jsonl."""
+        self._append("failures.jsonl", record)
+
+    def _append(self, name: str, record: dict) -> None:
+        """Append one line; if the disk is full, leave no half of it."""
+        with (self.folder / name).open("a", encoding="utf-8") as file:
+            size = file.tell()
+            try:
+                file.write(json_line(record))
+                file.flush()
+            except OSError:
+                os.truncate(file.fileno(), size)
+                raise
+
     def summary(self, summary: dict) -> None:
         """Write summary.json and print the closing line."""
         write_json(self.folder / "summary.json", summary)
-        best = summary.get("best")
-        print_fields("summary", **{key: summary[key] for key in ("data", "model", "method", "seed", "rounds")},
-                     **({"best_round": best["round"]} if best else {}),
-                     **result_fields(summary["test"]),
-                     **{f"majority_{metric}": summary["majority"][metric] for metric in metric_names(summary["test"])},
-                     run=self.folder)
+        print_summary(self.folder, summary)
+
+
+def print_summary(folder: Path, summary: dict) -> None:
+    """Print the closing line of the run in `folder`."""
+    best = summary.get("best")
+    print_fields("summary", **{key: summary[key] for key in ("data", "model", "method", "seed", "rounds")},
+                 **({"best_round": best["round"]} if best else {}),
+                 **result_fields(summary["test"]),
+                 **{f"majority_{metric}": summary["majority"][metric] for metric in metric_names(summary["test"])},
+                 run=folder)
 
 
 def result_fields(result: dict) -> dict:
@@ -117,8 +126,17 @@ def print_fields(*words: str, **fields) -> None:
     print(*words, *shown, flush=True)
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that a result depends on."""
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in LIBRARIES}}
+
+
+def json_line(record: dict) -> str:
+    """Return a record as a line of JSON."""
+    return json.dumps(record, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: dict) -> None:
     """Write a JSON file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with whole_file(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,9 +1,8 @@
-"""A run's private folder for what driver and workers exchange, in shared memory if it fits; removed at the end.
+"""A run's private temporary folders, removed at its end; what driver and workers exchange lies in shared memory.
 
-A run that is killed cannot remove its folder, so each run first removes those that nobody holds any more.
+A run that is killed cannot remove its folders, so each run first removes those that nobody holds any more.
 """
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -13,46 +12,51 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from utils.console import NOTES
+from utils.durable import held
 from utils.errors import UserError
 
 MEMORY = Path("/dev/shm")
-PREFIX = "parameter-averaging-"
+PREFIX = "averaging-"
 SECONDS_TO_LOCK = 600  # no run takes so long from making its folder to holding the lock
-LOCK = "lock"  # held, with the kernel's help, for as long as the run lives, however it ends
+LOCK = "lock"
 
 
 @contextmanager
-def scratch_folder(needed: int) -> Iterator[Path]:
-    """Make a folder only this user can read, with room for `needed` bytes; yield it; remove it.
-
-    It lies in shared memory if there is twice the room, else in the default temporary folder. Space is checked
-    beforehand because a mapped file that meets a full file system kills the process that writes to it.
-
-    Raises UserError when neither has the room.
-    """
-    remove_stale()
-    fits = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 * needed
-    if not fits and shutil.disk_usage(tempfile.gettempdir()).free < needed:
-        raise UserError(f"{tempfile.gettempdir()}: too little room for the clients' buffers, {needed / 1e9:.1f} GB; "
-                        "set TMPDIR to a folder with more")
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=MEMORY if fits else None))
+def private_folder(base: Path | None = None) -> Iterator[Path]:
+    """Make a folder only this user can read, in `base` or the default temporary folder; yield it; remove it."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base))
     try:
-        with (folder / "new").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with held(folder / "new"):
             (folder / "new").rename(folder / LOCK)  # so that nobody sees it before it is held
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def scratch_folder(needed: int) -> Iterator[Path]:
+    """Make a private folder with room for `needed` bytes; yield it; remove it.
+
+    It lies in shared memory if there is twice the room, else in the default temporary folder. Space is checked
+    beforehand because a mapped file that meets a full file system kills the process that writes to it.
+
+    Raises UserError when neither has the room.
+    """
+    fits = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 * needed
+    if not fits and shutil.disk_usage(tempfile.gettempdir()).free < needed:
+        raise UserError(f"{tempfile.gettempdir()}: too little room for the clients' buffers, {needed / 1e9:.1f} GB; "
+                        "set TMPDIR to a folder with more")
+    with private_folder(MEMORY if fits else None) as folder:
+        yield folder
+
+
 def remove_stale() -> None:
-    """Remove the scratch folders of this user's dead runs."""
+    """Remove the folders of this user's dead runs."""
     for base in {MEMORY, Path(tempfile.gettempdir())}:
         for folder in base.glob(f"{PREFIX}*"):
             with suppress(OSError):  # its run lives, it is another user's, or it has just gone
                 if (folder / LOCK).exists():
-                    with (folder / LOCK).open("r+") as lock:
-                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    with held(folder / LOCK):
                         shutil.rmtree(folder)
                 elif time.time() - folder.stat().st_mtime > SECONDS_TO_LOCK:  # killed before it held the lock
                     shutil.rmtree(folder)

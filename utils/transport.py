@@ -55,6 +55,16 @@ class Transport:
         return np.memmap(self._path(slot_of(arrays)), self.dtype, "r+", part.start * self.dtype.itemsize,
                          part.stop - part.start)
 
+    def fault(self, arrays: list[np.ndarray]) -> str:
+        """Return what keeps a message's arrays from being a vector of finite numbers; "" when nothing does."""
+        if len(arrays) != 1:
+            return f"it has {len(arrays)} arrays, not one"
+        if not self.folder and (arrays[0].shape, arrays[0].dtype) != ((self.size,), self.dtype):
+            return f"it is {arrays[0].dtype} {list(arrays[0].shape)}, not {self.dtype} [{self.size}]"
+        if not all(np.isfinite(self.window(arrays, part)).all() for part in self.windows()):
+            return "it holds NaN or infinity"
+        return ""
+
     def windows(self) -> Iterator[slice]:
         """Yield the parts that make up a vector."""
         for start in range(0, self.size, WINDOW):

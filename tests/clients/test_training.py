@@ -163,5 +163,5 @@ def test_weight_decay_is_for_matrices_only(tiny):
 
 
 def test_a_loss_that_is_no_number_is_an_error(tiny):
-    with pytest.raises(FloatingPointError, match="client 0 diverged in round 1"):
+    with pytest.raises(FloatingPointError, match="diverged .training loss nan"):
         trained(tiny, RunConfig(lr=1e30, batch_size=4, precision="fp32"))

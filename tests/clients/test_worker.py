@@ -74,7 +74,8 @@ def test_fresh_state_forgets_and_kept_state_goes_on(job, worker):
     assert np.array_equal(vector_of(another), kept)
     another.fit(middle, 3, 0)
     assert sorted(path.name for path in (Path(job.run_dir) / "optimizer").iterdir()) == [
-        "client-0-round-2.safetensors", "client-0-round-3.safetensors", "client-1-round-1.safetensors"]
+        "client-0-round-1.safetensors", "client-0-round-2.safetensors", "client-0-round-3.safetensors",
+        "client-1-round-1.safetensors"]
 
 
 @pytest.mark.parametrize("transport", ["reference", "message"])

@@ -7,8 +7,8 @@ import pytest
 from flwr.app import ConfigRecord, Error, MessageType, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
-from strategies.dispatch import Piece, answers, nodes_for, own_words
-from utils.errors import RoundFailed
+from strategies.dispatch import RESTARTING, Piece, answers, nodes_for
+from utils.failure import Failure
 
 
 @pytest.fixture(autouse=True)
@@ -18,10 +18,13 @@ def running():
 
 
 class AnyOrderGrid:
-    """Holds what is pushed, and answers one of them at a time, chosen at random."""
+    """Holds what is pushed, and answers one of them at a time, chosen at random.
 
-    def __init__(self, seed, failing=None):
-        self.random, self.failing = random.Random(seed), failing
+    `errors`: {position: reasons}, with which its first answers fail, one after the other.
+    """
+
+    def __init__(self, seed, errors=()):
+        self.random, self.errors = random.Random(seed), {position: list(reasons) for position, reasons in dict(errors).items()}
         self.waiting, self.log, self.most = {}, [], 0
 
     def push_messages(self, messages):
@@ -39,8 +42,9 @@ class AnyOrderGrid:
         message = self.waiting.pop(identity)
         piece = message.content["piece"]
         metadata = SimpleNamespace(reply_to_message_id=identity)
-        if piece["position"] == self.failing:
-            return [SimpleNamespace(metadata=metadata, has_error=lambda: True, error=Error(0, "out of cheese"))]
+        if self.errors.get(piece["position"]):
+            error = Error(0, self.errors[piece["position"]].pop(0))
+            return [SimpleNamespace(metadata=metadata, has_error=lambda: True, error=error)]
         return [SimpleNamespace(metadata=metadata, has_error=lambda: False, content=message.content)]
 
 
@@ -48,9 +52,9 @@ def content(piece):
     return RecordDict({"piece": ConfigRecord({"position": piece.position, "begin": piece.begin, "end": piece.end})})
 
 
-def positions(grid, pieces, n_nodes=4):
-    for answer in answers(grid, list(range(10, 10 + n_nodes)), pieces, MessageType.TRAIN, content):
-        yield answer["piece"]["position"]
+def positions(grid, pieces, n_nodes=4, **options):
+    for answer in answers(grid, list(range(10, 10 + n_nodes)), pieces, MessageType.TRAIN, content, **options):
+        yield answer if isinstance(answer, Failure) else answer["piece"]["position"]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -75,19 +79,29 @@ def test_the_second_piece_of_a_client_waits_for_its_first(seed):
     assert sent[:3] == [(2, 0), (0, 0), (1, 0)] and sent[3:] == [(2, 7)]
 
 
-def test_a_failure_is_told_in_the_clients_own_words():
-    with pytest.raises(RoundFailed, match="out of cheese"):
-        list(positions(AnyOrderGrid(0, failing=3), [Piece(k) for k in range(6)]))
+@pytest.mark.parametrize("seed", range(3))
+def test_what_fails_is_done_again_and_told(seed):
+    grid, told = AnyOrderGrid(seed, {3: ["out of cheese", "out of crackers"], 5: ["out of tea"]}), []
+    pieces = [Piece(k) for k in range(8)]
+    assert list(positions(grid, pieces, tries=3, on_failure=lambda *event: told.append(event))) == list(range(8))
+    assert sorted(told, key=lambda event: (event[0].position, event[1])) == [
+        (Piece(3), 1, Failure("out of cheese")), (Piece(3), 2, Failure("out of crackers")),
+        (Piece(5), 1, Failure("out of tea"))]
 
 
-@pytest.mark.parametrize("reason, words", [
-    ("<class 'X'>:<'tracebacks\nException ClientAppException occurred. Message: client 1 diverged'>", "client 1 diverged"),
-    ("<class 'X'>:<'…\nException ClientAppException occurred. Message: two\nlines\n'>", "two lines"),
-    ("<class 'X'>:<'…\nException AssertionError occurred. Message: '>", "Exception AssertionError"),
-    ("", "a client failed and said nothing"),
-])
-def test_a_failure_is_one_line(reason, words):
-    assert own_words(reason) == words
+def test_what_fails_too_often_is_answered_by_its_last_failure():
+    grid = AnyOrderGrid(0, {1: ["one", "two", "three"]})
+    assert list(positions(grid, [Piece(0), Piece(1, 0, 7), Piece(1, 7), Piece(2)], tries=2)) == [0, Failure("two"), 2]
+
+
+def test_what_would_fail_again_is_not_tried_again():
+    diverged = Failure("…utils.errors.Diverged: …")
+    assert list(positions(AnyOrderGrid(0, {0: [diverged.account]}), [Piece(0), Piece(1)], tries=5)) == [diverged, 1]
+
+
+def test_finding_a_worker_that_is_being_started_is_no_failure():
+    grid = AnyOrderGrid(0, {0: [f"…: {RESTARTING}…"] * 50})
+    assert list(positions(grid, [Piece(0)], tries=1)) == [0]
 
 
 def test_big_models_get_few_nodes_and_no_run_gets_fewer_than_its_workers():

@@ -6,25 +6,11 @@ import pytest
 
 from utils.config import RunConfig
 from utils.errors import UserError
-from utils.runlog import RunLog, finished_runs, new_run_dir
+from utils.runlog import RunLog, finished_runs
 
 RESULT = {"rows": 4, "loss": 0.51234, "f1": 0.25, "accuracy": 0.5,
           "domains": {"a": {"rows": 3, "loss": 0.5, "f1": 0.5, "accuracy": 1.0},
                       "b": {"rows": 1, "loss": 0.6, "f1": 0.0, "accuracy": 0.0}}}
-
-
-def test_a_folder_is_named_by_its_settings_and_never_used_twice(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    config = RunConfig(model="org/some-model/", lang_mix=0.99, seed=3)
-    first, second = new_run_dir(config), new_run_dir(config)
-    assert first != second and first.is_dir() and second.is_dir()
-    assert first.name.startswith("sentiment-some-model-iid-seed3-")
-    named = new_run_dir(RunConfig(run_dir="a/b"))
-    (named / "file").touch()
-    with pytest.raises(UserError, match="--run_dir a/b: already holds files"):
-        new_run_dir(RunConfig(run_dir="a/b"))
-    with pytest.raises(UserError, match="--run_dir a/b/file/c: cannot be made"):
-        new_run_dir(RunConfig(run_dir="a/b/file/c"))
 
 
 def test_records_and_lines(tmp_path, capsys):
@@ -45,3 +31,19 @@ def test_records_and_lines(tmp_path, capsys):
     assert not list(tmp_path.glob("*.tmp"))
     with pytest.raises(UserError, match="no finished run"):
         finished_runs([tmp_path / "nowhere"])
+
+
+def test_going_back_drops_later_rounds_and_half_lines(tmp_path):
+    log = RunLog(tmp_path, RunConfig())
+    for number in range(4):
+        log.round({"round": number})
+    with (tmp_path / "rounds.jsonl").open("a") as file:
+        file.write('{"round": 4, "te')
+    (tmp_path / ".best_model.0123").mkdir()
+    assert [record["round"] for record in log.go_back({"round": 2, "kept": True})] == [0, 1, 2]
+    records = [json.loads(line) for line in (tmp_path / "rounds.jsonl").read_text().splitlines()]
+    assert records[1:] == [{"round": 1}, {"round": 2, "kept": True}] and not (tmp_path / ".best_model.0123").exists()
+    assert len(log.go_back({"round": 3})) == 4  # the checkpoint is a round ahead of the record
+    with pytest.raises(UserError, match="rounds.jsonl lacks rounds before 9"):
+        log.go_back({"round": 9})
+    assert log.go_back(None) == [] and not (tmp_path / "rounds.jsonl").exists()

@@ -1,0 +1,58 @@
+"""The processes of a run: found, killed as the kernel or a neighbour would, and their sockets."""
+
+import ipaddress
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Return {pid: command line} of all living processes that `pid` has started, and those have."""
+    parents, names = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            if state != "Z":
+                parents[int(folder.name)] = int(parent)
+                names[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    found, grown = {pid}, True
+    while grown:
+        more = {child for child, parent in parents.items() if parent in found} - found
+        found, grown = found | more, bool(more)
+    return {child: names[child] for child in found - {pid} if child in names}
+
+
+def workers(pid: int) -> list[int]:
+    """Return the processes in which the driver `pid` has its clients run."""
+    return sorted(child for child, name in descendants(pid).items() if name.startswith("ray::ClientAppActor"))
+
+
+def kill(pid: int) -> None:
+    """Kill it, if it is still there."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def addresses(pids: list[int]) -> set[tuple[str, str]]:
+    """Return (state, address) of the TCP sockets of these processes: the own one if it listens, else the peer's."""
+    inodes = set()
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").glob("*"):
+            with suppress(OSError):
+                inodes.add(os.readlink(link))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, own, peer, state, *rest = line.split()
+            if f"socket:[{rest[5]}]" in inodes:
+                listens = state == "0A"
+                found.add(("listens" if listens else "connected", address((own if listens else peer).partition(":")[0])))
+    return found
+
+
+def address(digits: str) -> str:
+    """Return an address that the kernel shows as hexadecimal 32-bit words in this machine's order."""
+    words = b"".join(bytes.fromhex(digits[k:k + 8])[::-1] for k in range(0, len(digits), 8))
+    ip = ipaddress.ip_address(words)
+    return str(getattr(ip, "ipv4_mapped", None) or ip)

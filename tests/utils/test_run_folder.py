@@ -1,0 +1,78 @@
+"""The folder of a run: its name, who may write it, and what may be resumed."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from utils.config import RunConfig
+from utils.errors import UserError
+from utils.run_folder import check_resumed, finished, open_run, run_folder
+
+
+def new_folder(config):
+    with open_run(run_folder(config), config) as log:
+        return log.folder
+
+
+def test_a_folder_is_named_by_its_settings_and_never_used_twice(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = RunConfig(model="org/some-model/", lang_mix=0.99, seed=3)
+    first, second = new_folder(config), new_folder(config)
+    assert first != second and first.is_dir() and second.is_dir()
+    assert first.name.startswith("sentiment-some-model-iid-seed3-")
+    named = new_folder(RunConfig(run_dir="a/b"))
+    (named / "file").touch()
+    with pytest.raises(UserError, match="--run_dir a/b: already holds files.*--resume"):
+        run_folder(RunConfig(run_dir="a/b"))
+    with pytest.raises(UserError, match="--run_dir a/b/file/c: cannot be made"):
+        new_folder(RunConfig(run_dir="a/b/file/c"))
+
+
+def test_a_folder_has_one_run_at_a_time(tmp_path):
+    config = RunConfig(run_dir=str(tmp_path / "run"))
+    with open_run(tmp_path / "run", config):
+        for other in (config, replace(config, resume=True)):
+            with pytest.raises(UserError, match="another run is at work there"), open_run(tmp_path / "run", other):
+                pass
+
+
+def recorded_run(folder, **flags):
+    """Write the record of a run that began, and return its config."""
+    config = RunConfig(run_dir=str(folder), precision="bf16", **flags)
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(
+        {"flags": asdict(config), "data_fingerprint": "f", "versions": {"torch": "0.1"}}))
+    return config
+
+
+def test_only_flags_that_change_no_bit_may_change(tmp_path):
+    config = replace(recorded_run(tmp_path / "run", lr=0.5), resume=True)
+    free = replace(config, n_workers=7, transport="message", client_retries=0, min_success=1, precision="auto")
+    assert run_folder(free) == tmp_path / "run" and not finished(tmp_path / "run")
+    for changed, message in (({"lr": 0.25}, "--lr 0.5, not 0.25"), ({"seed": 9}, "--seed 0, not 9"),
+                             ({"precision": "fp32"}, "--precision bf16, not fp32")):
+        with pytest.raises(UserError, match=f"--resume: .* was made with {message}"):
+            run_folder(replace(config, **changed))
+    assert check_resumed(free, tmp_path / "run", "f").precision == "bf16"
+    with pytest.raises(UserError, match="other rows"):
+        check_resumed(free, tmp_path / "run", "g")
+
+
+def test_without_a_name_the_last_run_of_the_settings_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = RunConfig(resume=True)
+    assert run_folder(config).name.startswith("sentiment-minilm-noniid-seed0-") and not list(tmp_path.iterdir())
+    recorded_run(tmp_path / "log" / "sentiment-minilm-noniid-seed0-20260101-000000")
+    assert run_folder(config).name == "sentiment-minilm-noniid-seed0-20260101-000000"
+    assert not run_folder(replace(config, seed=1)).exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"flags": {}}'])
+def test_what_is_no_record_is_not_resumed(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(UserError, match="config.json is no run's record"):
+        run_folder(RunConfig(run_dir=str(tmp_path), resume=True))
+    (tmp_path / "config.json").rename(tmp_path / "other")
+    with pytest.raises(UserError, match="holds no run"):
+        run_folder(RunConfig(run_dir=str(tmp_path), resume=True))

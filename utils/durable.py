@@ -1,0 +1,56 @@
+"""Files that are whole or absent whatever ends the process, and locks that end with it."""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a name to write the file under; at the end what is there goes to disk and then gets the name `path`.
+
+    After an error nothing is left of it, and an older file stays as it was. Raises OSError for what safetensors
+    calls an error of its own, such as a full disk.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with system_errors():
+            yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the name
+        finally:
+            os.close(folder)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def system_errors() -> Iterator[None]:
+    """Raise safetensors' account of an OSError as that OSError."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold the file `path`, made if it is absent, with the kernel's help: however this process ends, it lets go.
+
+    Raises BlockingIOError if another process holds it.
+    """
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield

@@ -1,0 +1,131 @@
+"""The folder of a run: its name, whether it may be written, and going on with what an earlier process has done there."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+
+from utils.config import RunConfig
+from utils.console import NOTES
+from utils.durable import held
+from utils.errors import UserError
+from utils.runlog import RunLog, read_json, versions
+
+LOCK = ".lock"  # held for as long as a run is at work in the folder
+
+
+def run_folder(config: RunConfig) -> Path:
+    """Return the folder that a run is to write, or with `--resume` the one that it goes on with; nothing is made yet.
+
+    Raises UserError if a new run's `--run_dir` already holds something, because a record is never overwritten, and if
+    the one to go on with was made with other flags or is none.
+    """
+    if config.resume and (folder := _folder_to_resume(config)):
+        return folder
+    folder = Path(config.run_dir)
+    if config.run_dir and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"--run_dir {folder}: already holds files; name a new folder or remove it, or go on with the "
+                        "run there by --resume")
+    return Path(config.run_dir or f"{_settings(config)}-{time.strftime('%Y%m%d-%H%M%S')}")
+
+
+def _settings(config: RunConfig) -> Path:
+    """Return the folder of a run in log/, but for the time at the end of its name."""
+    model = Path((config.load_model or config.model).rstrip("/")).name
+    return Path("log") / f"{config.data}-{model}-{config.method}-seed{config.seed}"
+
+
+def _folder_to_resume(config: RunConfig) -> Path | None:
+    """Return the folder to go on in; None if there is none, so that one command both starts a run and resumes it."""
+    settings = _settings(config)
+    folder = Path(config.run_dir) if config.run_dir else max(settings.parent.glob(f"{settings.name}-*"), default=None,
+                                                             key=lambda path: path.stat().st_mtime)
+    if folder is None or not folder.exists():
+        NOTES.info("--resume: there is no such run yet: it starts now")
+        return None
+    if not folder.is_dir():
+        raise UserError(f"--run_dir {folder}: is no folder; name another")
+    flags = recorded(folder).get("flags", {})
+    for field in fields(config):
+        mine = getattr(config, field.name)
+        if field.metadata["changes_results"] and flags.get(field.name, mine) != mine and (
+                field.name, mine) != ("precision", "auto"):
+            raise UserError(f"--resume: {folder} was made with --{field.name} {flags[field.name]}, not {mine}; "
+                            "give the same flags, or start a new run")
+    return folder
+
+
+def recorded(folder: Path) -> dict:
+    """Return the config.json of a run; {} if it ended before there was one.
+
+    Raises UserError if the folder holds something else than a run.
+    """
+    path = folder / "config.json"
+    try:
+        config = read_json(path)
+        config["flags"]["seed"], config["data_fingerprint"], config["versions"]["torch"]
+        return config
+    except FileNotFoundError:
+        if not folder.exists() or {path.name for path in folder.iterdir()} <= {LOCK, "config.json.tmp"}:
+            return {}
+        raise UserError(f"--resume: {folder} holds no run (no config.json)") from None
+    except (ValueError, LookupError, TypeError) as error:
+        raise UserError(f"--resume: {path} is no run's record ({error!r}); start a new run") from None
+
+
+def check_resumed(config: RunConfig, folder: Path, fingerprint: str) -> RunConfig:
+    """Return the config that a run goes on with: its `--precision auto` is what it was when the run began.
+
+    Raises UserError when its rows are others than those it began with (`fingerprint` is their table's).
+    """
+    before = recorded(folder) if config.resume else {}
+    if not before:
+        return config
+    if before["data_fingerprint"] != fingerprint:
+        raise UserError(f"--resume: {folder} was made with other rows of {config.data} than {config.data_dir} has now; "
+                        "start a new run")
+    others = [f"{name} {before['versions'].get(name)} before, {version} now" for name, version in versions().items()
+              if before["versions"].get(name) != version]
+    if others:
+        NOTES.warning("--resume: other versions may give other bits: %s", "; ".join(others))
+    return replace(config, precision=before["flags"]["precision"])
+
+
+@contextmanager
+def open_run(folder: Path, config: RunConfig) -> Iterator[RunLog]:
+    """Make the folder of a run, or take it up again; yield its log, and hold the folder until the end.
+
+    Raises UserError as `run_folder` does, when another run is at work there, and when the folder cannot be made.
+    """
+    with ExitStack() as stack:
+        try:
+            if config.run_dir or config.resume and folder.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+            else:
+                folder = make_numbered(folder)
+            stack.enter_context(held(folder / LOCK))
+            if not config.resume and any(path.name != LOCK for path in folder.iterdir()):
+                raise BlockingIOError
+        except BlockingIOError:
+            raise UserError(f"--run_dir {folder}: another run is at work there; name another folder") from None
+        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+            raise UserError(f"--run_dir {folder}: cannot be made: {error.strerror}") from None
+        yield RunLog(folder, config)
+
+
+def finished(folder: Path) -> bool:
+    """Return whether the run in `folder` is."""
+    return (folder / "summary.json").is_file()
+
+
+def make_numbered(folder: Path) -> Path:
+    """Make `folder`, or `folder-2`, `folder-3`… if runs of the same second have taken the name."""
+    number, candidate = 1, folder
+    while True:
+        try:
+            candidate.mkdir(parents=True)
+            return candidate
+        except FileExistsError:
+            number += 1
+            candidate = folder.with_name(f"{folder.name}-{number}")
