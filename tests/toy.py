@@ -26,3 +26,13 @@ def toy_table(data_dir: Path, n_train: int = 60, n_test: int = 24) -> Table:
     """Write data_dir/rte, as if `python preprocess/rte.py` had made it, and return it."""
     spec = preprocess.load("rte").SPEC
     return write_table(data_dir / "rte", spec, {"train": toy_rows(n_train, 1), "dev": toy_rows(n_test, 2)}, "toy")
+
+
+def toy_choices(data_dir: Path, n_train: int = 48, n_test: int = 12) -> Table:
+    """Write data_dir/copa, a table of made-up questions with two choices, and return it."""
+    def rows(n: int, seed: int) -> list[dict]:
+        return [{"question": row["sentence1"], "choices": [row["sentence2"], "nothing"][::1 - 2 * row["label"]],
+                 "label": row["label"], "domain": "all"} for row in toy_rows(n, seed)]
+
+    return write_table(data_dir / "copa", preprocess.load("copa").SPEC, {"train": rows(n_train, 1),
+                                                                         "dev": rows(n_test, 2)}, "toy")

@@ -24,6 +24,7 @@ PROGRAMS = {
     "many_clients": ["--small"],
     "batching": ["--small"],
     "arithmetic": ["--small", "--turns", "1"],
+    "long_run": ["--small"],
 }
 
 

@@ -9,10 +9,10 @@ from strategies.mean import GROUP, weighted_mean
 from utils.transport import WINDOW, Transport
 
 
-def mean_of(vectors, weights, folder="", threads=1):
+def mean_of(vectors, weights, folder="", threads=1, missing=0):
     transport = Transport(folder, len(vectors[0]))
     sent = ((transport.send(f"client-{k}", vector), weight) for k, (vector, weight) in enumerate(zip(vectors, weights)))
-    mean = weighted_mean(sent, len(weights), transport, "global-1", threads)
+    mean = weighted_mean(sent, len(weights) + missing, transport, "global-1", threads)
     return transport.receive(mean).copy()
 
 
@@ -21,6 +21,13 @@ def test_the_mean_is_the_weighted_mean_by_hand(weights, seed):
     vectors = np.random.default_rng(seed).standard_normal((len(weights), 7)).astype(np.float32)
     exact = np.array(weights, np.longdouble) @ vectors.astype(np.longdouble) / sum(weights)
     np.testing.assert_allclose(mean_of(vectors, weights), exact.astype(np.float32), rtol=2e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, GROUP - 1, GROUP, GROUP + 1, 2 * GROUP])
+@pytest.mark.parametrize("missing", [1, GROUP, 3 * GROUP])
+def test_fewer_vectors_than_there_might_be_are_averaged_alike(n, missing):
+    vectors = np.random.default_rng(n).standard_normal((n, 9)).astype(np.float32)
+    assert np.array_equal(mean_of(vectors, range(1, n + 1), missing=missing), mean_of(vectors, range(1, n + 1)))
 
 
 def test_the_mean_of_one_is_itself_bit_for_bit_also_across_windows():
