@@ -117,6 +117,9 @@ def kill_driver_often(base: Path, name: str, flags: str, family: str, undisturbe
     assert rounds(folder) == rounds(undisturbed) and model(folder) == model(undisturbed)
     assert summary(folder) == summary(undisturbed)
     wait_until_gone(children)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("utils.scratch.SECONDS_TO_LOCK", 0)
+        remove_stale()
     assert not [path for pid in pids for place in (MEMORY, Path(tempfile.gettempdir()))
                 for path in place.glob(f"{PREFIX}{pid}-*")]
 

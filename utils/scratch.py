@@ -17,7 +17,7 @@ from utils.errors import UserError
 
 MEMORY = Path("/dev/shm")
 PREFIX = "averaging-"
-SECONDS_TO_LOCK = 600  # no run takes so long from making its folder to holding the lock
+SECONDS_TO_LOCK = 60  # no run takes so long from making its folder to holding the lock
 LOCK = "lock"
 
 
@@ -58,7 +58,8 @@ def remove_stale() -> None:
                 if (folder / LOCK).exists():
                     with held(folder / LOCK):
                         shutil.rmtree(folder)
-                elif time.time() - folder.stat().st_mtime > SECONDS_TO_LOCK:  # killed before it held the lock
+                elif time.time() - folder.stat().st_mtime > SECONDS_TO_LOCK:
+                    # killed before it held the lock; or a dying process of Ray has made it again to write its log
                     shutil.rmtree(folder)
                 else:
                     continue
