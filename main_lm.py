@@ -7,7 +7,6 @@ Results go to stdout, everything else to stderr; the record of the run goes to l
 flags. Exit code 0: done; 1: a fault of the program; 2: the input is wrong; 3: a round failed; 130: interrupted.
 """
 
-import errno
 import os
 import signal
 import sys
@@ -22,6 +21,7 @@ from strategies.engine import Engine, running_engine
 from utils.clock import Clock
 from utils.config import RunConfig, parse_flags
 from utils.console import NOTES, notes_to_stderr
+from utils.durable import DISK_REFUSES
 from utils.errors import RoundFailed, UserError
 from utils.machine import (
     check_machine,
@@ -46,18 +46,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         run(config)
         return 0
-    except UserError as error:
+    except (UserError, RoundFailed) as error:
         NOTES.error("main_lm.py: %s", error)
-        return 2
+        return error.exit_code
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno not in DISK_REFUSES:
             raise
-        NOTES.error("main_lm.py: %s: free some space and go on with --resume, or name another place with --run_dir or "
-                    "--data_dir", error)
+        NOTES.error("main_lm.py: %s: free some space and go on with --resume, or name another --run_dir", error)
         return 2
-    except RoundFailed as error:
-        NOTES.error("main_lm.py: %s", error)
-        return 3
     except KeyboardInterrupt:
         NOTES.error("main_lm.py: interrupted: the same flags and --resume go on from the last whole round")
         return 130
@@ -111,14 +107,12 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     data.tokenise(tokenizer, models.is_text_to_text(model))
     clock.done("model and tokens")
 
-    # The run's folder, with what an earlier process has done of it; and a private scratch folder in memory for what
-    # driver and workers exchange
+    # The run's folder, with what it holds already; a private scratch folder for what driver and workers exchange
     n_nodes = nodes_for(vector.nbytes, machine.workers)
     with (open_run(folder, config) as log,
           scratch_folder(vector.nbytes * buffers(n_clients, n_nodes, machine.workers)) as scratch):
         job = Job(config, spec, str(scratch), str(log.folder.resolve()))
-        model.config.save_pretrained(job.skeleton)
-        tokenizer.save_pretrained(job.skeleton)
+        job.save_skeleton(model, tokenizer)
         last, start = last_checkpoint(log.folder / CHECKPOINTS) or (None, vector.numpy())
         records = log.go_back(last)
 

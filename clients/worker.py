@@ -38,6 +38,11 @@ class Job:
         """Folder of the model's configuration and tokenizer, without weights."""
         return Path(self.scratch) / "model"
 
+    def save_skeleton(self, model, tokenizer) -> None:
+        """Write the skeleton."""
+        model.config.save_pretrained(self.skeleton)
+        tokenizer.save_pretrained(self.skeleton)
+
     def transport(self, size: int) -> Transport:
         """Return how vectors of `size` elements travel in this run."""
         return Transport(self.scratch if self.config.transport == "reference" else "", size)

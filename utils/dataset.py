@@ -46,3 +46,14 @@ class TaskData:
             evaluation_set(name, split, domains, self.labels[split], self.tokens[split].lengths,
                            self.tokens[split].choices)
             for name, split, domains in sets]
+
+    def shards_by_domain(self) -> list[dict[str, int]]:
+        """Return each client's number of rows of each domain."""
+        domains = self.plan.train
+        return [{name: int(np.isin(shard, rows, assume_unique=True).sum())
+                 for name, rows in zip(domains.names, domains.rows)} for shard in self.plan.shards]
+
+    def shards_by_label(self) -> list[dict[str, int]]:
+        """Return each client's number of rows of each label; empty dicts for regression."""
+        labels, names = self.labels["train"], self.table.spec.labels
+        return [{name: int((labels[shard] == k).sum()) for k, name in enumerate(names)} for shard in self.plan.shards]

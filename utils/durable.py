@@ -1,5 +1,6 @@
 """Files that are whole or absent whatever ends the process, and locks that end with it."""
 
+import errno
 import fcntl
 import os
 import re
@@ -8,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
+
+DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)  # what a user can mend
 
 
 @contextmanager

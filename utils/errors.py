@@ -7,9 +7,13 @@ class UserError(Exception):
     The message names the flag, or the file with its line, and says what to do.
     """
 
+    exit_code = 2
+
 
 class RoundFailed(Exception):
     """A round's clients failed: main() prints the message on stderr and exits with 3."""
+
+    exit_code = 3
 
 
 class Diverged(FloatingPointError):

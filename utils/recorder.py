@@ -44,10 +44,8 @@ class Recorder:
         if not records:
             log.write_config({
                 "data_fingerprint": data.table.fingerprint, "parameters": vector.n_parameters,
-                "workers": machine.workers,
-                "shards": [{name: int(np.isin(shard, rows, assume_unique=True).sum())
-                            for name, rows in zip(data.plan.train.names, data.plan.train.rows)}
-                           for shard in data.plan.shards]})
+                "workers": machine.workers, "shards": data.shards_by_domain(),
+                "shard_labels": data.shards_by_label()})
 
     def count(self, record: dict) -> bool:
         """Take a round's record into account; return whether it is the best so far on held-out rows."""
