@@ -15,7 +15,7 @@ from sweeps.compute import Trend, trends
 from sweeps.gains import HOW, averaging, headline, sentence
 from sweeps.page import html_figure, html_list, html_table, page
 from sweeps.records import Records, read_records
-from sweeps.tables import Table, csv_text, gain_table, latex, markdown, overview_table, plain, score_table
+from sweeps.tables import Table, csv_text, gain_table, latex, markdown, markdown_text, overview_table, plain, score_table
 from utils.errors import UserError
 
 
@@ -57,14 +57,14 @@ def tables_of(records: Records, baseline: str) -> list[list[Table]]:
 
 def report_text(records: Records, baseline: str) -> str:
     """Return the report as Markdown."""
-    parts = [plain(headline(records.comparisons, baseline)) + ".", HOW]
+    parts = [markdown_text(headline(records.comparisons, baseline)) + ".", HOW]
     parts += [markdown(table) for tables in tables_of(records, baseline) for table in tables]
     found, left_out = trends(records.comparisons, baseline)
     parts.append("Gain against pre-training compute\n\n" + "\n".join(
-        f"- {plain(line)}" for line in [*(trend.sentence() for trend in found), *left_out] or ["no known model"]))
+        f"- {markdown_text(line)}" for line in [*(trend.sentence() for trend in found), *left_out] or ["no known model"]))
     if records.unfinished:
         parts.append("Unfinished (failed, stopped or still running), not counted\n\n" + "\n".join(
-            f"- {plain(str(run.folder))}: {run.state}" for run in records.unfinished))
+            f"- {markdown_text(str(run.folder))}: {run.state}" for run in records.unfinished))
     return "\n\n".join(parts)
 
 
@@ -102,8 +102,9 @@ def html_sections(records: Records, baseline: str, folder: Path) -> list[tuple[s
         content += "".join(f'<p class="note">{line}</p>\n' for line in missing)
         sections.append((compared.title, content))
     found, left_out = trends(records.comparisons, baseline)
-    sections.insert(int(several), ("Gain against pre-training compute",
-                                   compute_section(found, left_out, folder, draw_compute)))
+    place = int(several) if any(trend.slope is not None for trend in found) else len(sections)
+    sections.insert(place, ("Gain against pre-training compute",
+                            compute_section(found, left_out, folder, draw_compute)))
     return sections
 
 

@@ -41,7 +41,7 @@ class Trend:
     @property
     def crossing(self) -> float | None:
         """log10 of the compute at which the line is zero; None where there is none."""
-        return -self.offset / self.slope if self.slope else None
+        return -self.offset / self.slope if self.slope and abs(self.slope) > 1e-12 else None
 
     def sentence(self) -> str:
         """Say what the line shows, or what is missing for one."""
@@ -51,8 +51,8 @@ class Trend:
                     "budget; a line needs 2 of different compute.")
         if self.crossing is None:
             return f"{where}: the line through {len(self.points)} models is level and crosses no zero."
-        inside = min(point.flops for point in self.points) <= 10 ** self.crossing <= max(
-            point.flops for point in self.points) if abs(self.crossing) < 300 else False
+        measured = [math.log10(point.flops) for point in self.points]
+        inside = min(measured) <= self.crossing <= max(measured)
         tenfold = f"{100 * self.slope:+.1f}".replace("-", "−")
         return (f"{where}: {tenfold} points for each tenfold of pre-training compute, zero at "
                 f"{power_of_ten(self.crossing)} FLOPs{'' if inside else ', outside of what was measured'} "
