@@ -15,7 +15,17 @@ from sweeps.compute import Trend, trends
 from sweeps.gains import HOW, averaging, headline, sentence
 from sweeps.page import html_figure, html_list, html_table, page
 from sweeps.records import Records, read_records
-from sweeps.tables import Table, csv_text, gain_table, latex, markdown, markdown_text, overview_table, plain, score_table
+from sweeps.tables import (
+    Table,
+    csv_text,
+    gain_table,
+    latex,
+    markdown,
+    markdown_text,
+    overview_table,
+    plain,
+    score_table,
+)
 from utils.errors import UserError
 
 
@@ -60,8 +70,8 @@ def report_text(records: Records, baseline: str) -> str:
     parts = [markdown_text(headline(records.comparisons, baseline)) + ".", HOW]
     parts += [markdown(table) for tables in tables_of(records, baseline) for table in tables]
     found, left_out = trends(records.comparisons, baseline)
-    parts.append("Gain against pre-training compute\n\n" + "\n".join(
-        f"- {markdown_text(line)}" for line in [*(trend.sentence() for trend in found), *left_out] or ["no known model"]))
+    lines = [*(trend.sentence() for trend in found), *left_out]
+    parts.append("Gain against pre-training compute\n\n" + "\n".join(f"- {markdown_text(line)}" for line in lines))
     if records.unfinished:
         parts.append("Unfinished (failed, stopped or still running), not counted\n\n" + "\n".join(
             f"- {markdown_text(str(run.folder))}: {run.state}" for run in records.unfinished))
@@ -114,7 +124,7 @@ def compute_section(found: list[Trend], left_out: list[str], folder: Path, draw)
     if any(trend.slope is not None for trend in found):
         content = figure(lambda narrow: draw(found, narrow), folder, "compute", "Gain against pre-training compute",
                          "Each model's gain against the FLOPs of its pre-training; the lines are least-squares fits of "
-                         "the models' means, a circle is where one crosses zero. From there on averaging pays.")
+                         "the models' means; where one crosses zero (a circle), averaging and fine-tuning are even.")
     else:
         content = '<p>The figure needs at least 2 models of known and different pre-training compute.</p>\n'
     return content + html_list([*(trend.sentence() for trend in found), *left_out])

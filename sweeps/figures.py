@@ -40,7 +40,7 @@ def draw_gains(compared: Comparison, baseline: str, narrow: bool):
     axis.set_yticks(range(len(domains)), [short(name or "all domains", 24) for name in domains])
     axis.set_ylim(len(domains) - 0.5, -0.5)
     axis.grid(axis="y", visible=False)
-    axis.set_xlabel(f"gain over {short(baseline)}, points of {short(compared.metric)}")
+    axis.set_xlabel(f"gain, points of {short(compared.metric)}")
     legend(figure, handles, methods, 2 if narrow else 4)
     return figure
 
@@ -228,7 +228,7 @@ def draw_compute(trends: list[Trend], narrow: bool):
         axis.xaxis.set_major_formatter(lambda flops, _: power_of_ten(math.log10(flops)))
         axis.xaxis.set_minor_formatter(lambda flops, _: "")
         if high - low < 1.5:  # too few powers of ten to read the axis by
-            axis.set_xticks([10 ** (low + share * (high - low)) for share in (0, 0.5, 1)] if high > low else [10 ** low])
+            axis.set_xticks([10 ** (low + share * (high - low)) for share in ((0, 0.5, 1) if high > low else (0,))])
             axis.minorticks_off()
         above = axis.secondary_xaxis("top")
         above.set_xticks([compute for compute, _ in flops], [short(model, 24) for _, model in flops], rotation=30,
@@ -237,7 +237,7 @@ def draw_compute(trends: list[Trend], narrow: bool):
         above.spines["top"].set_visible(False)
         axis.set_title(short(task))
         axis.set_xlabel("pre-training compute, FLOPs (6·N·D)")
-        axis.set_ylabel("gain over standard fine-tuning, points")
+        axis.set_ylabel("gain, points")
     legend(figure, [*handles.values()], [*handles], 2)
     return figure
 

@@ -69,7 +69,8 @@ def gain_table(compared: Comparison, baseline: str) -> Table:
             continue
         overall = gain(compared, method, baseline)
         parts = (gain(compared, method, baseline, domain) for domain in compared.domains)
-        rows.append([method, str(len(overall.differences)), gain_cell(overall), overall.verdict, *map(gain_cell, parts)])
+        rows.append([method, str(len(overall.differences)), gain_cell(overall), overall.verdict,
+                     *map(gain_cell, parts)])
     return Table(f"Gains: {compared.title}", rows, unpaired(compared, baseline))
 
 

@@ -44,7 +44,8 @@ def made(tmp_path_factory, run_script):
         for seed in (1, 2):
             write_run(folder / "log" / f"c{number}{seed}", "centralized", seed, (0.5, 0.6), model=model,
                       names=(HOSTILE, "b"))
-            write_run(folder / "log" / f"i{number}{seed}", "iid", seed, (0.6, 0.6 + seed * number / 100), model=model, names=(HOSTILE, "b"), shards=({HOSTILE: 3}, {"b": 3}),
+            write_run(folder / "log" / f"i{number}{seed}", "iid", seed, (0.6, 0.6 + seed * number / 100), model=model,
+                      names=(HOSTILE, "b"), shards=({HOSTILE: 3}, {"b": 3}),
                       facts={"shard_labels": [{"_yes": 3}, {"no": 3}]},
                       clients=[{"rows": 3, "drift": 0.5}, {"rows": 3, "drift": 0.7 * seed}])
     done = run_script("report.py", folder / "log", "--out", folder / "out")
@@ -61,10 +62,11 @@ def test_stdout_holds_the_tables_and_what_was_left_out(made):
 
 
 def test_the_page_refers_to_nothing_outside(made):
-    page = Page((made[1] / "report.html").read_text())
+    text = (made[1] / "report.html").read_text()
+    page = Page(text)
     assert page.references and all(each.startswith("data:image/svg+xml;base64,") for each in page.references)
     assert not {"script", "link", "iframe", "object"} & {*page.tags}
-    assert "url(" not in (made[1] / "report.html").read_text() and "@import" not in (made[1] / "report.html").read_text()
+    assert "url(" not in text and "@import" not in text
     assert page.images and all(image["alt"] for image in page.images)
     assert {"header", "main", "figure", "figcaption", "caption", "details", "h1"} <= {*page.tags}
 
