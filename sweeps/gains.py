@@ -8,9 +8,10 @@ from sweeps.records import Comparison, Run
 
 LEVEL = 0.95
 SAME_BUDGET = 0.05  # sampled shards differ in size, so rows trained may differ by this part and count as the same
-HOW = (f"Gain: a method's score minus that of the baseline's run of the same seed (paired by seed), in points. "
-       f"[low, high]: the {LEVEL:.0%} confidence interval of its mean, Student's t over the seeds' differences; it tells "
-       "of the seeds' chance alone, not of the choice of test rows. A gain's ± in a sentence: half of that interval. ± in scores: the sample standard deviation over seeds.")
+HOW = ("Gain: a method's score minus that of the baseline's run of the same seed (paired by seed), in points. "
+       f"[low, high]: the {LEVEL:.0%} confidence interval of its mean, Student's t over the seeds' differences; it "
+       "tells of the seeds' chance alone, not of the choice of test rows. A gain's ± in a sentence: half of that "
+       "interval. ± in scores: the sample standard deviation over seeds.")
 
 
 @dataclass(frozen=True)
