@@ -12,7 +12,7 @@ run() { # run NAME FLAGS...: record in $OUT/NAME, results on stdout and in $OUT/
   python main_lm.py "$@" --run_dir "$OUT/$name" --resume | tee -a "$OUT/$name.txt"
 }
 
-compare() { # compare FLAGS...: one table of all runs in $OUT
+report() { # report FLAGS...: what averaging gained in all runs of $OUT, as tables on stdout
   echo
-  python -m sweeps.compare "$OUT" "$@"
+  python report.py "$OUT" "$@"
 }

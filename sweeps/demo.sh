@@ -10,5 +10,4 @@ run centralized "${common[@]}" --n_iterations 2 --centralized --n_cpu "$(nproc)"
 run iid         "${common[@]}" --n_iterations 2 --lang_mix 0.99 "$@"
 run noniid      "${common[@]}" --n_iterations 2 --lang_mix 0.0 "$@"
 run partial     "${common[@]}" --n_iterations 4 --lang_mix 0.0 --frac_fit 0.5 --skip_evalnum 2 "$@"
-compare
-python -m sweeps.curves "$OUT" --out "$OUT/curves.png"
+report --out "$OUT/report"

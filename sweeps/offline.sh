@@ -22,5 +22,5 @@ for seed in ${SEEDS:-1 2 3}; do
   run "partial-$seed" "${common[@]}" --n_iterations $((part * rounds)) --skip_evalnum "$part" --lang_mix 0.0 \
     --frac_fit "$(python -c "print(round(1 / $part, 4))")" "$@"
 done
-compare
-compare --baseline centralized-keep
+report --out "$OUT/report"
+report --baseline centralized-keep

@@ -17,4 +17,4 @@ for seed in ${SEEDS:-1 2 3 4 5}; do
   run "mnli-partial-$seed" --data mnli --model "${T5:-t5-base}" "${gpus[@]}" --frac_fit 0.4 --epoch 1 --batch_size 32 \
     --batch_accum 1 --lang_mix 0.0 --n_iterations 3 --lr 2e-5 --seed "$seed" "$@"
 done
-compare
+report --out "$OUT/report"

@@ -1,25 +1,31 @@
-"""Finished runs, read from their records and sorted into what can be compared."""
+"""Runs, read from their records and sorted into what can be compared."""
 
-from collections import defaultdict
-from dataclasses import dataclass
+import json
+import math
+import os
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from utils.errors import UserError
-from utils.runlog import finished_runs, headline, read_json
+from utils.runlog import headline, metric_names
 
 #: flags that do not change what a method is: where it ran and wrote, and the seed that runs are averaged over
 INCIDENTAL = {"seed", "run_dir", "data_dir", "source", "n_cpu", "n_gpus", "gpus_per_client", "n_workers", "transport",
               "skip_evalnum"}
 #: flags that decide on which rows, and in what form, a run is tested
 TESTED_ON = ("data", "test", "test_split", "max_length")
+RECORD = ("config.json", "rounds.jsonl", "summary.json")
+NUMBER = (int, float)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run's record: its folder, config.json and summary.json."""
+    """A finished run's record: its folder, config.json, rounds.jsonl and summary.json."""
 
     folder: Path
     config: dict
+    rounds: list[dict]
     summary: dict
 
     @property
@@ -30,34 +36,205 @@ class Run:
     def seed(self) -> int:
         return self.config["flags"]["seed"]
 
+    def score(self, metric: str, domain: str | None = None) -> float:
+        """Return the last round's test metric of one domain, or the macro average."""
+        test = self.summary["test"]
+        return test[metric] if domain is None else test["domains"][domain][metric]
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A run that has no summary.json: it failed, was stopped, or still runs."""
+
+    folder: Path
+    config: dict
+    state: str
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs of one model tested on the same rows: `methods[name]` are a method's runs, of different seeds."""
+    """Runs of one model tested on the same rows: `methods[name]` are a method's runs, by seed."""
 
     title: str
+    task: str
+    model: str
     metric: str
     domains: tuple[str, ...]
     methods: dict[str, list[Run]]
 
 
-def read_comparisons(folders: list[Path]) -> list[Comparison]:
-    """Return the finished runs in or below `folders`, grouped by model and test rows.
+@dataclass(frozen=True)
+class Records:
+    """All that was found below some folders."""
 
-    Raises UserError when there is none, when two runs are of one method and seed, and when a method's runs
-    differ in more than their seed.
+    comparisons: list[Comparison]
+    unfinished: list[Unfinished]
+
+
+def read_records(folders: list[Path]) -> Records:
+    """Return the runs in or below `folders`, the finished ones grouped by model and test rows.
+
+    Raises UserError when there is no finished run, when a record is missing, broken off or malformed (naming file
+    and line), when two runs are of one method and seed, and when a method's runs differ in more than their seed.
     """
     groups: dict[tuple, list[Run]] = defaultdict(list)
-    for folder in finished_runs(folders):
-        run = Run(folder, read_json(folder / "config.json"), read_json(folder / "summary.json"))
-        tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
-        domains = tuple(run.summary["test"]["domains"])
-        groups[run.summary["model"], run.config["data_fingerprint"], domains, tested_on].append(run)
-    return [comparison(runs, domains) for (_, _, domains, _), runs in groups.items()]
+    unfinished = []
+    for folder in run_folders(folders):
+        run = read_run(folder)
+        if isinstance(run, Unfinished):
+            unfinished.append(run)
+            continue
+        flags = run.config["flags"]
+        tested_on = tuple(flags[name] for name in TESTED_ON)
+        model = run.summary["model"], flags.get("random_init", False)
+        groups[model, run.config["data_fingerprint"], tuple(run.summary["test"]["domains"]), tested_on].append(run)
+    if not groups:
+        stopped = f" ({len(unfinished)} without summary.json: failed, stopped or still running)" if unfinished else ""
+        raise UserError(f"no finished run in {', '.join(map(str, folders))}{stopped}")
+    return Records(with_titles([comparison(runs) for runs in groups.values()]), unfinished)
 
 
-def comparison(runs: list[Run], domains: tuple[str, ...]) -> Comparison:
-    """Sort runs of one model and one set of test rows by method; raises UserError as read_comparisons does."""
+def run_folders(folders: list[Path]) -> list[Path]:
+    """Return the folders in or below `folders` that hold a record, sorted, each once."""
+    found: dict[Path, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder")
+        for place, below, files in os.walk(folder):
+            if any(name in files for name in RECORD) and not is_model(Path(place), files):
+                found.setdefault(Path(place).resolve(), Path(place))
+                below[:] = [name for name in below if name not in ("model", "best_model")]
+    return sorted(found.values())
+
+
+def is_model(folder: Path, files: list[str]) -> bool:
+    """Say whether `folder` holds a Hugging Face model's config.json rather than a run's."""
+    return not {"rounds.jsonl", "summary.json"} & {*files} and "flags" not in read_json(folder / "config.json")
+
+
+def read_run(folder: Path) -> Run | Unfinished:
+    """Return one record; raises UserError naming the file (and line) where it is not as a run writes it."""
+    config = read_json(folder / "config.json")
+    flags = take(config, "flags", dict, folder / "config.json")
+    take(config, "method", str, folder / "config.json")
+    take(config, "data_fingerprint", str, folder / "config.json")
+    for name, kind in {"seed": int, "epoch": int, "data": str, "test": int, "test_split": str,
+                       "max_length": int}.items():
+        take(flags, name, kind, folder / "config.json")
+    for key in ("shards", *(("shard_labels",) if "shard_labels" in config else ())):
+        for shard in take(config, key, list, folder / "config.json"):
+            if not isinstance(shard, dict) or not all(is_number(rows) for rows in shard.values()):
+                raise UserError(f"{folder / 'config.json'}: {key} must hold numbers of rows, client by client")
+    finished = (folder / "summary.json").exists()
+    rounds, broken_off = read_rounds(folder / "rounds.jsonl", finished)
+    if not finished:
+        last = rounds[-1]["round"] if rounds else None
+        state = "no round recorded" if last is None else f"last round recorded: {last}"
+        asked = f" of {flags['n_iterations']}" if last is not None and "n_iterations" in flags else ""
+        return Unfinished(folder, config, state + asked + (", the next one broken off" if broken_off else ""))
+    summary = read_json(folder / "summary.json")
+    for name, kind in {"data": str, "model": str, "rows_trained": NUMBER, "test": dict, "majority": dict}.items():
+        take(summary, name, kind, folder / "summary.json")
+    check_result(summary["test"], folder / "summary.json")
+    metric, domains = headline(summary), summary["test"]["domains"]
+    check_result(summary["majority"], folder / "summary.json", metric, domains)
+    for line, record in enumerate(rounds, start=1):
+        if "test" in record:
+            check_result(take(record, "test", dict, folder / "rounds.jsonl"),
+                         f"{folder / 'rounds.jsonl'} line {line}", metric, domains)
+    return Run(folder, config, rounds, summary)
+
+
+def read_rounds(path: Path, finished: bool) -> tuple[list[dict], bool]:
+    """Return the objects of rounds.jsonl and whether a last line without its end was left out.
+
+    An unfinished run may have been killed in the middle of a line, or before the first; a finished one was not.
+    """
+    if not finished and not path.exists():
+        return [], False
+    *lines, rest = read_text(path).split("\n")
+    if rest and finished:
+        raise UserError(f"{path} line {len(lines) + 1}: broken off")
+    if not lines and finished:
+        raise UserError(f"{path}: is empty")
+    rounds = []
+    for number, line in enumerate(lines, start=1):
+        where = f"{path} line {number}"
+        record = parse(line, where)
+        take(record, "round", int, where)
+        for client in take(record, "clients", list, where):
+            if not isinstance(client, dict):
+                raise UserError(f"{where}: clients must hold objects")
+            take(client, "rows", NUMBER, where)
+            if "drift" in client:
+                take(client, "drift", NUMBER, where)
+        if "seconds" in record:
+            for phase in take(record, "seconds", dict, where):
+                take(record["seconds"], phase, NUMBER, where)
+        rounds.append(record)
+    return rounds, bool(rest)
+
+
+def read_json(path: Path) -> dict:
+    """Return the object of a JSON file; raises UserError naming it when it is missing or malformed."""
+    return parse(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text; raises UserError naming it."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: is missing") from None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not UTF-8 text") from None
+
+
+def parse(text: str, where: str) -> dict:
+    """Return a JSON object; raises UserError naming the place."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) and " line " not in where else ""
+        raise UserError(f"{where}{line}: is not JSON, or broken off") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: must be a JSON object")
+    return value
+
+
+def is_number(value: object) -> bool:
+    """Say whether `value` is a finite number."""
+    return isinstance(value, NUMBER) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def take(record: dict, key: str, kind: type | tuple, where: Path | str):
+    """Return record[key]; raises UserError when it is missing or of another kind."""
+    if key not in record:
+        raise UserError(f"{where}: lacks {key!r}")
+    value = record[key]
+    good = is_number(value) and isinstance(value, kind) if kind in (int, NUMBER) else isinstance(value, kind)
+    if not good:
+        raise UserError(f"{where}: {key!r} is {str(value)[:40]!r}")
+    return value
+
+
+def check_result(result: dict, where: Path | str, metric: str = "", domains: dict | None = None) -> None:
+    """Raise UserError unless `result` has a metric, the same ones for each domain (and those that are named)."""
+    parts = take(result, "domains", dict, where)
+    names = [metric] if metric else metric_names(result)
+    if not names or not parts or not all(isinstance(part, dict) for part in parts.values()):
+        raise UserError(f"{where}: holds no metric or no domain")
+    if domains is not None and parts.keys() != domains.keys():
+        raise UserError(f"{where}: has other domains than the summary's test")
+    for part in (result, *parts.values()):
+        for name in names:
+            take(part, name, NUMBER, where)
+
+
+def comparison(runs: list[Run]) -> Comparison:
+    """Sort runs of one model and one set of test rows by method; raises UserError as read_records does."""
     methods: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         for other in methods[run.method]:
@@ -71,6 +248,23 @@ def comparison(runs: list[Run], domains: tuple[str, ...]) -> Comparison:
                 raise UserError(f"{other.folder} and {run.folder} are both {run.method} with --seed {run.seed}: "
                                 "give one of them")
         methods[run.method].append(run)
-    first = runs[0].summary
-    rows = f", {runs[0].config['flags']['test']} rows per domain" if runs[0].config["flags"]["test"] else ""
-    return Comparison(f"{first['data']}, {first['model']}{rows}", headline(first), domains, dict(methods))
+    first, flags = runs[0].summary, runs[0].config["flags"]
+    model = first["model"] if not os.path.isabs(first["model"]) else Path(first["model"]).name
+    words = [first["data"], model + (", random weights" if flags.get("random_init") else "")]
+    words += [f"{flags['test']} rows per domain"] if flags["test"] else []
+    words += [flags["test_split"]] if flags["test_split"] else []
+    in_order = sorted(methods, key=lambda name: (not name.startswith("centralized"), not name.startswith("iid"),
+                                                 not name.startswith("noniid"), name))
+    return Comparison(", ".join(words), first["data"], model, headline(first), tuple(first["test"]["domains"]),
+                      {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order})
+
+
+def with_titles(compared: list[Comparison]) -> list[Comparison]:
+    """Return the comparisons in the order of their titles; those that would share one get more words in it."""
+    def longer(one: Comparison) -> Comparison:
+        run = next(iter(one.methods.values()))[0]
+        return replace(one, title=f"{one.title} ({run.summary['model']}, {run.config['flags']['max_length']} tokens, "
+                                  f"data {run.config['data_fingerprint'][:8]})")
+
+    taken = Counter(one.title for one in compared)
+    return sorted((longer(one) if taken[one.title] > 1 else one for one in compared), key=lambda one: one.title)

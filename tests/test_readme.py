@@ -43,7 +43,7 @@ def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
 def workplace(tmp_path_factory, shared_data):
     """A folder that looks like the repository, with data/ and log/ of its own."""
     folder = tmp_path_factory.mktemp("readme")
-    for name in ("main_lm.py", "preprocess", "clients", "strategies", "utils", "sweeps", "tests", ".venv"):
+    for name in ("main_lm.py", "preprocess", "clients", "strategies", "utils", "sweeps", "tests", "report.py", ".venv"):
         if (ROOT / name).exists():
             (folder / name).symlink_to(ROOT / name)
     (folder / "log").mkdir()
@@ -91,10 +91,13 @@ def test_the_demo_and_the_offline_sweep_end_in_a_table(workplace):
         done = dict(zip(scripts, pool.map(lambda command: run(command, folder), scripts.values())))
     for name, process in done.items():
         assert process.returncode == 0, f"{name}\n{process.stderr[-2000:]}"
-    table = done["demo"].stdout.split("gain over centralized")[1]
-    assert [row.split("|")[1].strip() for row in table.splitlines()[2:] if row.startswith("|")] == [
-        "centralized", "iid", "noniid", "noniid-partial0.5", "majority class"]
-    assert (folder / "log" / "demo" / "curves.png").exists()
+    scores, gains = done["demo"].stdout.split("| rows trained")[1].split("gain over centralized")
+    for table, methods in ((scores, ["centralized", "iid", "noniid", "noniid-partial0.5", "majority class"]),
+                           (gains, ["iid", "noniid", "noniid-partial0.5"])):
+        assert [row.split("|")[1].strip() for row in table.splitlines()[2:]
+                if row.startswith("|") and not row.startswith("| method")] == methods
+    assert (folder / "log" / "demo" / "report" / "report.html").exists()
+    assert (folder / "log" / "demo" / "report" / "figures" / "curves.png").exists()
     assert "gain over centralized-keep" in done["offline"].stdout
 
 

@@ -1,0 +1,143 @@
+"""Report on finished runs: what averaging gained over standard fine-tuning, in tables, figures and one page.
+
+    python report.py log/demo                        tables on stdout
+    python report.py log/demo --out log/report       also report.html, report.md, .tex, .csv and the figures
+
+Reads run records only (config.json, rounds.jsonl, summary.json). Exit code 0: done; 2: the input is wrong.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from sweeps.compute import Trend, trends
+from sweeps.gains import HOW, averaging, headline, sentence
+from sweeps.page import html_figure, html_list, html_table, page
+from sweeps.records import Records, read_records
+from sweeps.tables import (
+    Table,
+    csv_text,
+    gain_table,
+    latex,
+    markdown,
+    markdown_text,
+    overview_table,
+    plain,
+    score_table,
+)
+from utils.errors import UserError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line; return the exit code."""
+    parser = argparse.ArgumentParser(prog="report.py", allow_abbrev=False,
+                                     description="Report what averaging gained over standard fine-tuning.")
+    parser.add_argument("folders", nargs="+", type=Path, help="run folders, or folders that hold some")
+    parser.add_argument("--out", type=Path, help="folder for report.html, .md, .tex, .csv and the figures")
+    parser.add_argument("--baseline", default="centralized", help="method that gains are over (default: %(default)s)")
+    options = parser.parse_args(argv)
+    try:
+        records = read_records(options.folders)
+        known = {method for compared in records.comparisons for method in compared.methods}
+        if options.baseline not in known | {"centralized"}:
+            raise UserError(f"--baseline {options.baseline}: no such method here; there are "
+                            f"{', '.join(sorted(known))}")
+        printed = report_text(records, options.baseline)
+        print(printed)
+        if options.out:
+            write_files(records, options.baseline, printed, options.out)
+            print(f"report.py: wrote {options.out / 'report.html'}", file=sys.stderr)
+    except UserError as error:
+        print(f"report.py: {plain(str(error))}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `| head`: say nothing more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(f"report.py: --out {options.out}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def tables_of(records: Records, baseline: str) -> list[list[Table]]:
+    """Return the overview where there are several comparisons, then each comparison's tables."""
+    several = [[overview_table(records.comparisons, baseline)]] if len(records.comparisons) > 1 else []
+    return several + [[score_table(one), gain_table(one, baseline)] for one in records.comparisons]
+
+
+def report_text(records: Records, baseline: str) -> str:
+    """Return the report as Markdown."""
+    parts = [markdown_text(headline(records.comparisons, baseline)) + ".", HOW]
+    parts += [markdown(table) for tables in tables_of(records, baseline) for table in tables]
+    found, left_out = trends(records.comparisons, baseline)
+    lines = [*(trend.sentence() for trend in found), *left_out]
+    parts.append("Gain against pre-training compute\n\n" + "\n".join(f"- {markdown_text(line)}" for line in lines))
+    if records.unfinished:
+        parts.append("Unfinished (failed, stopped or still running), not counted\n\n" + "\n".join(
+            f"- {markdown_text(str(run.folder))}: {run.state}" for run in records.unfinished))
+    return "\n\n".join(parts)
+
+
+def write_files(records: Records, baseline: str, printed: str, out: Path) -> None:
+    """Write the report into `out`: .md, .tex, .csv, the figures as PDF and PNG, and report.html."""
+    from sweeps.style import drawing
+
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    tables = tables_of(records, baseline)
+    (out / "report.md").write_text(printed + "\n", encoding="utf-8")
+    (out / "report.tex").write_text("\n\n".join(latex(table) for each in tables for table in each) + "\n",
+                                    encoding="utf-8")
+    (out / "report.csv").write_text(csv_text(records.comparisons, baseline), encoding="utf-8")
+    with drawing():
+        sections = html_sections(records, baseline, out / "figures")
+    findings = [sentence(compared, method, baseline) + "." for compared in records.comparisons
+                for method in averaging(compared) if method != baseline]
+    (out / "report.html").write_text(page(headline(records.comparisons, baseline), findings, sections, records),
+                                     encoding="utf-8")
+
+
+def html_sections(records: Records, baseline: str, folder: Path) -> list[tuple[str, str]]:
+    """Draw all figures into `folder`; return (heading, HTML) of the page's sections."""
+    from sweeps.figures import draw_compute, figures_of
+
+    several = len(records.comparisons) > 1
+    sections = []
+    if several:
+        sections.append(("Models and mixtures", html_table(overview_table(records.comparisons, baseline), "wrapped")))
+    for number, compared in enumerate(records.comparisons, start=1):
+        drawn, missing = figures_of(compared, baseline)
+        content = html_table(gain_table(compared, baseline)) + html_table(score_table(compared))
+        for name, (draw, caption) in drawn.items():
+            content += figure(draw, folder, f"{number}-{name}" if several else name, compared.title, caption)
+        content += "".join(f'<p class="note">{line}</p>\n' for line in missing)
+        sections.append((compared.title, content))
+    found, left_out = trends(records.comparisons, baseline)
+    place = int(several) if any(trend.slope is not None for trend in found) else len(sections)
+    sections.insert(place, ("Gain against pre-training compute",
+                            compute_section(found, left_out, folder, draw_compute)))
+    return sections
+
+
+def compute_section(found: list[Trend], left_out: list[str], folder: Path, draw) -> str:
+    """Return the figure of gains against compute, or what it needs, as HTML."""
+    content = ""
+    if any(trend.slope is not None for trend in found):
+        content = figure(lambda narrow: draw(found, narrow), folder, "compute", "Gain against pre-training compute",
+                         "Each model's gain against the FLOPs of its pre-training; the lines are least-squares fits of "
+                         "the models' means; where one crosses zero (a circle), averaging and fine-tuning are even.")
+    else:
+        content = '<p>The figure needs at least 2 models of known and different pre-training compute.</p>\n'
+    return content + html_list([*(trend.sentence() for trend in found), *left_out])
+
+
+def figure(draw, folder: Path, name: str, title: str, caption: str) -> str:
+    """Write one figure's files; return its HTML."""
+    from sweeps.style import data_uri, write_figure
+
+    wide = draw(False)
+    write_figure(wide, folder, name)
+    return html_figure(data_uri(wide), data_uri(draw(True)), title, caption)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
