@@ -4,15 +4,16 @@ import json
 import math
 import os
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from utils.config import RunConfig
 from utils.errors import UserError
 from utils.runlog import headline, metric_names
 
 #: flags that do not change what a method is: where it ran and wrote, and the seed that runs are averaged over
-INCIDENTAL = {"seed", "run_dir", "data_dir", "source", "n_cpu", "n_gpus", "gpus_per_client", "n_workers", "transport",
-              "skip_evalnum"}
+INCIDENTAL = {field.name for field in fields(RunConfig) if not field.metadata["changes_results"]} | {
+    "seed", "n_cpu", "n_gpus", "gpus_per_client", "skip_evalnum"}
 #: flags that decide on which rows, and in what form, a run is tested
 TESTED_ON = ("data", "test", "test_split", "max_length")
 RECORD = ("config.json", "rounds.jsonl", "summary.json")

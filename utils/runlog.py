@@ -17,14 +17,6 @@ ROUNDS = "rounds.jsonl"
 CHECKPOINTS = "checkpoints"
 
 
-def finished_runs(folders: list[Path]) -> list[Path]:
-    """Return the folder of each finished run in or below `folders`, sorted; raise UserError when there is none."""
-    found = sorted({path.parent for folder in folders for path in folder.rglob("summary.json")})
-    if not found:
-        raise UserError(f"no finished run (summary.json) in {', '.join(map(str, folders))}")
-    return found
-
-
 def read_json(path: Path) -> dict:
     """Return the object of a record's JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))
