@@ -64,7 +64,8 @@ class RunConfig:
     test_split: str = flag("", "split to report on (default: the task's own)")
     val_ratio: float = flag(0.0, "part of each domain's training rows held out; the best round on them is kept",
                             valid=(lambda value: 0 <= value < 1, "a number from 0 to below 1"))
-    max_length: int = flag(128, "tokens kept of each sequence", valid=(lambda value: 8 <= value <= MANY, "a whole number from 8 (to 10^9)"))
+    max_length: int = flag(128, "tokens kept of each sequence",
+                           valid=(lambda value: 8 <= value <= MANY, "a whole number from 8 (to 10^9)"))
 
     model: str = flag("minilm", "Hugging Face model: hub id, local folder, a finished run's folder, or minilm",
                       opens="the model")

@@ -191,10 +191,12 @@ def test_a_damaged_cache_is_made_anew_with_a_note(tokenizer_of, tmp_path, caplog
                     lambda path: path.write_bytes(path.read_bytes()[:-4]), Path.unlink,
                     lambda path: path.write_bytes(b""), lambda path: np.save(path, ids[:-1])],
         "types.npy": [lambda path: np.save(path, types[:-1]), Path.unlink],
-        "offsets.npy": [flip, lambda path: np.save(path, np.zeros((2, 10**6), np.int64, "F")), lambda path: np.save(path, np.zeros(3, np.int64)),
+        "offsets.npy": [flip, lambda path: np.save(path, np.zeros((2, 10**6), np.int64, "F")),
+                        lambda path: np.save(path, np.zeros(3, np.int64)),
                         lambda path: path.write_bytes(b"x")],
         "meta.json": [lambda path: path.write_text("{}"), lambda path: path.write_text("[" * 10**5),
-                      lambda path: path.write_text(path.read_text().replace(": ", ": 1")), lambda path: path.write_text("{"), Path.unlink],
+                      lambda path: path.write_text(path.read_text().replace(": ", ": 1")),
+                      lambda path: path.write_text("{"), Path.unlink],
     }
     for name, spoils in damages.items():
         for spoil in spoils:
