@@ -62,19 +62,19 @@ def open_tokens(table, split_name: str, tokenizer, *, max_length: int, text_to_t
     folder = Path(cache) / key
     if folder.parent.is_symlink():
         raise UserError(f"{cache} is a link: put the folder itself there, or remove it")
-    n_rows, choices = table.rows(split_name), _choices(table.spec, text_to_text)
-    tokens = _read(folder, n_rows, choices)
+    shape = table.rows(split_name), _choices(table.spec, text_to_text), _has_types(tokenizer)
+    tokens = _read(folder, *shape)
     if tokens is not None:
         return tokens
     new, damaged = (folder.with_name(f".{key}.{uuid.uuid4().hex}") for _ in range(2))
     made = tokenise(table.split(split_name), table.spec, tokenizer, **form)
     try:
         _write(new, made)
-        if os.path.lexists(folder) and _read(folder, n_rows, choices) is None:
+        if os.path.lexists(folder) and _read(folder, *shape) is None:
             NOTES.warning("token cache %s is damaged: made anew", folder)
             with suppress(FileNotFoundError):  # another process was faster
                 folder.rename(damaged)
-        tokens = _read(new, n_rows, choices)  # mapped before it moves: whatever others do to the name, these stay
+        tokens = _read(new, *shape)  # mapped before it moves: whatever others do to the name, these stay
         with suppress(OSError):  # another process was faster, and its files are the same
             new.rename(folder)
     except OSError as error:  # a full disk, or a folder that is not ours to write
@@ -186,29 +186,35 @@ def _choices(spec: TaskSpec, text_to_text: bool) -> int:
 
 def _write(folder: Path, tokens: Tokens) -> None:
     folder.mkdir(parents=True)
-    arrays = {"ids": tokens.ids, "types": tokens.types, "offsets": tokens.offsets}
-    arrays = {name: array for name, array in arrays.items() if array is not None}
-    for name, array in arrays.items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    (folder / "meta.json").write_text(json.dumps({name: zlib.crc32(array) for name, array in arrays.items()}) + "\n")
+    checksums = {}
+    for name, array in (("ids", tokens.ids), ("types", tokens.types), ("offsets", tokens.offsets)):
+        if array is not None:
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+            checksums[name] = _checksum(folder / f"{name}.npy")
+    (folder / "meta.json").write_text(json.dumps(checksums) + "\n")
 
 
-def _read(folder: Path, n_rows: int, choices: int) -> Tokens | None:
+def _checksum(path: Path) -> int:
+    return zlib.crc32(np.memmap(path, mode="r"))
+
+
+def _read(folder: Path, n_rows: int, choices: int, typed: bool) -> Tokens | None:
     """Return the cached tokens of so many rows, memory-mapped; None where none are, or other than were written.
 
-    meta.json has the arrays' names and CRC-32s: a disk's or a copy's fault would else train on other words.
+    meta.json has each file's CRC-32: a disk's or a copy's fault would else train on other words.
     """
     try:
-        meta = json.loads((folder / "meta.json").read_bytes())
-        files = {name: folder / f"{name}.npy" for name in meta if name in ("ids", "types", "offsets")}
-        if folder.is_symlink() or any(path.is_symlink() or not path.is_file() for path in files.values()):
+        paths = {name: folder / f"{name}.npy" for name in ("ids", *["types"] * typed, "offsets")}
+        meta = folder / "meta.json"
+        if folder.is_symlink() or any(path.is_symlink() or not path.is_file() for path in (meta, *paths.values())):
+            return None
+        if json.loads(meta.read_bytes()) != {name: _checksum(path) for name, path in paths.items()}:
             return None
         # open_memmap, not np.load: it knows neither pickles nor archives
-        arrays = {name: np.lib.format.open_memmap(path, mode="r") for name, path in files.items()}
+        arrays = {name: np.lib.format.open_memmap(path, mode="r") for name, path in paths.items()}
         ids, types, offsets = arrays["ids"], arrays.get("types"), arrays["offsets"]
         whole = (
-            all(zlib.crc32(array) == meta[name] for name, array in arrays.items())
-            and ids.dtype == np.int32 and offsets.dtype == np.int64 and offsets.shape == (n_rows * choices + 1,)
+            ids.dtype == np.int32 and offsets.dtype == np.int64 and offsets.shape == (n_rows * choices + 1,)
             and offsets[0] == 0 and ids.shape == (offsets[-1],) and (np.diff(offsets) > 0).all()
             and (types is None or (types.dtype == np.uint8 and types.shape == ids.shape))
         )

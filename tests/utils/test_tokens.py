@@ -194,7 +194,7 @@ def test_a_damaged_cache_is_made_anew_with_a_note(tokenizer_of, tmp_path, caplog
         "offsets.npy": [flip, lambda path: np.save(path, np.zeros((2, 10**6), np.int64, "F")),
                         lambda path: np.save(path, np.zeros(3, np.int64)),
                         lambda path: path.write_bytes(b"x")],
-        "meta.json": [lambda path: path.write_text("{}"), lambda path: path.write_text("[" * 10**5),
+        "meta.json": [pipe, lambda path: path.write_text("{}"), lambda path: path.write_text("[" * 10**5),
                       lambda path: path.write_text(path.read_text().replace(": ", ": 1")),
                       lambda path: path.write_text("{"), Path.unlink],
     }
