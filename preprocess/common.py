@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -51,7 +52,7 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
     from utils.table import CARD, StaleTable, open_table, write_table
 
     module, folder = load(task), Path(out) / task
-    if (folder / CARD).exists() and not again:
+    if not again and os.path.lexists(folder / CARD):
         try:
             table = open_table(folder, module.SPEC)
             if source not in (None, table.card["source"]):
@@ -90,9 +91,12 @@ def main(spec: TaskSpec, argv: list[str] | None = None) -> None:
     notes_to_stderr()
     try:
         prepare(spec.name, flags.source, flags.out, again=True)
-    except UserError as error:
+    except (UserError, OSError) as error:  # OSError: a folder that may not be entered
         NOTES.error("preprocess: %s", error)
         sys.exit(2)
+    except KeyboardInterrupt:
+        NOTES.error("preprocess: interrupted")
+        sys.exit(130)
 
 
 def _own_source(module: ModuleType) -> str:
@@ -102,8 +106,9 @@ def _own_source(module: ModuleType) -> str:
 def _read(module: ModuleType, source: str) -> dict:
     """Return split → rows from a named source or a path."""
     if source not in NAMED_SOURCES:
-        if not Path(source).exists():
-            raise UserError(f"--source {source}: no such file or folder")
+        if not (os.path.isfile(source) or os.path.isdir(source)):
+            raise UserError(f"--source {source}: no such file or folder; "
+                            f"give the official files' folder, or {_own_source(module)}")
         return module.read_files(Path(source))
     if not hasattr(module, f"read_{source}"):
         raise UserError(f"--source {source}: {module.SPEC.name} is not there; "

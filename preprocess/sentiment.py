@@ -44,6 +44,7 @@ SPEC = TaskSpec(
 FILES = {"movie": "movieReviewSnippets_GroundTruth.txt", "product": "amazonReviewSnippets_GroundTruth.txt",
          "editorial": "nytEditorialSnippets_GroundTruth.txt", "tweets": "tweets_GroundTruth.txt"}
 INNER = "hutto_ICWSM_2014.tar.gz"
+LARGEST = 64 * 2**20  # bytes; the real members have 5 MB at most
 RELEASE = "vaderSentiment==3.3.2"
 SHA256 = "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"
 
@@ -54,7 +55,7 @@ def read_files(path: Path) -> dict[str, list[Row]]:
         folder = find_folder(path, FILES["movie"], "hutto_ICWSM_2014")
         missing = [name for name in FILES.values() if not (folder / name).is_file()]
         if missing:
-            raise UserError(f"{folder / missing[0]} is missing")
+            raise UserError(f"{folder / missing[0]} is missing: expected the four files of {RELEASE}'s archive")
         return split_rows({name: (folder / name).read_bytes() for name in FILES.values()}, folder)
     try:
         data = path.read_bytes()
@@ -90,12 +91,19 @@ def read_pypi() -> dict[str, list[Row]]:
 
 def unpack(data: bytes, name: Path) -> dict[str, bytes]:
     """Return name → bytes of those members of a .tar.gz that matter; raises UserError when it is damaged."""
+    files = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
-            return {file: archive.extractfile(member).read() for member in archive if member.isfile()
-                    and (file := PurePosixPath(member.name).name) in (INNER, *FILES.values())}
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UserError(f"{name} is no readable .tar.gz ({error})") from None
+            for member in archive:
+                file = PurePosixPath(member.name).name
+                if member.isfile() and file in (INNER, *FILES.values()):
+                    if member.size > LARGEST:  # a few kilobytes can unpack to any number
+                        raise UserError(f"{name}: {file} would be {member.size:,} bytes; "
+                                        f"expected the archive of {RELEASE}")
+                    files[file] = archive.extractfile(member).read()
+    except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
+        raise UserError(f"{name} is no readable .tar.gz ({error}); expected the archive of {RELEASE}") from None
+    return files
 
 
 def split_rows(files: dict[str, bytes], where: Path) -> dict[str, list[Row]]:

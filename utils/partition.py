@@ -42,6 +42,9 @@ def make_plan(config: RunConfig, spec: TaskSpec, train, test) -> Plan:
     It is a pure function of its arguments, so every worker makes the same plan for itself.
     Raises UserError, naming the flag, for a domain that the task or the rows cannot give.
     """
+    if config.n_clients > train.num_rows:
+        raise UserError(f"--n_clients {config.n_clients}: {spec.name} has {train.num_rows} training rows; "
+                        "give at most one client per row")
     n_slices = config.n_clients or DEFAULT_SLICES
     whole = split_domains(train, spec, config.domain_by, n_slices)
     # Label domains are for training skew: a test domain of one label has no Matthews correlation or F1.
@@ -57,7 +60,8 @@ def make_plan(config: RunConfig, spec: TaskSpec, train, test) -> Plan:
         return Plan((np.sort(np.concatenate(kept.rows)),), kept, held_out, tested)
     homes = home_rows(kept.rows, config.n_clients or len(kept.names))
     if min(map(len, homes)) == 0:
-        raise UserError(f"--n_clients {config.n_clients}: more clients than rows in a domain of {spec.name}")
+        raise UserError(f"--n_clients {config.n_clients}: more clients than rows in a domain of {spec.name}; "
+                        "give fewer")
     return Plan(mix(homes, config.lang_mix, config.seed), kept, held_out, tested)
 
 

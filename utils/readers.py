@@ -6,12 +6,14 @@ or raises ValueError with what is wrong; the reader adds where.
 
 import json
 import math
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from utils.console import NOTES
-from utils.errors import UserError
+from utils.errors import UserError, quoted
 
 Row = dict[str, object]
 
@@ -40,7 +42,7 @@ def tsv_rows(stream: BinaryIO, name: str, columns: Sequence[str],
     names = next(lines, (0, ""))[1].split("\t") if header else list(columns)
     for column in columns:
         if names.count(column) != 1:
-            found = "twice in the header" if column in names else f"not in the header ({', '.join(names)})"
+            found = "twice in the header" if column in names else f"not in the header ({', '.join(names)[:200]})"
             raise UserError(f"{name}:1: column {column!r} is {found}; expected {', '.join(columns)}")
     wanted = [(column, names.index(column)) for column in columns]
     rows, torn = [], 0
@@ -64,7 +66,7 @@ def read_jsonl(path: Path, keys: dict[str, type], row: Callable[[Row], Row | Non
     `keys` gives the keys each object must have and the exact type of their values (so `True` is no int).
 
     Raises UserError, naming file and line, for bytes that are not UTF-8, invalid JSON, a line that is no
-    object, a missing key, a value of another type, whatever `row` complains of, and a file without rows.
+    object, a missing or repeated key, a value of another type, whatever `row` complains of, and a file without rows.
     """
     rows: list[Row] = []
     with _opened(path) as stream:
@@ -81,7 +83,7 @@ def read_jsonl(path: Path, keys: dict[str, type], row: Callable[[Row], Row | Non
 def class_index(codes: Sequence[str], value: str) -> int:
     """Return the place of a label among the codes a file writes; raises ValueError if it is none of them."""
     if value not in codes:
-        raise ValueError(f"label {value!r} is none of {', '.join(codes)}")
+        raise ValueError(f"label {quoted(value)} is none of {', '.join(codes)}")
     return codes.index(value)
 
 
@@ -92,15 +94,25 @@ def number(text: str, low: float, high: float) -> float:
     except ValueError:
         value = math.nan
     if not low <= value <= high:  # false for NaN too
-        raise ValueError(f"score {text!r} is no number from {low:g} to {high:g}")
+        raise ValueError(f"score {quoted(text)} is no number from {low:g} to {high:g}")
     return value
+
+
+def file_name_part(text: str) -> str:
+    """Return a domain's or split's name; raises ValueError unless it is safe as a part of a file's name."""
+    if type(text) is not str or not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", text):
+        raise ValueError(f"{quoted(text)} cannot be part of a file name; "
+                         "expected at most 100 letters, digits and _ . -")
+    return text
 
 
 def _opened(path: Path) -> BinaryIO:
     try:
+        if path.exists() and not path.is_file():  # to open a pipe would wait for ever
+            raise UserError(f"{path}: is no file; expected one of the official files")
         return open(path, "rb")
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
+        raise UserError(f"{path}: {error.strerror}; expected one of the official files") from None
 
 
 def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
@@ -122,7 +134,7 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
 
 def _json_object(line: str, where: str) -> Row:
     try:
-        record = json.loads(line)
+        record = json.loads(line, object_pairs_hook=_without_repeats)
         json.dumps(record, ensure_ascii=False).encode()  # "\ud800" alone parses, but is no text
     except UnicodeEncodeError:
         raise UserError(f"{where}: a string holds half a surrogate pair; expected UTF-8 text") from None
@@ -130,6 +142,14 @@ def _json_object(line: str, where: str) -> Row:
         raise UserError(f"{where}: not valid JSON ({error}); expected one object a line") from None
     if not isinstance(record, dict):
         raise UserError(f"{where}: expected a JSON object, found a {type(record).__name__}")
+    return record
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> Row:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"key {quoted(key)} stands twice")
     return record
 
 

@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from utils.errors import UserError
+from utils.errors import UserError, quoted
+from utils.readers import file_name_part
 from utils.task import TABLE_FORMAT, TaskSpec
 
 CARD = "card.json"
@@ -53,6 +54,10 @@ class Table:
         raise UserError(f"{self.folder}: no split to train on; expected {' or '.join(self.spec.train_splits)}, "
                         f"found {', '.join(self.splits)}")
 
+    def rows(self, name: str) -> int:
+        """Return the number of rows of a split, by the card."""
+        return self.card["splits"][name]["rows"]
+
     def split(self, name: str) -> pa.Table:
         """Return all rows of a split in its official order.
 
@@ -65,7 +70,7 @@ class Table:
         if name not in self.splits:
             raise UserError(f"{self.folder}: no split {name!r}; it has {', '.join(self.splits)}")
         told = self.card["splits"][name]
-        parts = [_read(self.folder / file, self.spec, told["domains"][domain])
+        parts = [_read(self.folder / file, self.spec, domain, told["domains"][domain])
                  for domain, file in told["files"].items()]
         table = pa.concat_tables(parts).sort_by("row")
         if not np.array_equal(numbers(table["row"]), np.arange(told["rows"])):
@@ -81,20 +86,47 @@ def open_table(folder: Path, spec: TaskSpec) -> Table:
     or a Parquet file is missing or the card is no card.
     """
     path, again = folder / CARD, f"make the table with python preprocess/{spec.name}.py"
+    _own_file(path, again)
     try:
         card = json.loads(path.read_bytes())
         made_for = (card["format"], card["spec"])
-        files = [file for split in card["splits"].values() for file in split["files"].values()]
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: {again}") from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no table's card ({error!r}): {again}") from None
+        files = [file for name, split in card["splits"].items() for file in _files(name, split)]
+        if not files or type(card["source"]) is not str or not re.fullmatch("[0-9a-f]{64}", card["fingerprint"]):
+            raise ValueError("it lacks splits, a source or a fingerprint")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path} is no table's card ({quoted(error, 200)}): {again}") from None
     if made_for != (TABLE_FORMAT, _plain(spec)):
         raise StaleTable(f"{path} is of another version of {spec.name}: {again}")
     for file in files:
-        if not (folder / file).is_file():
-            raise UserError(f"{folder / file} is missing: {again}")
+        _own_file(folder / file, again)
     return Table(folder, spec, card)
+
+
+def _files(name: str, split: dict) -> list[str]:
+    """Return the file names of a card's split; raises ValueError unless they are the very ones `write_table` gives.
+
+    So a card from elsewhere can name no file outside its folder.
+    """
+    expected = {domain: _file_name(name, domain) for domain in split["domains"]}
+    if not expected or split["files"] != expected:
+        raise ValueError(f"split {name} has the files {split['files']}, expected {expected}")
+    counts = list(split["domains"].values())
+    if {*map(type, [split["rows"], *counts])} != {int} or min(counts) < 1 or split["rows"] != sum(counts):
+        raise ValueError(f"split {name} has {split['rows']} rows, in its domains {split['domains']}")
+    return list(expected.values())
+
+
+def _file_name(split: str, domain: str) -> str:
+    """Return the name of a domain's file; raises ValueError where it would not be a plain name."""
+    return f"{file_name_part(split)}-{file_name_part(domain)}.parquet"
+
+
+def _own_file(path: Path, again: str) -> None:
+    """Raise UserError unless `path` is a file: no link, which may lead anywhere, and nothing that never ends."""
+    if path.is_symlink():
+        raise UserError(f"{path} is a link: put the file itself there, or {again}")
+    if not path.is_file():
+        raise UserError(f"{path} is missing: {again}")
 
 
 def write_table(folder: Path, spec: TaskSpec, splits: Mapping[str, Iterable[dict]], source: str) -> Table:
@@ -108,7 +140,8 @@ def write_table(folder: Path, spec: TaskSpec, splits: Mapping[str, Iterable[dict
     something else than a table, and when the disk refuses.
     """
     if _holds_something_else(folder):
-        raise UserError(f"{folder} holds something else than a table: move it, or write elsewhere with --out")
+        raise UserError(f"{folder} holds something else than a table: move it, or name another folder with "
+                        "--data_dir (of preprocess: --out)")
     made = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
     digest = hashlib.sha256(json.dumps(_plain(spec)).encode())
     try:
@@ -116,10 +149,12 @@ def write_table(folder: Path, spec: TaskSpec, splits: Mapping[str, Iterable[dict
         told = {name: _write_split(made, spec, name, rows, digest) for name, rows in splits.items()}
         card = {"format": TABLE_FORMAT, "spec": _plain(spec), "source": source, "splits": told,
                 "fingerprint": digest.hexdigest()}
-        (made / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
+        (made / CARD).write_bytes(text.encode(errors="backslashreplace"))  # a source's path may be no UTF-8
         _rename(made, folder)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be written ({error})") from None
+        raise UserError(f"{folder}: cannot be written ({error}); free some space, or name another folder with "
+                        "--data_dir (of preprocess: --out)") from None
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return Table(folder, spec, card)
@@ -143,7 +178,6 @@ def _holds_something_else(folder: Path) -> bool:
 
 def _write_split(folder: Path, spec: TaskSpec, split: str, rows: Iterable[dict], digest) -> dict:
     """Write the files of one split, feed `digest`, and return the split's entry in the card."""
-    _safe_name(split, f"{spec.name}: split")
     schema, scores, labels = _schema(spec), [], Counter()
     domains: Counter = Counter()
     digest.update(json.dumps([split]).encode())
@@ -165,7 +199,7 @@ def _write_split(folder: Path, spec: TaskSpec, split: str, rows: Iterable[dict],
             for domain, members in by_domain.items():
                 if domain not in writers:
                     writers[domain] = stack.enter_context(pq.ParquetWriter(
-                        folder / f"{split}-{domain}.parquet", schema, write_page_checksum=True))
+                        folder / _file_name(split, domain), schema, write_page_checksum=True))
                 writers[domain].write_table(pa.Table.from_pylist(members, schema))
     if not domains:
         raise UserError(f"{spec.name}: split {split} has no rows")
@@ -174,15 +208,18 @@ def _write_split(folder: Path, spec: TaskSpec, split: str, rows: Iterable[dict],
         told["labels"] = {label: labels[label] for label in spec.labels}
     else:
         told["scores"] = {"min": min(scores), "mean": sum(scores) / len(scores), "max": max(scores)}
-    return {**told, "files": {domain: f"{split}-{domain}.parquet" for domain in domains}}
+    return {**told, "files": {domain: _file_name(split, domain) for domain in domains}}
 
 
 def _check(row: dict, spec: TaskSpec, where: str) -> None:
     """Raise UserError unless the values of a row are what the spec says."""
-    _safe_name(row["domain"], f"{where}: domain")
+    try:
+        file_name_part(row["domain"])
+    except ValueError as error:
+        raise UserError(f"{where}: domain {error}") from None
     label = row["label"]
     if spec.labels and not (type(label) is int and 0 <= label < len(spec.labels)):
-        raise UserError(f"{where}: label {label!r} is no index into {', '.join(spec.labels)}")
+        raise UserError(f"{where}: label {quoted(label)} is no index into {', '.join(spec.labels)}")
     if not spec.labels and not (type(label) is float and math.isfinite(label)):
         raise UserError(f"{where}: label {label!r} is no finite float")
     texts = [row[name] for name in spec.text]
@@ -192,12 +229,7 @@ def _check(row: dict, spec: TaskSpec, where: str) -> None:
             raise UserError(f"{where}: {len(row['choices'])} choices; expected {len(spec.labels)}")
     for text in texts:
         if type(text) is not str:
-            raise UserError(f"{where}: {text!r} is no text")
-
-
-def _safe_name(name: str, what: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-        raise UserError(f"{what} {name!r} cannot be part of a file name; expected letters, digits and _ . -")
+            raise UserError(f"{where}: {quoted(text)} is no text")
 
 
 def _schema(spec: TaskSpec) -> pa.Schema:
@@ -215,20 +247,44 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
     return np.from_dlpack(column.combine_chunks())
 
 
-def _read(path: Path, spec: TaskSpec, rows: int) -> pa.Table:
-    """Return one file; raises UserError when it is damaged, or its columns or number of rows are others."""
+def _read(path: Path, spec: TaskSpec, domain: str, rows: int) -> pa.Table:
+    """Return one file's rows; raises UserError when it is damaged, or they are not what the spec and card say."""
+    schema, again = _schema(spec), f"make the table again with python preprocess/{spec.name}.py"
     try:
         # ParquetFile, not read_table: the latter takes columns of its own from a path such as x=1/
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            found = file.schema_arrow, file.metadata.num_rows
+            if not found[0].equals(schema) or found[1] != rows:
+                raise UserError(f"{path} is not what {CARD} says: found {found[1]} rows of "
+                                f"({', '.join(found[0].names)[:200]}), expected {rows} of "
+                                f"({', '.join(schema.names)}); {again}")
             table = file.read()
+        table.validate(full=True)  # that text is UTF-8, for one: Arrow reads it as it comes
     except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path} cannot be read ({str(error).splitlines()[0]}); "
-                        f"make the table again with python preprocess/{spec.name}.py") from None
-    if not table.schema.equals(_schema(spec)) or table.num_rows != rows:
-        raise UserError(f"{path} is not what {CARD} says: found {table.num_rows} rows of "
-                        f"({', '.join(table.column_names)}), expected {rows} of "
-                        f"({', '.join(_schema(spec).names)})")
+        raise UserError(f"{path} cannot be read ({str(error)[:200]}); {again}") from None
+    fault = _fault(table, spec, domain)
+    if fault:
+        raise UserError(f"{path} is not what {CARD} says: {fault}; {again}")
     return table
+
+
+def _fault(table: pa.Table, spec: TaskSpec, domain: str) -> str:
+    """Return what the values of one domain's rows have that `_check` would not have let in; "" when nothing."""
+    for name in table.column_names:
+        if table[name].null_count:
+            return f"column {name!r} lacks values"
+    labels, classes = numbers(table["label"]), len(spec.labels)
+    if classes and not 0 <= labels.min() <= labels.max() < classes:
+        return f"labels from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}"
+    if not np.isfinite(labels).all():
+        return "labels that are no finite numbers"
+    if table["domain"].unique().to_pylist() != [domain]:
+        return f"rows of other domains than {domain!r}"
+    if spec.kind == "multiple_choice":
+        choices = table["choices"].combine_chunks()
+        if choices.flatten().null_count or set(choices.value_lengths().to_pylist()) != {len(spec.labels)}:
+            return f"rows without {len(spec.labels)} choices"
+    return ""
 
 
 def _rename(made: Path, folder: Path) -> None:

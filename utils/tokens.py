@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 import shutil
 import uuid
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from utils.console import NOTES
 from utils.errors import UserError
 from utils.task import TaskSpec
 
-CACHE_FORMAT = 1  # raise it when the files or the way rows become ids change: old caches are then made anew
+CACHE_FORMAT = 2  # raise it when the files or the way rows become ids change: old caches are then made anew
 _ROWS_AT_ONCE = 1000
 
 
@@ -58,28 +60,29 @@ def open_tokens(table, split_name: str, tokenizer, *, max_length: int, text_to_t
     form = {"max_length": max_length, "text_to_text": text_to_text}
     key = cache_key(table.fingerprint, split_name, tokenizer, **form)
     folder = Path(cache) / key
-    tokens = _read(folder)
+    if folder.parent.is_symlink():
+        raise UserError(f"{cache} is a link: put the folder itself there, or remove it")
+    shape = table.rows(split_name), _choices(table.spec, text_to_text), _has_types(tokenizer)
+    tokens = _read(folder, *shape)
     if tokens is not None:
         return tokens
     new, damaged = (folder.with_name(f".{key}.{uuid.uuid4().hex}") for _ in range(2))
     made = tokenise(table.split(split_name), table.spec, tokenizer, **form)
     try:
         _write(new, made)
+        if os.path.lexists(folder) and _read(folder, *shape) is None:
+            NOTES.warning("token cache %s is damaged: made anew", folder)
+            with suppress(FileNotFoundError):  # another process was faster
+                folder.rename(damaged)
+        tokens = _read(new, *shape)  # mapped before it moves: whatever others do to the name, these stay
+        with suppress(OSError):  # another process was faster, and its files are the same
+            new.rename(folder)
     except OSError as error:  # a full disk, or a folder that is not ours to write
-        shutil.rmtree(new, ignore_errors=True)
-        raise UserError(f"{cache}: the token cache cannot be written ({error})") from error
-    if folder.exists() and _read(folder) is None:
-        NOTES.warning("token cache %s is damaged: made anew", folder)
-        try:
-            folder.rename(damaged)
-        except FileNotFoundError:
-            pass  # another process was faster
-    tokens = _read(new)  # mapped before it moves: whatever others do to the name, these files stay
-    try:
-        new.rename(folder)
-    except OSError:  # another process was faster, and its files are the same
-        shutil.rmtree(new)
-    shutil.rmtree(damaged, ignore_errors=True)
+        raise UserError(f"{cache}: the token cache cannot be written ({error}); free some space, or name another "
+                        "folder with --data_dir") from error
+    finally:
+        for left in (new, damaged):
+            left.unlink() if left.is_symlink() or left.is_file() else shutil.rmtree(left, ignore_errors=True)
     return tokens
 
 
@@ -105,14 +108,12 @@ def tokenise(split: pa.Table, spec: TaskSpec, tokenizer, max_length: int, text_t
     """
     columns = [split[name].to_pylist() for name in spec.text]
     choices = split["choices"].to_pylist() if spec.kind == "multiple_choice" else None
+    per_row = _choices(spec, text_to_text)
     if text_to_text:
-        columns, per_row = [_prompts(columns, choices, spec)], 1
+        columns = [_prompts(columns, choices, spec)]
     elif choices is not None:
-        per_row = len(spec.labels)
         texts = [text for text in columns[0] for _ in range(per_row)]
         columns = [texts, [choice for row in choices for choice in row]]
-    else:
-        per_row = 1
     pair = len(columns) == 2
     with unchanged(tokenizer):
         between = pair and not _separates(tokenizer)
@@ -178,32 +179,45 @@ def _longest(offsets: np.ndarray, choices: int) -> np.ndarray:
     return np.diff(offsets).reshape(-1, choices).max(axis=1).astype(np.int32)
 
 
+def _choices(spec: TaskSpec, text_to_text: bool) -> int:
+    """Return the sequences per row."""
+    return len(spec.labels) if spec.kind == "multiple_choice" and not text_to_text else 1
+
+
 def _write(folder: Path, tokens: Tokens) -> None:
     folder.mkdir(parents=True)
-    np.save(folder / "ids.npy", tokens.ids)
-    if tokens.types is not None:
-        np.save(folder / "types.npy", tokens.types)
-    np.save(folder / "offsets.npy", tokens.offsets)
-    meta = {"format": CACHE_FORMAT, "choices": tokens.choices, "sequences": len(tokens.offsets) - 1,
-            "tokens": len(tokens.ids), "types": tokens.types is not None}
-    (folder / "meta.json").write_text(json.dumps(meta) + "\n")
+    checksums = {}
+    for name, array in (("ids", tokens.ids), ("types", tokens.types), ("offsets", tokens.offsets)):
+        if array is not None:
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+            checksums[name] = _checksum(folder / f"{name}.npy")
+    (folder / "meta.json").write_text(json.dumps(checksums) + "\n")
 
 
-def _read(folder: Path) -> Tokens | None:
-    """Return the cached tokens, memory-mapped; None where none are or their sizes differ from meta's."""
-    def mapped(name: str) -> np.ndarray:
-        return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+def _checksum(path: Path) -> int:
+    return zlib.crc32(np.memmap(path, mode="r"))
 
+
+def _read(folder: Path, n_rows: int, choices: int, typed: bool) -> Tokens | None:
+    """Return the cached tokens of so many rows, memory-mapped; None where none are, or other than were written.
+
+    meta.json has each file's CRC-32: a disk's or a copy's fault would else train on other words.
+    """
     try:
-        meta = json.loads((folder / "meta.json").read_text())
-        ids, offsets, types = mapped("ids"), mapped("offsets"), mapped("types") if meta["types"] else None
+        paths = {name: folder / f"{name}.npy" for name in ("ids", *["types"] * typed, "offsets")}
+        meta = folder / "meta.json"
+        if folder.is_symlink() or any(path.is_symlink() or not path.is_file() for path in (meta, *paths.values())):
+            return None
+        if json.loads(meta.read_bytes()) != {name: _checksum(path) for name, path in paths.items()}:
+            return None
+        # open_memmap, not np.load: it knows neither pickles nor archives
+        arrays = {name: np.lib.format.open_memmap(path, mode="r") for name, path in paths.items()}
+        ids, types, offsets = arrays["ids"], arrays.get("types"), arrays["offsets"]
         whole = (
-            ids.dtype == np.int32 and ids.shape == (meta["tokens"],)
-            and offsets.dtype == np.int64 and offsets.shape == (meta["sequences"] + 1,)
-            and int(offsets[0]) == 0 and int(offsets[-1]) == meta["tokens"]
+            ids.dtype == np.int32 and offsets.dtype == np.int64 and offsets.shape == (n_rows * choices + 1,)
+            and offsets[0] == 0 and ids.shape == (offsets[-1],) and (np.diff(offsets) > 0).all()
             and (types is None or (types.dtype == np.uint8 and types.shape == ids.shape))
         )
-        choices = meta["choices"]
         return Tokens(ids, types, offsets, choices, _longest(offsets, choices)) if whole else None
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except Exception:  # NumPy's parser of a header raises all kinds; whatever it is, a cache can be made anew
         return None

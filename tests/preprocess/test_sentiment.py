@@ -105,6 +105,14 @@ def test_damaged_sources_are_named(folder, tmp_path):
         sentiment.read_files(folder)
 
 
+def test_a_bomb_is_not_unpacked(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(sentiment, "LARGEST", 100)
+    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as file:
+        file.add(folder / sentiment.FILES["tweets"])
+    with pytest.raises(UserError, match="bomb.tar.gz: tweets_GroundTruth.txt would be .* bytes; expected the archive"):
+        sentiment.read_files(tmp_path / "bomb.tar.gz")
+
+
 def test_no_index_is_one_line(run_script, tmp_path):
     done = run_script("preprocess/sentiment.py", "--out", tmp_path, PIP_NO_INDEX="1", PIP_FIND_LINKS="")
     assert done.returncode == 2

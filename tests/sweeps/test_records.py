@@ -105,12 +105,15 @@ def test_labels_of_shards_must_be_counts(runs):
         read_records([runs])
 
 
-def test_a_sweep_refuses_to_pass_off_runs_of_other_flags(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "summary.json").touch()
-    (tmp_path / "a.flags").write_text("--lr 1\n")
-    script = f". sweeps/common.sh; OUT={tmp_path}; run a --lr %s; echo went on"
+def test_a_sweep_skips_what_is_finished_and_refuses_to_pass_off_runs_of_other_flags(runs):
+    folder = runs / "i1"
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "versions": {"torch": "0"},
+                                                    "flags": {"data": "sentiment", "lr": 1.0, "seed": 0}}))
+    (folder / "summary.json").write_text(json.dumps({
+        **json.loads((folder / "summary.json").read_text()), "rounds": 5}))
+    script = f". sweeps/common.sh; OUT={runs}; run i1 --lr %s > /dev/null; echo went on"
     same, other = (subprocess.run(["bash", "-c", script % lr], cwd=ROOT, capture_output=True, text=True)
                    for lr in ("1", "2"))
-    assert (same.returncode, same.stdout) == (0, "went on\n")
-    assert (other.returncode, other.stdout) == (2, "") and "was run with other flags (--lr 1)" in other.stderr
+    assert (same.returncode, same.stdout) == (0, "went on\n"), same.stderr
+    assert other.returncode == 2 and not other.stdout and "was made with --lr 1.0, not 2.0" in other.stderr

@@ -123,6 +123,71 @@ def test_another_spec_or_format_is_stale(tmp_path):
         open_table(tmp_path / "t", PAIRS)
 
 
+def _edit(card: dict, *keys, value) -> None:
+    """Set a value deep in a card."""
+    for key in keys[:-1]:
+        card = card[key]
+    card[keys[-1]] = value
+
+
+SPLIT = ("splits", "train")
+
+
+@pytest.mark.parametrize(("keys", "value", "message"), [
+    ((*SPLIT, "files", "x"), "../../outside.parquet", "expected {'x': 'train-x.parquet'"),
+    ((*SPLIT, "files", "x"), "/etc/passwd", "expected {'x': 'train-x.parquet'"),
+    ((*SPLIT, "files"), {"x": "train-x.parquet"}, "expected {'x': 'train-x.parquet', 'y'"),
+    ((*SPLIT, "domains"), {"../x": 2}, "'../x' cannot be part of a file name"),
+    (("splits",), {"a/b": {"rows": 1, "domains": {"x": 1}, "files": {}}}, "'a/b' cannot be part of a file name"),
+    ((*SPLIT, "rows"), 10**15, "has 1000000000000000 rows"),
+    ((*SPLIT, "domains", "x"), -2, "rows, in its domains"),
+    ((*SPLIT, "domains", "x"), "2", "rows, in its domains"),
+    (("fingerprint",), "0", "fingerprint"), (("source",), None, "source"), (("splits",), {}, "splits"),
+    ((*SPLIT, "domains"), 7, "no table's card"),
+])
+def test_a_card_cannot_lead_out_of_its_folder_nor_lie(tmp_path, keys, value, message):
+    path = write_table(tmp_path / "t", PAIRS, {"train": ROWS}, "").folder / "card.json"
+    card = json.loads(path.read_text())
+    _edit(card, *keys, value=value)
+    path.write_text(json.dumps(card))
+    with pytest.raises(UserError, match="card.json is no table's card.*python preprocess/pairs.py") as raised:
+        open_table(tmp_path / "t", PAIRS)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["train-x.parquet", "card.json"])
+def test_a_link_in_a_tables_folder_is_refused(tmp_path, name):
+    path = write_table(tmp_path / "t", PAIRS, {"train": ROWS}, "").folder / name
+    path.rename(tmp_path / "outside")
+    path.symlink_to(tmp_path / "outside")
+    with pytest.raises(UserError, match=f"{name} is a link"):
+        open_table(tmp_path / "t", PAIRS)
+
+
+@pytest.mark.parametrize(("spec", "column", "values", "message"), [
+    (PAIRS, "label", [1, 2], "labels from 1 to 2, expected 0 to 1"),
+    (PAIRS, "label", [-1, 0], "labels from -1 to 0"),
+    (PAIRS, "label", [None, 0], "column 'label' lacks values"),
+    (PAIRS, "left", ["a", None], "column 'left' lacks values"),
+    (PAIRS, "left", pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xff", b"a"]).buffers()), "UTF8"),
+    (PAIRS, "domain", ["x", "z"], "rows of other domains than 'x'"),
+    (PAIRS, "row", [0, 5], "rows of split train are not 0 to 2"),
+    (SCORES, "label", [float("nan"), 0.0], "no finite numbers"),
+    (CHOICES, "choices", [["a", "b"], ["a"]], "rows without 2 choices"),
+    (CHOICES, "choices", [["a", None], ["a", "b"]], "rows without 2 choices"),
+])
+def test_values_that_no_reader_would_have_written_are_refused(tmp_path, spec, column, values, message):
+    rows = [{**row, "label": row["label"] if spec.labels else 1.0, "choices": ["one", "two"]} for row in ROWS]
+    table = write_table(tmp_path / "t", spec, {"train": rows}, "")
+    path = tmp_path / "t" / "train-x.parquet"
+    whole = pq.ParquetFile(path).read()
+    at = whole.column_names.index(column)
+    pq.write_table(whole.set_column(at, whole.schema.field(at), pa.array(values, whole.schema.field(at).type)), path)
+    with pytest.raises(UserError, match="make the table again with python preprocess") as raised:
+        table.split("train")
+    assert message in str(raised.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"card"', b"{}", b'{"format": 1, "spec": {}, "splits": []}',
                                      b"\xff\xfe"])
 def test_a_damaged_card_is_named(tmp_path, content):

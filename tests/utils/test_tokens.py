@@ -4,6 +4,7 @@ import hashlib
 import logging
 import multiprocessing
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,9 +116,9 @@ def test_one_column_empty_texts_and_empty_splits(tokenizer_of, tmp_path):
 
 def test_many_batches_are_one(tokenizer_of, monkeypatch):
     tokenizer, many = tokenizer_of("bert"), table(25)
-    whole = tokens.tokenise(many.rows, RTE, tokenizer, 64, False)
+    whole = tokens.tokenise(many.table, RTE, tokenizer, 64, False)
     monkeypatch.setattr(tokens, "_ROWS_AT_ONCE", 4)
-    assert same(tokens.tokenise(many.rows, RTE, tokenizer, 64, False), whole)
+    assert same(tokens.tokenise(many.table, RTE, tokenizer, 64, False), whole)
 
 
 def test_no_room_for_text(tokenizer_of, tmp_path):
@@ -168,13 +169,34 @@ def test_a_damaged_cache_is_made_anew_with_a_note(tokenizer_of, tmp_path, caplog
     first = opened(tokenizer, tmp_path)
     ids, types = np.array(first.ids), np.array(first.types)
     [folder] = tmp_path.iterdir()
+    def flip(path):
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 4  # in the last but one of its values: shape and type stay as they were
+        path.write_bytes(content)
+
+    def link(path):
+        path.rename(tmp_path.parent / path.name)
+        path.symlink_to(tmp_path.parent / path.name)
+
+    def pipe(path):
+        path.unlink()
+        os.mkfifo(path)
+
+    def archive(path):
+        with path.open("wb") as file:
+            np.savez(file, ids)
+
     damages = {
-        "ids.npy": [lambda path: path.write_bytes(path.read_bytes()[:-4]), Path.unlink,
+        "ids.npy": [flip, link, pipe, archive, lambda path: np.save(path, ids.astype(np.int64)),
+                    lambda path: path.write_bytes(path.read_bytes()[:-4]), Path.unlink,
                     lambda path: path.write_bytes(b""), lambda path: np.save(path, ids[:-1])],
         "types.npy": [lambda path: np.save(path, types[:-1]), Path.unlink],
-        "offsets.npy": [lambda path: np.save(path, np.zeros(3, np.int64)),
+        "offsets.npy": [flip, lambda path: np.save(path, np.zeros((2, 10**6), np.int64, "F")),
+                        lambda path: np.save(path, np.zeros(3, np.int64)),
                         lambda path: path.write_bytes(b"x")],
-        "meta.json": [lambda path: path.write_text("{}"), lambda path: path.write_text("{"), Path.unlink],
+        "meta.json": [pipe, lambda path: path.write_text("{}"), lambda path: path.write_text("[" * 10**5),
+                      lambda path: path.write_text(path.read_text().replace(": ", ": 1")),
+                      lambda path: path.write_text("{"), Path.unlink],
     }
     for name, spoils in damages.items():
         for spoil in spoils:
@@ -186,6 +208,26 @@ def test_a_damaged_cache_is_made_anew_with_a_note(tokenizer_of, tmp_path, caplog
             caplog.clear()
             opened(tokenizer, tmp_path)
             assert not caplog.records and list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_cache_that_is_a_link_or_a_file_is_replaced_and_what_it_led_to_stays(tokenizer_of, tmp_path):
+    opened(tokenizer_of("bert"), tmp_path / "cache")
+    [folder] = (tmp_path / "cache").iterdir()
+    folder.rename(tmp_path / "elsewhere")
+    for spoil in (lambda: folder.symlink_to(tmp_path / "elsewhere"), lambda: folder.write_text("x")):
+        spoil()
+        opened(tokenizer_of("bert"), tmp_path / "cache")
+        assert [(path.name, path.is_symlink()) for path in (tmp_path / "cache").iterdir()] == [(folder.name, False)]
+        assert len(list((tmp_path / "elsewhere").iterdir())) == 4
+        shutil.rmtree(folder)
+    (tmp_path / "link").symlink_to(tmp_path / "cache")
+    with pytest.raises(UserError, match="link is a link: put the folder itself there"):
+        opened(tokenizer_of("bert"), tmp_path / "link")
+
+
+def test_a_cache_of_other_rows_under_the_same_fingerprint_is_not_taken(tokenizer_of, tmp_path):
+    opened(tokenizer_of("bert"), tmp_path)
+    assert opened(tokenizer_of("bert"), tmp_path, of=table(7)).n_rows == 7
 
 
 @pytest.mark.parametrize(("spec", "text_to_text"), [(RTE, False), (QASC, False), (QASC, True)])
@@ -239,4 +281,4 @@ def test_two_processes_at_once(tokenizer_of, tmp_path):
     assert len(digests) == ROUNDS and len(set(digests)) == 1 and not notes
     assert len(list(cache.iterdir())) == ROUNDS  # and no temporary folder is left
     kept = opened(tokenizer, cache, of=table(50, fingerprint="3"))
-    assert same(kept, tokens.tokenise(table(50).rows, RTE, tokenizer, 64, False))
+    assert same(kept, tokens.tokenise(table(50).table, RTE, tokenizer, 64, False))

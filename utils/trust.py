@@ -1,0 +1,66 @@
+"""What of a model's files is never trusted: pickles, code of its own, and paths that lead out of its folder."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from utils.errors import UserError, quoted
+
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+def check_config(name: str, config) -> None:
+    """Raise UserError for a configuration that has transformers fetch code, or weights that are no safetensors."""
+    if "/" in str(config._attn_implementation):
+        raise UserError(f"--model {name}: its config.json asks for attention code from the hub, and no model's code "
+                        "is run; remove attn_implementation from it")
+    weights = getattr(config, "transformers_weights", None)
+    if weights is not None and (Path(weights).name != weights or not weights.endswith(".safetensors")):
+        raise UserError(f"--model {name}: transformers_weights in its config.json must name a .safetensors file "
+                        f"beside it, not {quoted(weights)}")
+
+
+def check_weight_files(name: str, folder: Path) -> None:
+    """Raise UserError if the weights in a folder (no hub id) are absent, a pickle, or partly elsewhere."""
+    index = folder / "model.safetensors.index.json"
+    if os.path.isfile(index):
+        for file in set(json.loads(index.read_bytes())["weight_map"].values()):
+            if Path(file).name != file or not file.endswith(".safetensors"):
+                raise UserError(f"--model {name}: {index.name} must name .safetensors files beside it, "
+                                f"not {quoted(file)}")
+    elif os.path.isdir(folder) and not list(folder.glob("*.safetensors")):
+        if any(path.suffix in _PICKLES for path in folder.iterdir()):
+            raise UserError(_pickled(name))
+        raise UserError(f"--model {name}: no weights there; add its model.safetensors, or give --random_init")
+
+
+def _pickled(name: str) -> str:
+    return (f"--model {name}: its weights are a pickle, which can run any code when it is read: refused. If you trust "
+            "it, convert it in a place of its own: AutoModel.from_pretrained(…).save_pretrained(FOLDER) with "
+            "transformers writes a model.safetensors")
+
+
+@contextmanager
+def safetensors_only(name: str) -> Iterator[None]:
+    """Refuse a pickle wherever transformers comes upon one, with a line that says how to convert it.
+
+    `use_safetensors` alone does not: an index of safetensors may list other files, which are then unpickled; and
+    of a hub model without safetensors transformers would ask a service of the hub's to convert it.
+    """
+    def refuse(*args, **options):
+        raise UserError(_pickled(name))
+
+    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
+    kept, torch.load = torch.load, refuse
+    try:
+        yield
+    except OSError as error:
+        if "use_safetensors" in str(error):  # a hub model
+            raise UserError(_pickled(name)) from error
+        raise
+    finally:
+        torch.load = kept
