@@ -7,6 +7,7 @@ The column `question` is the premise with its question after it, so that it make
 
 from preprocess.common import main
 from preprocess.sources import JsonLines
+from utils.errors import quoted
 from utils.readers import Row
 from utils.task import TaskSpec
 
@@ -26,9 +27,9 @@ SPEC = TaskSpec(
 def table_row(record: Row) -> Row:
     """Return the table's row of a file's object or a hub row; raises ValueError for other values."""
     if record["question"] not in QUESTIONS:
-        raise ValueError(f"question {record['question']!r} is none of {', '.join(QUESTIONS)}")
+        raise ValueError(f"question {quoted(record['question'])} is none of {', '.join(QUESTIONS)}")
     if record["label"] not in (0, 1):
-        raise ValueError(f"label {record['label']!r} is none of 0, 1")
+        raise ValueError(f"label {quoted(record['label'])} is none of 0, 1")
     return {"question": f"{record['premise']} {QUESTIONS[record['question']]}",
             "choices": [record["choice1"], record["choice2"]], "label": record["label"], "domain": "all"}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from preprocess.common import main
 from preprocess.sources import find_folder, hub_rows, load_hub
+from utils.errors import quoted
 from utils.readers import Row, class_index, read_tsv
 from utils.task import TaskSpec
 
@@ -71,7 +72,7 @@ def hub_language(dataset, language: str):
 def file_row(record: dict[str, str]) -> Row:
     """Return the table's row of a line of xnli.dev.tsv or xnli.test.tsv; raises ValueError for other codes."""
     if record["language"] not in LANGUAGES:
-        raise ValueError(f"language {record['language']!r} is none of {', '.join(LANGUAGES)}")
+        raise ValueError(f"language {quoted(record['language'])} is none of {', '.join(LANGUAGES)}")
     return table_row(record["sentence1"], record["sentence2"], class_index(SPEC.labels, record["gold_label"]),
                      record["language"])
 

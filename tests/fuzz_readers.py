@@ -54,8 +54,8 @@ SOURCES = {
              for name in ("train.tsv", "dev_matched.tsv")},
     "qqp": {name: "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t1\t2\tWhy?\tWhat?\t1\n" for name in
             ("train.tsv", "dev.tsv")},
-    "xnli": {f"xnli.{split}.tsv": "language\tgold_label\tsentence1\tsentence2\nsw\tneutral\tA\tB\nde\tentailment\tC\tD\n"
-             for split in ("dev", "test")},
+    "xnli": {name: "language\tgold_label\tsentence1\tsentence2\nsw\tneutral\tA\tB\nde\tentailment\tC\tD\n"
+             for name in ("xnli.dev.tsv", "xnli.test.tsv")},
     "boolq": {name: '{"question": "is it", "passage": "It — is.", "idx": 0, "label": true}\n' for name in
               ("train.jsonl", "val.jsonl")},
     "copa": {name: "".join(f"{ROW % (k, k)}\n" for k in (0, 1)) for name in ("train.jsonl", "val.jsonl")},
@@ -134,8 +134,8 @@ def reads_archive(content: bytes) -> str:
     """The sentiment task's archive."""
     with folder() as base:
         (base / "x.tar.gz").write_bytes(content)
-        return valid_or_named(lambda: preprocess.prepare("sentiment", str(base / "x.tar.gz"), base / "data"), "x.tar.gz",
-                              "sentiment: ")
+        return valid_or_named(lambda: preprocess.prepare("sentiment", str(base / "x.tar.gz"), base / "data"),
+                              "x.tar.gz", "sentiment: ")
 
 
 def archive() -> bytes:

@@ -10,10 +10,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +25,7 @@ from tests.conftest import ROOT
 from tests.fuzz_readers import SOURCES
 from tests.tiny import tiny_once
 from tests.toy import toy_table
+from utils.console import NOTES
 
 HEADER = "index\tsentence1\tsentence2\tlabel\n"
 GOOD = f"{HEADER}0\tA man.\tB.\tentailment\n1\tC.\tD.\tnot_entailment\n"
@@ -219,7 +220,8 @@ ROWS = cases(
     ("split that is trained on", "--data rte --test_split train", "--test_split train: rte can be tested on dev"),
     ("more clients than rows", "--data rte --n_clients 13", "--n_clients 13: rte has 12 training rows; give at most"),
     ("a thousand million clients", f"--data rte --n_clients {10**9}", "--n_clients 1000000000: rte has 12"),
-    ("more clients than kept rows", "--data rte --n_clients 6 --val_ratio 0.9 --test 1", "has no training rows; use fewer",
+    ("more clients than kept rows", "--data rte --n_clients 6 --val_ratio 0.9 --test 1",
+     "has no training rows; use fewer",
      "--n_clients"),
     ("domain without test rows", "--data rte --n_clients 8", "slice7 has no test rows; use fewer domains (--n_clients"),
     ("no natural domains", "--data rte --domain_by natural", "--domain_by natural: rte has no natural", "use slices"),
@@ -228,52 +230,64 @@ ROWS = cases(
     ("source without end", "--data cola --source /dev/zero", "--source /dev/zero: no such file or folder", "or hub"),
     ("source with a long name", f"--data cola --source {'a' * 300}", "--source aaa", "no such file or folder"),
     ("source of another task", "--data cola --source {base}/data", "--source", "train.tsv is neither there nor in its"),
-    ("source that is not there", "--data rte --data_dir {base}/new --source pypi", "--source pypi: rte is not there; use"),
+    ("source that is not there", "--data rte --data_dir {base}/new --source pypi",
+     "--source pypi: rte is not there; use"),
 )
 SOURCES_SPOILT = [
-    Case(f"{id}", source(task, **{key: content}), f"--data {task} --source {{base}}/raw", said)
+    Case(id, source(task, **{key: content}), f"--data {task} --source {{base}}/raw", tuple(said))
     for id, task, key, content, *said in (
         ("TSV missing", "rte", "dev_tsv", None, "raw/dev.tsv: No such file", "expected one of the official files"),
         ("TSV empty", "rte", "train_tsv", "", "raw/train.tsv:1: column 'sentence1' is not in the header"),
         ("TSV header only", "rte", "train_tsv", HEADER, "raw/train.tsv:1: no rows; expected at least one"),
-        ("TSV truncated", "rte", "train_tsv", GOOD[:-17], "raw/train.tsv:3: expected 4 columns parted by tabs, found 3"),
+        ("TSV truncated", "rte", "train_tsv", GOOD[:-17],
+         "raw/train.tsv:3: expected 4 columns parted by tabs, found 3"),
         ("TSV not UTF-8", "rte", "dev_tsv", GOOD.encode("utf-16"), "raw/dev.tsv:1: ", "expected UTF-8 text"),
         ("TSV Latin-1", "rte", "dev_tsv", GOOD.replace("man", "mañ").encode("latin-1"), "raw/dev.tsv:2: byte 7 is not"),
-        ("TSV wrong column", "rte", "train_tsv", GOOD.replace("label", "answer"), "raw/train.tsv:1: column 'label' is not"),
-        ("TSV wrong label", "rte", "train_tsv", GOOD.replace("not_", "un"), "raw/train.tsv:3: label 'unentailment' is none"),
+        ("TSV wrong column", "rte", "train_tsv", GOOD.replace("label", "answer"),
+         "raw/train.tsv:1: column 'label' is not"),
+        ("TSV wrong label", "rte", "train_tsv", GOOD.replace("not_", "un"),
+         "raw/train.tsv:3: label 'unentailment' is none"),
         ("TSV endless label", "rte", "train_tsv", GOOD.replace("not_", "x" * 99999), "raw/train.tsv:3: label 'xxx"),
-        ("TSV header twice", "rte", "train_tsv", GOOD.replace("index", "label"), "raw/train.tsv:1: column 'label' is twice"),
-        ("TSV with a NUL", "rte", "train_tsv", GOOD.replace("C.", "\0"), "raw/train.tsv:3: holds a NUL byte; expected UTF-8"),
+        ("TSV header twice", "rte", "train_tsv", GOOD.replace("index", "label"),
+         "raw/train.tsv:1: column 'label' is twice"),
+        ("TSV with a NUL", "rte", "train_tsv", GOOD.replace("C.", "\0"),
+         "raw/train.tsv:3: holds a NUL byte; expected UTF-8"),
         ("TSV score", "stsb", "train_tsv", SOURCES["stsb"]["train.tsv"].replace("5.000", "nan"),
          "raw/train.tsv:2: score 'nan' is no number from 0 to 5"),
         ("TSV domain as a path", "mnli", "train_tsv", SOURCES["mnli"]["train.tsv"].replace("fiction", "../../x"),
          "raw/train.tsv:3: '../../x' cannot be part of a file name; expected"),
-        ("JSONL missing", "boolq", "val_jsonl", None, "raw/val.jsonl: No such file", "expected one of the official files"),
+        ("JSONL missing", "boolq", "val_jsonl", None, "raw/val.jsonl: No such file",
+         "expected one of the official files"),
         ("JSONL empty", "boolq", "train_jsonl", "", "raw/train.jsonl:1: no rows; expected at least one"),
-        ("JSONL truncated", "boolq", "train_jsonl", SOURCES["boolq"]["train.jsonl"][:-9], "raw/train.jsonl:1: not valid JSON",
+        ("JSONL truncated", "boolq", "train_jsonl", SOURCES["boolq"]["train.jsonl"][:-9],
+         "raw/train.jsonl:1: not valid JSON",
          "expected one object a line"),
         ("JSONL not UTF-8", "boolq", "train_jsonl", b'{"question": "\xff"}', "raw/train.jsonl:1: byte 15 is not UTF-8"),
         ("JSONL half a surrogate", "boolq", "train_jsonl", SOURCES["boolq"]["train.jsonl"].replace("is it", r"\ud800"),
          "raw/train.jsonl:1: a string holds half a surrogate pair; expected UTF-8"),
-        ("JSONL wrong key", "boolq", "train_jsonl", '{"query": "q"}', "raw/train.jsonl:1: key 'question' is missing; expected"),
+        ("JSONL wrong key", "boolq", "train_jsonl", '{"query": "q"}',
+         "raw/train.jsonl:1: key 'question' is missing; expected"),
         ("JSONL wrong label", "boolq", "train_jsonl", SOURCES["boolq"]["train.jsonl"].replace("true", "1"),
          "raw/train.jsonl:1: key 'label' has 1; expected a bool"),
         ("JSONL key twice", "boolq", "train_jsonl", SOURCES["boolq"]["train.jsonl"].replace("passage", "question"),
          "raw/train.jsonl:1: not valid JSON (key 'question' stands twice)"),
         ("JSONL with a NUL", "boolq", "val_jsonl", "{\0}", "raw/val.jsonl:1: holds a NUL byte; expected UTF-8 text"),
-        ("JSONL seven choices", "qasc", "train_jsonl", SOURCES["qasc"]["train.jsonl"].replace('"label": "H"', '"label": "I"'),
+        ("JSONL seven choices", "qasc", "train_jsonl", SOURCES["qasc"]["train.jsonl"].replace('"H"', '"I"'),
          "raw/train.jsonl:1: the choices are not eight texts labelled A to H"),
     )
 ]
 TABLES = [
     Case(id, table(change), "--data rte", (*said, "python preprocess/rte.py"))
     for id, change, *said in (
-        ("Parquet missing", lambda folder: (folder / "train-all.parquet").unlink(), "train-all.parquet is missing: make"),
+        ("Parquet missing", lambda folder: (folder / "train-all.parquet").unlink(),
+         "train-all.parquet is missing: make"),
         ("Parquet empty", write("train-all.parquet", b""), "train-all.parquet cannot be read"),
         ("Parquet truncated", cut("train-all.parquet"), "train-all.parquet cannot be read"),
         ("Parquet of something else", write("dev-all.parquet", b"PAR1" * 9), "dev-all.parquet cannot be read"),
-        ("Parquet wrong column", columns(label="answer"), "train-all.parquet is not what card.json says: found 12 rows of"),
-        ("Parquet column twice", columns(sentence2="sentence1"), "train-all.parquet is not what card.json says: found 12"),
+        ("Parquet wrong column", columns(label="answer"),
+         "train-all.parquet is not what card.json says: found 12 rows of"),
+        ("Parquet column twice", columns(sentence2="sentence1"),
+         "train-all.parquet is not what card.json says: found 12"),
         ("Parquet wrong label", column("label", 7), "labels from 0 to 7, expected 0 to 1"),
         ("Parquet without a label", column("label", None), "column 'label' lacks values"),
         ("Parquet without a text", column("sentence1", None), "column 'sentence1' lacks values"),
@@ -285,7 +299,8 @@ TABLES = [
         ("card not UTF-8", write("card.json", b"\xff\xff\xff"), "card.json is no table's card"),
         ("card too deep", write("card.json", b"[" * 10**5), "card.json is no table's card"),
         ("card without splits", card(splits={}), "card.json is no table's card"),
-        ("card that leads up", files_elsewhere("../../outside.parquet"), "card.json is no table's card", "../../outside"),
+        ("card that leads up", files_elsewhere("../../outside.parquet"), "card.json is no table's card",
+         "../../outside"),
         ("card that leads to the root", files_elsewhere("{base}/outside.parquet"), "card.json is no table's card"),
     )
 ]
@@ -293,26 +308,35 @@ MODELS = [
     Case(id, make, flags, tuple(said)) for id, make, flags, *said in (
         ("no such model", nothing, "--data rte --model no/such-model", "--model no/such-model: not in the local cache",
          "give minilm"),
-        ("no model in a folder", nothing, "--data rte --model {base}/data", "no model there (no config.json); give minilm"),
+        ("no model in a folder", nothing, "--data rte --model {base}/data",
+         "no model there (no config.json); give minilm"),
         ("empty model", nothing, "--data rte --model=", "--model : no model there", "give minilm"),
         ("model with a long name", nothing, f"--data rte --model {'a' * 300}", "--model aaa"),
         ("model without tokenizer", model("tokenizer*"), MODEL, "/model: it has no tokenizer; add its tokenizer.json"),
-        ("model without weights", model("*.safetensors"), MODEL, "no weights there; add its model.safetensors, or give"),
-        ("model as a pickle", model("*.safetensors", then=pickled), MODEL, "/model: its weights are a pickle", "refused",
+        ("model without weights", model("*.safetensors"), MODEL,
+         "no weights there; add its model.safetensors, or give"),
+        ("model as a pickle", model("*.safetensors", then=pickled), MODEL, "/model: its weights are a pickle",
+         "refused",
          "save_pretrained(FOLDER)"),
-        ("weights of another architecture", model(then=other_weights), MODEL, "the weights are not those of its config.json"),
+        ("weights of another architecture", model(then=other_weights), MODEL,
+         "the weights are not those of its config.json"),
         ("weights truncated", model(then=cut("model.safetensors")), MODEL, "--model", "give a whole model"),
         ("config.json empty", model(then=write("config.json", b"")), MODEL, "--model", "give a whole model"),
         ("config.json of no model", model(model_type="nothing"), MODEL, "--model", "give a whole model"),
-        ("config.json that cannot be", model(num_attention_heads=7), f"{MODEL} --random_init", "--model", "give a whole"),
+        ("config.json that cannot be", model(num_attention_heads=7), f"{MODEL} --random_init", "--model",
+         "give a whole"),
         ("tokenizer truncated", model(then=cut("tokenizer.json")), MODEL, "--model", "give a whole model"),
-        ("no such head", model(model_type="gpt2"), "--data copa --n_clients 2 --source {base}/copa --model {base}/model",
+        ("no such head", model(model_type="gpt2"),
+         "--data copa --n_clients 2 --source {base}/copa --model {base}/model",
          "a gpt2 model has no multiple-choice head; families that have one: albert, bert"),
-        ("no encoder-decoder", model(), f"{MODEL} --text_to_text", "--text_to_text: a bert model is no encoder-decoder"),
+        ("no encoder-decoder", model(), f"{MODEL} --text_to_text",
+         "--text_to_text: a bert model is no encoder-decoder"),
         ("max_length beyond the model", model(), f"{MODEL} --max_length 600", "--max_length 600", "at most 512 tokens"),
         ("attention from the hub", model(attn_implementation="who/knows"), MODEL, "no model's code is run; remove"),
-        ("weights named elsewhere", model(transformers_weights="../x.safetensors"), MODEL, "must name a .safetensors file"),
-        ("weights named as a pickle", model(transformers_weights="adapter_model.bin"), MODEL, "must name a .safetensors"),
+        ("weights named elsewhere", model(transformers_weights="../x.safetensors"), MODEL,
+         "must name a .safetensors file"),
+        ("weights named as a pickle", model(transformers_weights="adapter_model.bin"), MODEL,
+         "must name a .safetensors"),
         ("index that leads elsewhere", model("*.safetensors", then=write(
             "model.safetensors.index.json", b'{"metadata": {}, "weight_map": {"a": "../x.safetensors"}}')), MODEL,
          "model.safetensors.index.json must name .safetensors files beside it"),
@@ -347,7 +371,9 @@ def here(monkeypatch):
     """Run main_lm.py's main in this process, without Ray, without the hub, and with its own collector as it was."""
     monkeypatch.setattr(main_lm, "Engine", NoEngine)
     monkeypatch.setattr("utils.models._hub_answers", lambda: False)
-    monkeypatch.setattr(main_lm, "quiet_environment", lambda: None)
+    for name in ("handlers", "propagate", "level"):
+        monkeypatch.setattr(NOTES, name, getattr(NOTES, name))  # main sets them
+    monkeypatch.setattr(main_lm, "quiet_environment", lambda: None)  # it changes this process's environment
 
     def run(words: list[str]) -> int:
         try:
@@ -401,9 +427,9 @@ def test_the_table_is_long_and_has_no_row_twice():
     assert set(BY_HAND) <= {case.id for case in ALONE}
 
 
-def as_typed(words: list[str], **options) -> subprocess.CompletedProcess:
+def as_typed(words: list[str], prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     """Run main_lm.py as a user would, without the hub."""
-    return subprocess.run([*options.pop("prefix", []), sys.executable, "main_lm.py", *words], cwd=ROOT, text=True,
+    return subprocess.run([*prefix, sys.executable, "main_lm.py", *words], cwd=ROOT, text=True,
                           capture_output=True, env={**os.environ, "HF_HUB_OFFLINE": "1"}, timeout=300)
 
 
@@ -420,7 +446,7 @@ def test_the_same_as_a_user_types_it(bert, tmp_path):
 
 def test_a_folder_that_may_not_be_written_is_named(bert, tmp_path):
     """Root may write anywhere, so as root the right to is given up first."""
-    prefix = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    prefix = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
     if prefix and not shutil.which("setpriv"):
         pytest.skip("root, and no setpriv to give its rights up")
     case = Case("read-only", source("rte"), f"{RTE} --data_dir {{base}}/locked", (

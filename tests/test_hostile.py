@@ -20,7 +20,8 @@ from utils.errors import UserError
 from utils.table import open_table
 
 FORBIDDEN = (r"\b(import|from)\s+(pickle|cloudpickle|dill|joblib|shelve|marshal)\b", r"\bpickle\.", r"\btorch\.load\(",
-             r"allow_pickle\s*=\s*True", r"trust_remote_code\s*=\s*True", r"weights_only\s*=\s*False", r"\byaml\.load\(",
+             r"allow_pickle\s*=\s*True", r"trust_remote_code\s*=\s*True", r"weights_only\s*=\s*False",
+             r"\byaml\.load\(",
              r"(?<![.\w])(eval|exec)\(", r"shell\s*=\s*True", r"\bos\.(system|popen)\(")
 TALKING = ("tests/test_hostile.py", "tests/test_bad_input.py", "tests/utils/test_models.py")  # of what is refused
 
@@ -113,7 +114,8 @@ def test_a_models_own_code_is_never_run(folder, marker, model_type):
     """A known architecture loads without it; another is refused."""
     (folder / "theirs.py").write_text(f"import os\nos.mkdir({str(marker)!r})\nclass Config: pass\n")
     edit(folder / "config.json", model_type=model_type, auto_map={
-        "AutoConfig": "theirs.Config", "AutoModel": "theirs.Config", "AutoModelForSequenceClassification": "theirs.Config"})
+        "AutoConfig": "theirs.Config", "AutoModel": "theirs.Config",
+        "AutoModelForSequenceClassification": "theirs.Config"})
     edit(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["theirs.Config", "theirs.Config"]})
     if model_type == "bert":
         model, _ = models.load(str(folder), RTE, seed=0, max_length=32)
