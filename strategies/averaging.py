@@ -17,7 +17,8 @@ from flwr.server.client_proxy import ClientProxy
 from flwr.server.strategy import Strategy
 
 from strategies.mean import GROUP, weighted_mean
-from utils.errors import RoundFailed, UserError
+from utils.errors import RoundFailed
+from utils.partition import n_participants
 from utils.seeds import generator
 from utils.transport import Transport
 
@@ -28,14 +29,11 @@ class ParameterAveraging(Strategy):
     `initial`: float32 [n], the global vector after round `done`. `min_success`: how many participants a round needs
     (0: all of them). `n_parts`: how many parts an evaluation is cut into, one per worker. `threads`: of the mean.
     Participants are drawn from (seed, round), and each message names the client it is for, because Flower's own
-    sampling follows random node ids. Raises UserError when `min_success` is more than take part.
+    sampling follows random node ids.
     """
 
     def __init__(self, initial: np.ndarray, transport: Transport, *, n_clients: int, frac_fit: float, seed: int,
                  n_parts: int, min_success: int = 0, done: int = 0, threads: int = 1) -> None:
-        if min_success > n_participants(n_clients, frac_fit):
-            raise UserError(f"--min_success {min_success}: only {n_participants(n_clients, frac_fit)} clients take part "
-                            "in a round")
         self.transport = transport
         self.n_clients = n_clients
         self.frac_fit = frac_fit
@@ -121,11 +119,6 @@ class ParameterAveraging(Strategy):
 
     def evaluate(self, server_round: int, parameters: Parameters) -> None:
         """Do nothing here: the workers evaluate, not the driver."""
-
-
-def n_participants(n_clients: int, frac_fit: float) -> int:
-    """Return how many clients take part in each round."""
-    return max(1, round(frac_fit * n_clients))
 
 
 def nodes(client_manager: ClientManager, numbers: Sequence[int]) -> list[tuple[ClientProxy, int]]:

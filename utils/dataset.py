@@ -7,7 +7,7 @@ import numpy as np
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.evaluation import evaluation_set
-from utils.partition import make_plan
+from utils.partition import make_plan, n_participants
 from utils.table import numbers, open_table
 from utils.task import TaskSpec
 from utils.tokens import open_tokens
@@ -32,6 +32,10 @@ class TaskData:
         splits = {key: self.table.split(name) for key, name in self.names.items()}
         self.labels = {key: numbers(split["label"]).astype(np.float64) for key, split in splits.items()}
         self.plan = make_plan(config, spec, splits["train"], splits["test"])
+        most = n_participants(len(self.plan.shards), config.frac_fit)
+        if config.min_success > most:
+            raise UserError(f"--min_success {config.min_success}: only {most} clients take part in a round; give at most "
+                            f"{most}, or 0 for all")
 
     def tokenise(self, tokenizer, text_to_text: bool) -> None:
         """Open the token ids, made first where no run has made them, and cut the evaluation sets."""

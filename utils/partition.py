@@ -150,3 +150,8 @@ def mix(homes: list[np.ndarray], lang_mix: float, seed: int) -> tuple[np.ndarray
 def exact(ratio: float) -> Fraction:
     """Return the decimal number the user typed: in floats, (1 − 0.9)·10 falls just short of 1."""
     return Fraction(str(ratio))
+
+
+def n_participants(n_clients: int, frac_fit: float) -> int:
+    """Return how many clients take part in each round."""
+    return max(1, round(frac_fit * n_clients))
