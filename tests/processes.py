@@ -92,7 +92,8 @@ def addresses(pids: list[int]) -> set[tuple[str, str]]:
             _, own, peer, state, *rest = line.split()
             if f"socket:[{rest[5]}]" in inodes:
                 listens = state == "0A"
-                found.add(("listens" if listens else "connected", address((own if listens else peer).partition(":")[0])))
+                ip = address((own if listens else peer).partition(":")[0])
+                found.add(("listens" if listens else "connected", ip))
     return found
 
 

@@ -228,7 +228,7 @@ ROWS = cases(
      "has no training rows; use fewer",
      "--n_clients"),
     ("domain without test rows", "--data rte --n_clients 8", "slice7 has no test rows; use fewer domains (--n_clients"),
-    ("more successes than participants", "--data rte --frac_fit 0.4 --min_success 2", "--min_success 2: only 1 clients take"),
+    ("too many successes", "--data rte --frac_fit 0.4 --min_success 2", "--min_success 2: only 1 take part"),
     ("no natural domains", "--data rte --domain_by natural", "--domain_by natural: rte has no natural", "use slices"),
     ("resuming what is no run", "--data rte --run_dir {base}/data --resume", "--resume", "holds no run (no config.json)"),
     ("run folder in use", "--data rte --run_dir {base}/data", "--run_dir", "already holds files; name a new folder"),

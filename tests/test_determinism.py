@@ -16,7 +16,8 @@ from tests.toy import toy_choices, toy_table
 MODELS = {"encoder": ("bert", "rte"), "T5": ("t5", "rte"), "multiple choice": ("electra", "copa")}
 WORKERS, TRANSPORTS, FATES = ("1", "2"), ("reference", "message"), ("fresh", "resumed", "with a kill")
 FLAGS = "--max_length 24 --batch_size 8 --n_iterations 4 --skip_evalnum 4 --optimizer_state keep --n_clients 3"
-PART = (("1", "reference", "fresh"), ("2", "message", "fresh"), ("1", "message", "resumed"), ("2", "reference", "resumed"),
+PART = (("1", "reference", "fresh"), ("2", "message", "fresh"),
+        ("1", "message", "resumed"), ("2", "reference", "resumed"),
         ("2", "reference", "with a kill"), ("1", "message", "with a kill"))
 
 

@@ -119,7 +119,8 @@ class RunConfig:
                          valid=(lambda value: 0 <= value <= 1024, "a whole number from 0 to 1024"),
                          changes_results=False)
     transport: str = flag("reference", "how vectors reach the clients: by reference through shared memory, or "
-                                       "inside Flower's messages", choices=("reference", "message"), changes_results=False)
+                                       "inside Flower's messages", choices=("reference", "message"),
+                          changes_results=False)
     client_retries: int = flag(2, "how often a client that fails, or whose worker dies, runs again in a round",
                                valid=WHOLE_FROM_0, changes_results=False)
     min_success: int = flag(0, "clients that must succeed in a round; with fewer the run ends (0: all that take part)",

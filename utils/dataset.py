@@ -34,8 +34,8 @@ class TaskData:
         self.plan = make_plan(config, spec, splits["train"], splits["test"])
         most = n_participants(len(self.plan.shards), config.frac_fit)
         if config.min_success > most:
-            raise UserError(f"--min_success {config.min_success}: only {most} clients take part in a round; give at most "
-                            f"{most}, or 0 for all")
+            raise UserError(f"--min_success {config.min_success}: only {most} take part in a round; "
+                            f"give at most {most}, or 0 for all")
 
     def tokenise(self, tokenizer, text_to_text: bool) -> None:
         """Open the token ids, made first where no run has made them, and cut the evaluation sets."""

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)  # what a user can mend
+#: what a user can mend
+DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR,
+                errno.ELOOP)
 
 
 @contextmanager

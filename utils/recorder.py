@@ -12,9 +12,9 @@ from utils.clock import Clock
 from utils.console import NOTES
 from utils.dataset import TaskData
 from utils.errors import RoundFailed
+from utils.failure import Failure
 from utils.machine import Machine
 from utils.metrics import evaluate_domains, majority_baseline
-from utils.failure import Failure
 from utils.runlog import CHECKPOINTS, RunLog
 from utils.task import TaskSpec
 from utils.vector import ParameterVector
@@ -28,7 +28,8 @@ class Recorder:
     """
 
     def __init__(self, log: RunLog, spec: TaskSpec, data: TaskData, model, tokenizer, vector: ParameterVector,
-                 read_global: Callable[[np.ndarray], None], machine: Machine, clock: Clock, records: list[dict]) -> None:
+                 read_global: Callable[[np.ndarray], None], machine: Machine, clock: Clock,
+                 records: list[dict]) -> None:
         self.log, self.spec, self.data, self.clock = log, spec, data, clock
         self.model, self.tokenizer, self.vector, self.read_global = model, tokenizer, vector, read_global
         self.last: dict = {}

@@ -1,5 +1,6 @@
-"""The folder of a run: its name, whether it may be written, and going on with what an earlier process has done there."""
+"""The folder of a run: its name, whether it may be written, and going on with what was done there before."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,7 +28,11 @@ def run_folder(config: RunConfig) -> Path:
     if config.run_dir and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--run_dir {folder}: already holds files; name a new folder or remove it, or go on with the "
                         "run there by --resume")
-    return Path(config.run_dir or f"{_settings(config)}-{time.strftime('%Y%m%d-%H%M%S')}")
+    folder = Path(config.run_dir or f"{_settings(config)}-{time.strftime('%Y%m%d-%H%M%S')}")
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    if not os.access(there, os.W_OK):
+        raise UserError(f"--run_dir {folder}: {there} cannot be written to; name another folder")
+    return folder
 
 
 def _settings(config: RunConfig) -> Path:

@@ -24,7 +24,8 @@ class AnyOrderGrid:
     """
 
     def __init__(self, seed, errors=()):
-        self.random, self.errors = random.Random(seed), {position: list(reasons) for position, reasons in dict(errors).items()}
+        self.random = random.Random(seed)
+        self.errors = {position: list(reasons) for position, reasons in dict(errors).items()}
         self.waiting, self.log, self.most = {}, [], 0
 
     def push_messages(self, messages):

@@ -22,7 +22,8 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
 
 
 def test_a_lock_is_held_until_the_process_ends(tmp_path):
-    code = "import sys, pathlib, utils.durable as d\nwith d.held(pathlib.Path(sys.argv[1])): print(1, flush=True); input()"
+    code = ("import sys, pathlib, utils.durable as d\n"
+            "with d.held(pathlib.Path(sys.argv[1])): print(1, flush=True); input()")
     holder = subprocess.Popen([sys.executable, "-c", code, tmp_path / "lock"], cwd=ROOT, stdout=subprocess.PIPE,
                               stdin=subprocess.PIPE)
     holder.stdout.readline()
