@@ -247,3 +247,25 @@ def test_a_run_needs_no_network_and_nobody_outside_can_call_it(base):
         assert done.returncode == 0, done.stderr[-2000:]
     assert {state for state, _ in seen} == {"listens", "connected"}
     assert {ip for _, ip in seen} <= {"127.0.0.1", "::1", "0.0.0.0"} and ("listens", "0.0.0.0") not in seen
+
+
+STRANGER = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.argv[1]).get_all_node_info(timeout=9)"
+
+
+def test_nobody_without_the_runs_token_can_talk_to_ray(base):
+    """Ray runs what it is sent. Its processes have the token in their environment, which other users cannot read."""
+    process = start(base, "guarded", "--n_iterations 1000 --skip_evalnum 1000")
+    wait_until(lambda: newest(base / "guarded") >= 1, process)
+    [port] = Path(tempfile.gettempdir()).glob(f"{PREFIX}{process.pid}-*/ray/session_latest/gcs_server_port_*")
+    own = Path(f"/proc/{workers(process.pid)[0]}/environ").read_text().split("\0")
+    ray = dict(line.split("=", 1) for line in own if line.startswith("RAY_"))
+
+    def knock(token: str) -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, "-c", STRANGER, f"127.0.0.1:{port.read_text()}"], capture_output=True,
+                              text=True, env={**os.environ, **ray, "RAY_AUTH_TOKEN": token}, timeout=120)
+
+    friend, stranger = map(knock, (ray["RAY_AUTH_TOKEN"], "0" * 64))
+    kill(process.pid)
+    process.communicate()
+    assert friend.returncode == 0, friend.stderr[-2000:]
+    assert stranger.returncode and "AuthenticationError" in stranger.stderr, stranger.stderr[-2000:]

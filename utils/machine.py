@@ -2,6 +2,7 @@
 
 import gc
 import os
+import secrets
 from dataclasses import dataclass
 
 from utils.config import RunConfig
@@ -25,6 +26,8 @@ def quiet_environment() -> None:
                    "FLWR_LOG_LEVEL": "ERROR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
                    # Ray then listens on the loopback address alone, as it does on a Mac: no other machine is meant
                    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+                   # Ray unpickles what it is sent, so it listens only to who can read this process's environment
+                   "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),
                    # seconds until Ray's agents give up looking for the rest of a killed run, and end too
                    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
                    # A worker's idle threads must not spin on a core that another worker computes on.
