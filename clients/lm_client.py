@@ -32,7 +32,7 @@ class LMClient(NumPyClient):
             worker, client = resident_worker(self.job), int(config["client"])
             result = worker.fit(worker.transport.receive(parameters), int(config["round"]), client,
                                 int(config["begin"]), int(config["end"]), int(config["cut"]))
-        update = [] if config["end"] else worker.transport.send(f"client-{config['slot']}", worker.vector.numpy())
+            update = [] if config["end"] else worker.transport.send(f"client-{config['slot']}", worker.vector.numpy())
         return update, result["rows"], {"client": client, "loss": result["loss"], "seconds": result["seconds"]}
 
     def evaluate(self, parameters: list[np.ndarray], config: dict) -> tuple[float, int, dict]:
@@ -54,7 +54,7 @@ def without_memory_end() -> Iterator[None]:
     """End this process if memory runs out inside: a new one has all of it back, and the client runs again there."""
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, OSError) as error:  # of NumPy, of torch, of a map
         if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error):
             os._exit(errno.ENOMEM)
         raise
