@@ -23,6 +23,7 @@ from utils.config import RunConfig, parse_flags
 from utils.console import NOTES, notes_to_stderr
 from utils.durable import DISK_REFUSES
 from utils.errors import RoundFailed, UserError
+from utils.hub import push
 from utils.machine import (
     check_machine,
     machine_for,
@@ -32,7 +33,7 @@ from utils.machine import (
     usable_cores,
 )
 from utils.run_folder import check_resumed, finished, open_run, run_folder
-from utils.runlog import CHECKPOINTS, print_summary, read_json
+from utils.runlog import CHECKPOINTS, print_finished
 
 if TYPE_CHECKING:  # heavy imports wait until they are needed: --help and a wrong flag answer at once
     from utils.dataset import TaskData
@@ -67,8 +68,8 @@ def run(config: RunConfig) -> None:
     config = replace(config, data_dir=str(Path(config.data_dir).resolve()))  # workers may run elsewhere
     folder = run_folder(config)
     if finished(folder):
-        NOTES.info("%s is finished", folder)
-        return print_summary(folder, read_json(folder / "summary.json"))
+        print_finished(folder)
+        return push(folder, config.push_to_hub)
     from utils.dataset import TaskData
 
     # The rows, as a table of the task's own columns, and each client's shard of them
@@ -102,7 +103,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     config = replace(config, precision=resolve_precision(config.precision, config.n_gpus))
     model, tokenizer = models.load(config.load_model or config.model, spec, seed=config.seed,
                                    max_length=config.max_length, random_init=config.random_init,
-                                   text_to_text=config.text_to_text)
+                                   text_to_text=config.text_to_text, flag=config.start_flag)
     vector = ParameterVector(model, with_grads=False)
     data.tokenise(tokenizer, models.is_text_to_text(model))
     clock.done("model and tokens")

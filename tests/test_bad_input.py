@@ -216,6 +216,10 @@ FLAGS = cases(
     ("GPU share uneven", "--n_gpus 4 --gpus_per_client 1.5", "--gpus_per_client 1.5: above 1 it must be a whole"),
     ("client_retries", "--client_retries -1", "--client_retries -1: must be a whole number from 0"),
     ("min_success below 0", "--min_success -1", "--min_success -1: must be a whole number from 0"),
+    ("hub repository without a name", "--push_to_hub toy", "--push_to_hub toy: must be the NAME/REPO of a repository"),
+    ("hub repository as an address", "--push_to_hub https://hub/me/toy", "--push_to_hub https://hub/me/toy: must be"),
+    ("hub repository as a path", "--push_to_hub ../toy", "--push_to_hub ../toy: must be the NAME/REPO"),
+    ("hub repository with blanks", "--push_to_hub=me/", "--push_to_hub me/: must be the NAME/REPO"),
     ("two starts", "--random_init --load_model x", "--random_init and --load_model contradict each other"),
 )
 ROWS = cases(
@@ -337,6 +341,9 @@ MODELS = [
          "a gpt2 model has no multiple-choice head; families that have one: albert, bert"),
         ("no encoder-decoder", model(), f"{MODEL} --text_to_text",
          "--text_to_text: a bert model is no encoder-decoder"),
+        ("run to start from that is none", model(), "--data rte --load_model {base}/gone", "--load_model", "gone: no model"),
+        ("run to start from, truncated", model(then=cut("tokenizer.json")), "--data rte --load_model {base}/model",
+         "--load_model", "give a whole model"),
         ("max_length beyond the model", model(), f"{MODEL} --max_length 600", "--max_length 600", "at most 512 tokens"),
         ("attention from the hub", model(attn_implementation="who/knows"), MODEL, "no model's code is run; remove"),
         ("weights named elsewhere", model(transformers_weights="../x.safetensors"), MODEL,

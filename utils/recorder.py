@@ -7,12 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 from utils import models
+from utils.card import write_card
 from utils.checkpoint import save_checkpoint
 from utils.clock import Clock
 from utils.console import NOTES
 from utils.dataset import TaskData
 from utils.errors import RoundFailed
 from utils.failure import Failure
+from utils.hub import push
 from utils.machine import Machine
 from utils.metrics import evaluate_domains, majority_baseline
 from utils.runlog import CHECKPOINTS, RunLog
@@ -103,9 +105,10 @@ class Recorder:
         return record["val"][self.spec.metrics[0]]
 
     def finish(self) -> None:
-        """Write the model and the summary.
+        """Write the model with its card, and the summary; send the model where `--push_to_hub` says.
 
-        The last round is what is reported; the best by held-out rows is named beside it.
+        The last round is what is reported; the best by held-out rows is named beside it. Raises UserError when the
+        record is whole but the hub has not taken the model.
         """
         config = self.log.config
         self.read_global(self.vector.numpy())
@@ -116,5 +119,8 @@ class Recorder:
                    "seconds": round(self.seconds, 1)}
         if self.best:
             summary["best"] = {key: self.best[key] for key in ("round", "val", "test")}
+        write_card(self.log.folder / "model", config, self.spec, summary,
+                   models.is_text_to_text(self.model), len(self.data.plan.shards))
         self.log.summary(summary)
         shutil.rmtree(self.log.folder / CHECKPOINTS, ignore_errors=True)  # the model is there
+        push(self.log.folder, config.push_to_hub)

@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 from utils.config import RunConfig
+from utils.console import NOTES
 from utils.durable import whole_file
 from utils.errors import UserError
 
@@ -93,6 +94,12 @@ class RunLog:
         """Write summary.json and print the closing line."""
         write_json(self.folder / "summary.json", summary)
         print_summary(self.folder, summary)
+
+
+def print_finished(folder: Path) -> None:
+    """Print the closing line of a run that an earlier process has finished."""
+    NOTES.info("%s is finished", folder)
+    print_summary(folder, read_json(folder / "summary.json"))
 
 
 def print_summary(folder: Path, summary: dict) -> None:

@@ -13,46 +13,49 @@ from utils.errors import UserError, quoted
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
-def check_config(name: str, config) -> None:
-    """Raise UserError for a configuration that has transformers fetch code, or weights that are no safetensors."""
+def check_config(asked: str, config) -> None:
+    """Raise UserError for a configuration that has transformers fetch code, or weights that are no safetensors.
+
+    `asked` is the flag with its value that asked for the model, as the message is to name it: here and below.
+    """
     if "/" in str(config._attn_implementation):
-        raise UserError(f"--model {name}: its config.json asks for attention code from the hub, and no model's code "
+        raise UserError(f"{asked}: its config.json asks for attention code from the hub, and no model's code "
                         "is run; remove attn_implementation from it")
     weights = getattr(config, "transformers_weights", None)
     if weights is not None and (Path(weights).name != weights or not weights.endswith(".safetensors")):
-        raise UserError(f"--model {name}: transformers_weights in its config.json must name a .safetensors file "
+        raise UserError(f"{asked}: transformers_weights in its config.json must name a .safetensors file "
                         f"beside it, not {quoted(weights)}")
 
 
-def check_weight_files(name: str, folder: Path) -> None:
+def check_weight_files(asked: str, folder: Path) -> None:
     """Raise UserError if the weights in a folder (no hub id) are absent, a pickle, or partly elsewhere."""
     index = folder / "model.safetensors.index.json"
     if os.path.isfile(index):
         for file in set(json.loads(index.read_bytes())["weight_map"].values()):
             if Path(file).name != file or not file.endswith(".safetensors"):
-                raise UserError(f"--model {name}: {index.name} must name .safetensors files beside it, "
+                raise UserError(f"{asked}: {index.name} must name .safetensors files beside it, "
                                 f"not {quoted(file)}")
     elif os.path.isdir(folder) and not list(folder.glob("*.safetensors")):
         if any(path.suffix in _PICKLES for path in folder.iterdir()):
-            raise UserError(_pickled(name))
-        raise UserError(f"--model {name}: no weights there; add its model.safetensors, or give --random_init")
+            raise UserError(_pickled(asked))
+        raise UserError(f"{asked}: no weights there; add its model.safetensors, or give --random_init")
 
 
-def _pickled(name: str) -> str:
-    return (f"--model {name}: its weights are a pickle, which can run any code when it is read: refused. If you trust "
+def _pickled(asked: str) -> str:
+    return (f"{asked}: its weights are a pickle, which can run any code when it is read: refused. If you trust "
             "it, convert it in a place of its own: AutoModel.from_pretrained(…).save_pretrained(FOLDER) with "
             "transformers writes a model.safetensors")
 
 
 @contextmanager
-def safetensors_only(name: str) -> Iterator[None]:
+def safetensors_only(asked: str) -> Iterator[None]:
     """Refuse a pickle wherever transformers comes upon one, with a line that says how to convert it.
 
     `use_safetensors` alone does not: an index of safetensors may list other files, which are then unpickled; and
     of a hub model without safetensors transformers would ask a service of the hub's to convert it.
     """
     def refuse(*args, **options):
-        raise UserError(_pickled(name))
+        raise UserError(_pickled(asked))
 
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
     kept, torch.load = torch.load, refuse
@@ -60,7 +63,7 @@ def safetensors_only(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         if "use_safetensors" in str(error):  # a hub model
-            raise UserError(_pickled(name)) from error
+            raise UserError(_pickled(asked)) from error
         raise
     finally:
         torch.load = kept

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -251,6 +252,21 @@ def test_pickled_weights_are_refused(copied):
     folder = copied("bert", "model.safetensors")
     torch.save({"x": torch.zeros(1)}, folder / "pytorch_model.bin")
     assert "safetensors" in refused(folder)
+
+
+def test_an_error_names_the_flag_that_asked_for_the_model(copied, tmp_path):
+    pickled = copied("bert", "model.safetensors")
+    (pickled / "pytorch_model.bin").write_bytes(b"")
+    for folder in (pickled, copied("t5", "tokenizer.json", "tokenizer_config.json"), tmp_path / "gone"):
+        assert refused(folder).startswith(f"--model {folder}: ")
+        assert refused(folder, flag="load_model").startswith(f"--load_model {folder}: ")
+
+
+def test_a_saved_model_s_config_has_the_task_s_own_label_names(tiny, tmp_path):
+    for spec, names in ((RTE, ["entailment", "not_entailment"]), (STSB, ["score"])):
+        models.save(*models.load(str(tiny("bert")), spec, seed=0, max_length=64), tmp_path / spec.name)
+        config = json.loads((tmp_path / spec.name / "config.json").read_text())
+        assert list(config["id2label"].values()) == names and config["label2id"] == {n: i for i, n in enumerate(names)}
 
 
 def test_a_folder_without_tokenizer_is_refused(copied):
