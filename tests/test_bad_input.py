@@ -219,7 +219,7 @@ FLAGS = cases(
     ("hub repository without a name", "--push_to_hub toy", "--push_to_hub toy: must be the NAME/REPO of a repository"),
     ("hub repository as an address", "--push_to_hub https://hub/me/toy", "--push_to_hub https://hub/me/toy: must be"),
     ("hub repository as a path", "--push_to_hub ../toy", "--push_to_hub ../toy: must be the NAME/REPO"),
-    ("hub repository with blanks", "--push_to_hub=me/", "--push_to_hub me/: must be the NAME/REPO"),
+    ("hub repository without its second half", "--push_to_hub=me/", "--push_to_hub me/: must be the NAME/REPO"),
     ("two starts", "--random_init --load_model x", "--random_init and --load_model contradict each other"),
 )
 ROWS = cases(
@@ -341,7 +341,8 @@ MODELS = [
          "a gpt2 model has no multiple-choice head; families that have one: albert, bert"),
         ("no encoder-decoder", model(), f"{MODEL} --text_to_text",
          "--text_to_text: a bert model is no encoder-decoder"),
-        ("run to start from that is none", model(), "--data rte --load_model {base}/gone", "--load_model", "gone: no model"),
+        ("run to start from that is none", model(), "--data rte --load_model {base}/gone", "--load_model",
+         "gone: no model"),
         ("run to start from, truncated", model(then=cut("tokenizer.json")), "--data rte --load_model {base}/model",
          "--load_model", "give a whole model"),
         ("max_length beyond the model", model(), f"{MODEL} --max_length 600", "--max_length 600", "at most 512 tokens"),

@@ -21,7 +21,7 @@ from utils.hub import push
 FIGURES = {"matthews": 0.25, "accuracy": 0.5}
 SUMMARY = {"rows_trained": 60, "majority": {"matthews": 0.0, "accuracy": 0.75, "loss": 1.0},
            "test": {"rows": 24, "loss": 0.7, **FIGURES,
-                    "domains": {"a|b": {"rows": 12, "loss": 0.7, **FIGURES}, "c: d": {"rows": 12, "loss": 1.0, **FIGURES}}}}
+                    "domains": {name: {"rows": 12, "loss": 0.7, **FIGURES} for name in ("a|b", "c: d")}}}
 CONFIG = RunConfig(data="cola", lang_mix=0.0, n_iterations=2, frac_fit=0.5)
 
 
@@ -80,8 +80,8 @@ def run(tmp_path_factory):
     bert = tiny_once(base, "bert")
 
     def start(name: str, flags: str) -> subprocess.CompletedProcess:
-        flags = (f"--data rte --max_length 32 --lr 1e-3 --precision fp32 --data_dir {base}/data --run_dir {base}/{name} "
-                 f"{flags.format(base=base, bert=bert)}")
+        flags = (f"--data rte --max_length 32 --lr 1e-3 --precision fp32 --data_dir {base}/data "
+                 f"--run_dir {base}/{name} {flags.format(base=base, bert=bert)}")
         return subprocess.run([sys.executable, "main_lm.py", *flags.split()], cwd=ROOT, text=True, capture_output=True,
                               env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_TOKEN": "hf_no_token"}, timeout=300)
     return start, base
