@@ -447,13 +447,17 @@ def test_the_same_as_a_user_types_it(bert, tmp_path):
             check(case, done.returncode, done.stdout, done.stderr, tmp_path / str(number), made[number][1])
 
 
-def test_a_folder_that_may_not_be_written_is_named(bert, tmp_path):
+@pytest.mark.parametrize("flag, said", [
+    ("--data_dir {base}/locked", ("locked/rte: cannot be written", "name another folder with --data_dir")),
+    ("--data_dir {base}/data --run_dir {base}/locked/run", ("locked cannot be written to; name another folder",
+                                                            "--run_dir")),
+], ids=["data", "record"])
+def test_a_folder_that_may_not_be_written_is_named(flag, said, bert, tmp_path):
     """Root may write anywhere, so as root the right to is given up first."""
     prefix = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
     if prefix and not shutil.which("setpriv"):
         pytest.skip("root, and no setpriv to give its rights up")
-    case = Case("read-only", source("rte"), f"{RTE} --data_dir {{base}}/locked", (
-        "locked/rte: cannot be written", "name another folder with --data_dir"))
+    case = Case("read-only", source("rte"), f"{RTE} {flag}", said)
     (tmp_path / "locked").mkdir(mode=0o555)
     words, before = prepared(case, tmp_path, bert)
     done = as_typed(words, prefix=prefix)
