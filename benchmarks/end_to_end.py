@@ -76,8 +76,7 @@ def figures_of(task: str, ours: list[Result], stock: list[Result]) -> list[Figur
         told, target, agree = "{:.1f} against {:.1f}, one seed".format(*means), "", None
     else:
         spreads = [statistics.stdev(values) for values in scores]
-        told = "{:.1f} ± {:.1f} against {:.1f} ± {:.1f}, {} seeds".format(
-            means[0], spreads[0], means[1], spreads[1], len(ours))
+        told = f"{means[0]:.1f} ± {spreads[0]:.1f} against {means[1]:.1f} ± {spreads[1]:.1f}, {len(ours)} seeds"
         target, agree = "the two mean ± std overlap", abs(means[0] - means[1]) <= sum(spreads)
     return [*figures, Figure(f"{task}: {METRICS[task]} less stock Flower's ({told})", means[0] - means[1], "points",
                              target, agree)]

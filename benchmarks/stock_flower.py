@@ -16,25 +16,25 @@ from pathlib import Path
 
 os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0"}  # read at import
 
-import numpy as np  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
-import torch  # noqa: E402
-from flwr.client import Client, NumPyClient  # noqa: E402
-from flwr.clientapp import ClientApp  # noqa: E402
-from flwr.common import Context, ndarrays_to_parameters  # noqa: E402
-from flwr.server import ServerAppComponents, ServerConfig  # noqa: E402
-from flwr.server.strategy import FedAvg  # noqa: E402
-from flwr.serverapp import ServerApp  # noqa: E402
-from flwr.simulation import run_simulation  # noqa: E402
-from torch.utils.data import DataLoader  # noqa: E402
-from transformers import (  # noqa: E402
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from flwr.client import Client, NumPyClient
+from flwr.clientapp import ClientApp
+from flwr.common import Context, ndarrays_to_parameters
+from flwr.server import ServerAppComponents, ServerConfig
+from flwr.server.strategy import FedAvg
+from flwr.serverapp import ServerApp
+from flwr.simulation import run_simulation
+from torch.utils.data import DataLoader
+from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertConfig,
     DataCollatorWithPadding,
 )
 
-from utils.metrics import METRICS  # noqa: E402
+from utils.metrics import METRICS
 
 ROWS_PER_EVALUATION_BATCH = 32
 

@@ -234,7 +234,8 @@ ROWS = cases(
     ("domain without test rows", "--data rte --n_clients 8", "slice7 has no test rows; use fewer domains (--n_clients"),
     ("too many successes", "--data rte --frac_fit 0.4 --min_success 2", "--min_success 2: only 1 take part"),
     ("no natural domains", "--data rte --domain_by natural", "--domain_by natural: rte has no natural", "use slices"),
-    ("resuming what is no run", "--data rte --run_dir {base}/data --resume", "--resume", "holds no run (no config.json)"),
+    ("resuming what is no run", "--data rte --run_dir {base}/data --resume", "--resume",
+     "holds no run (no config.json)"),
     ("run folder in use", "--data rte --run_dir {base}/data", "--run_dir", "already holds files; name a new folder"),
     ("no such source", "--data cola --source nowhere", "--source nowhere: no such file or folder", "or hub"),
     ("source without end", "--data cola --source /dev/zero", "--source /dev/zero: no such file or folder", "or hub"),
@@ -455,13 +456,17 @@ def test_the_same_as_a_user_types_it(bert, tmp_path):
             check(case, done.returncode, done.stdout, done.stderr, tmp_path / str(number), made[number][1])
 
 
-def test_a_folder_that_may_not_be_written_is_named(bert, tmp_path):
+@pytest.mark.parametrize("flag, said", [
+    ("--data_dir {base}/locked", ("locked/rte: cannot be written", "name another folder with --data_dir")),
+    ("--data_dir {base}/data --run_dir {base}/locked/run", ("locked cannot be written to; name another folder",
+                                                            "--run_dir")),
+], ids=["data", "record"])
+def test_a_folder_that_may_not_be_written_is_named(flag, said, bert, tmp_path):
     """Root may write anywhere, so as root the right to is given up first."""
     prefix = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
     if prefix and not shutil.which("setpriv"):
         pytest.skip("root, and no setpriv to give its rights up")
-    case = Case("read-only", source("rte"), f"{RTE} --data_dir {{base}}/locked", (
-        "locked/rte: cannot be written", "name another folder with --data_dir"))
+    case = Case("read-only", source("rte"), f"{RTE} {flag}", said)
     (tmp_path / "locked").mkdir(mode=0o555)
     words, before = prepared(case, tmp_path, bert)
     done = as_typed(words, prefix=prefix)

@@ -47,7 +47,8 @@ def test_every_value_comes_back_in_row_order(data, spec):
         # the fingerprint is of the content alone, and of all of it
         again = write_table(Path(folder) / "u", spec, splits, "elsewhere")
         assert again.fingerprint == made.fingerprint
-        changed = {**splits, "dev": [*splits["dev"][:-1], {**splits["dev"][-1], "left": splits["dev"][-1]["left"] + "!"}]}
+        *others, last = splits["dev"]
+        changed = {**splits, "dev": [*others, {**last, "left": last["left"] + "!"}]}
         assert write_table(Path(folder) / "v", spec, changed, "here").fingerprint != made.fingerprint
 
 
@@ -60,7 +61,8 @@ def test_the_card_counts_rows_domains_and_labels(tmp_path):
     assert sorted(path.name for path in table.folder.iterdir()) == ["card.json", "train-x.parquet", "train-y.parquet"]
     assert table.split("train").schema == pa.schema({
         "row": pa.int64(), "domain": pa.string(), "label": pa.int64(), "left": pa.string(), "right": pa.string()})
-    scored = write_table(tmp_path / "s", SCORES, {"train": [{**row, "label": float(i)} for i, row in enumerate(ROWS)]}, "")
+    rows = [{**row, "label": float(i)} for i, row in enumerate(ROWS)]
+    scored = write_table(tmp_path / "s", SCORES, {"train": rows}, "")
     assert scored.card["splits"]["train"]["scores"] == {"min": 0, "mean": 1, "max": 2}
 
 
