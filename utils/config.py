@@ -133,8 +133,8 @@ class RunConfig:
                              opens="what is evaluated and written")
     run_dir: str = flag("", "folder of this run's record (default: log/<settings>-<time>)",
                         changes_results=False)
-    push_to_hub: str = flag("", "send the finished run's model to this NAME/REPO of the Hugging Face hub, made (public) if "
-                                "it is absent", valid=HUB_REPOSITORY, changes_results=False)
+    push_to_hub: str = flag("", "send the run's model to this NAME/REPO of the Hugging Face hub, made (public) if "
+                                "absent", valid=HUB_REPOSITORY, changes_results=False)
     resume: bool = flag(False, "go on with the run in --run_dir (default: the last one of these settings in log/), "
                                "from its last whole round", changes_results=False)
 
