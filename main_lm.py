@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import preprocess.common as preprocess
+from strategies.cluster import cluster_for
 from strategies.engine import Engine, running_engine
 from utils.clock import Clock
 from utils.config import RunConfig, parse_flags
@@ -24,14 +25,7 @@ from utils.console import NOTES, notes_to_stderr
 from utils.durable import DISK_REFUSES
 from utils.errors import RoundFailed, UserError
 from utils.hub import push
-from utils.machine import (
-    check_machine,
-    machine_for,
-    pause_collector,
-    quiet_environment,
-    resume_collector,
-    usable_cores,
-)
+from utils.machine import check_machine, pause_collector, quiet_environment, resume_collector, usable_cores
 from utils.run_folder import check_resumed, finished, open_run, run_folder
 from utils.runlog import CHECKPOINTS, print_finished
 
@@ -42,7 +36,7 @@ if TYPE_CHECKING:  # heavy imports wait until they are needed: --help and a wron
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
     config = parse_flags(argv, preprocess.task_names())
-    quiet_environment()
+    quiet_environment(own_ray=not config.ray_address)
     notes_to_stderr()
     try:
         run(config)
@@ -78,7 +72,7 @@ def run(config: RunConfig) -> None:
     data = TaskData(config, spec)
     config = check_resumed(config, folder, data.table.fingerprint)
     clock.done("rows")
-    with running_engine(machine_for(config, len(data.plan.shards)), "clients.lm_client.LMClient") as engine:
+    with running_engine(cluster_for(config, len(data.plan.shards)), "clients.lm_client.LMClient") as engine:
         average(config, data, folder, engine, clock)
 
 
@@ -111,7 +105,8 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     # The run's folder, with what it holds already; a private scratch folder for what driver and workers exchange
     n_nodes = nodes_for(vector.nbytes, machine.workers)
     with (open_run(folder, config) as log,
-          scratch_folder(vector.nbytes * buffers(n_clients, n_nodes, machine.workers)) as scratch):
+          scratch_folder(vector.nbytes * buffers(n_clients, n_nodes, machine.workers),
+                         log.folder if config.over_machines else None) as scratch):
         job = Job(config, spec, str(scratch), str(log.folder.resolve()))
         job.save_skeleton(model, tokenizer)
         last, start = last_checkpoint(log.folder / CHECKPOINTS) or (None, vector.numpy())

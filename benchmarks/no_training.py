@@ -15,12 +15,13 @@ import numpy as np
 from utils.console import notes_to_stderr
 from utils.machine import Machine, quiet_environment, usable_cores
 
-quiet_environment()
+quiet_environment(own_ray=True)
 
 import torch  # noqa: E402
 from flwr.client import NumPyClient  # noqa: E402
 
 from strategies.averaging import ParameterAveraging  # noqa: E402
+from strategies.cluster import OwnCluster  # noqa: E402
 from strategies.dispatch import Piece, buffers, nodes_for  # noqa: E402
 from strategies.engine import Engine, running_engine  # noqa: E402
 from strategies.rounds import Rounds  # noqa: E402
@@ -64,7 +65,7 @@ def main() -> None:
     options = parser.parse_args()
     notes_to_stderr()
     machine = Machine(workers=min(usable_cores(), options.clients), n_gpus=0, gpus_per_worker=0.0)
-    with running_engine(machine, "benchmarks.no_training.IdleClient") as engine:
+    with running_engine(OwnCluster(machine), "benchmarks.no_training.IdleClient") as engine:
         run_rounds(engine, options)
 
 

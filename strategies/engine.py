@@ -2,7 +2,6 @@
 
 import importlib
 import logging
-import os
 import sys
 import tempfile
 import threading
@@ -11,6 +10,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
+from strategies.cluster import Cluster
 from utils.machine import Machine, pause_collector, resume_collector
 from utils.scratch import private_folder, remove_stale
 
@@ -19,13 +19,13 @@ LONGEST_BASE = 16  # characters; Linux cuts a socket's path off at 107, of which
 
 
 @contextmanager
-def running_engine(machine: Machine, client: str) -> Iterator["Engine"]:
-    """Yield an Engine for clients of class `client`; at the end nothing of Ray is left, no process and no file."""
+def running_engine(cluster: Cluster, client: str) -> Iterator["Engine"]:
+    """Yield an Engine for clients of class `client`; at the end nothing of its Ray is left, no process and no file."""
     remove_stale()
     # A socket's path must be short; and Ray lets everybody write to its folder, so it lies in a private one.
     base = Path("/tmp") if len(tempfile.gettempdir()) > LONGEST_BASE else None
     with private_folder(base) as folder:
-        engine = Engine(machine, client, folder / "ray")
+        engine = Engine(cluster, client, folder / "ray")
         try:
             yield engine
         finally:
@@ -39,7 +39,7 @@ class Engine:
     and the clients are handed over when they are known.
     """
 
-    def __init__(self, machine: Machine, client: str, folder: Path) -> None:
+    def __init__(self, cluster: Cluster, client: str, folder: Path) -> None:
         """`client`: module and class of the NumPyClient, which is made from a job; not imported here.
 
         Ray and Flower are imported before the thread starts: its waiting is what the driver's other imports fill.
@@ -48,13 +48,18 @@ class Engine:
         import flwr.simulation  # noqa: F401
         import ray  # noqa: F401
 
-        self.machine = machine
+        self.cluster = cluster
         self.client_fn = LateClient(client)
         self.folder = folder
         self._rounds: Future = Future()
         self._ended: Future = Future()
         self._ray_is_up = threading.Event()
         threading.Thread(target=self._live, daemon=True).start()
+
+    @property
+    def machine(self) -> Machine:
+        """The workers that the rounds run on."""
+        return self.cluster.machine
 
     def run(self, rounds: Callable, job: object) -> None:
         """Run `rounds(grid, context, nodes)` as Flower's ServerApp, with clients of `job`, to its end.
@@ -66,7 +71,7 @@ class Engine:
         self._ended.result()
 
     def stop(self) -> None:
-        """End Ray's processes, once they are all there."""
+        """End this run's processes of Ray, once they are all there."""
         import ray
 
         self._ray_is_up.wait(SECONDS_TO_START)
@@ -75,7 +80,7 @@ class Engine:
     def _live(self) -> None:
         try:
             try:
-                self._start_ray()
+                self.cluster.start(self.folder)
             finally:
                 self._ray_is_up.set()
             self._simulate()
@@ -88,23 +93,6 @@ class Engine:
     def _fail(self, error: BaseException) -> None:
         if not self._ended.done():
             self._ended.set_exception(error)
-
-    def _start_ray(self) -> None:
-        """Start Ray with one CPU for each worker, so that there are exactly as many as the machine has.
-
-        Their threads are `RunConfig.threads`. They import this project from where it lies.
-        """
-        import ray
-        from ray._private.node import Node
-
-        root = str(Path(__file__).resolve().parents[1])
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-        # Processes that one run on one machine has no use for cost a second of a core each: the dashboard's server,
-        # the autoscaler, the forwarding of logs. ray.init has no flag for them.
-        for name in ("start_api_server", "start_monitor", "start_log_monitor"):
-            setattr(Node, name, lambda self, **options: None)
-        ray.init(num_cpus=self.machine.workers, num_gpus=self.machine.n_gpus, include_dashboard=False,
-                 logging_level="ERROR", log_to_driver=False, _temp_dir=str(self.folder))
 
     def _simulate(self) -> None:
         from flwr.clientapp import ClientApp
@@ -128,7 +116,7 @@ class Engine:
 
         # These go to Ray as an actor's options, so a worker that dies is started again (-1: however often). Flower
         # itself would go on giving work to the dead one.
-        options = {"num_cpus": 1, "num_gpus": self.machine.gpus_per_worker, "max_restarts": -1}
+        options = {**self.cluster.worker_options(), "max_restarts": -1}
         run_simulation(server_app, ClientApp(client_fn=self.client_fn), num_supernodes=n_nodes, backend_name="ray",
                        backend_config={"client_resources": options})
 

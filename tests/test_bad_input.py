@@ -207,6 +207,9 @@ FLAGS = cases(
     ("n_clients below 0", "--n_clients -1", "--n_clients -1: must be a whole number from 0"),
     ("n_cpu 0", "--n_cpu 0", "--n_cpu 0.0: must be a number above 0"),
     ("n_cpu beyond the machine", "--n_cpu 4096", "--n_cpu 4096: this machine has"),
+    ("ray_address without port", "--ray_address here", "--ray_address here: must be auto, or the HOST:PORT"),
+    ("ray_address of a client", "--ray_address ray://here:1", "--ray_address ray://here:1: must be auto, or the HOST"),
+    ("ray_address of nobody", "--ray_address 127.0.0.1:9", "--ray_address 127.0.0.1:9: nobody answers there"),
     ("n_workers endless", "--n_workers 1000000", "--n_workers 1000000: must be a whole number from 0 to 1024"),
     ("n_gpus over zero", "--n_gpus 1/0", "--n_gpus", "must be a whole number, not '1/0'"),
     ("n_gpus astronomical", "--n_gpus 1e999999999", "--n_gpus", "must be a whole number, not '1e999999999'"),
@@ -367,9 +370,9 @@ BY_HAND = ("more clients than rows", "TSV wrong label", "Parquet truncated", "mo
 
 
 @contextmanager
-def no_engine(machine, client: str) -> Iterator[SimpleNamespace]:
+def no_engine(cluster, client: str) -> Iterator[SimpleNamespace]:
     """Yield an engine that starts nothing: the case has to end before the rounds."""
-    yield SimpleNamespace(machine=machine, run=lambda rounds, job: pytest.fail("the input was taken"))
+    yield SimpleNamespace(machine=cluster.machine, run=lambda rounds, job: pytest.fail("the input was taken"))
 
 
 @pytest.fixture(scope="session")
@@ -384,7 +387,7 @@ def here(monkeypatch):
     monkeypatch.setattr("utils.models._hub_answers", lambda: False)
     for name in ("handlers", "propagate", "level"):
         monkeypatch.setattr(NOTES, name, getattr(NOTES, name))  # main sets them
-    monkeypatch.setattr(main_lm, "quiet_environment", lambda: None)  # it changes this process's environment
+    monkeypatch.setattr(main_lm, "quiet_environment", lambda own_ray: None)  # it changes this process's environment
 
     def run(words: list[str]) -> int:
         try:

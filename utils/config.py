@@ -48,6 +48,8 @@ NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a number from 0")
 HUB_NAME = re.compile(r"(?!.*(--|\.\.|\.git$))(?=.{3,96}$)\w([\w.-]*\w)?/\w([\w.-]*\w)?", re.ASCII)
 HUB_REPOSITORY = (lambda value: not value or bool(HUB_NAME.fullmatch(value)),
                   "the NAME/REPO of a repository on the hub: letters, digits, - _ and .")
+RAY_ADDRESS = (lambda value: bool(re.fullmatch(r"(auto|[^\s/]+:\d{1,5})?", value)),
+               "auto, or the HOST:PORT that `ray start --head` prints")
 SHARE = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
 
 
@@ -121,6 +123,9 @@ class RunConfig:
                              "no more than clients)",
                          valid=(lambda value: 0 <= value <= 1024, "a whole number from 0 to 1024"),
                          changes_results=False)
+    ray_address: str = flag("", "join the Ray cluster at this HOST:PORT (auto: the one on this machine) instead of "
+                                "starting one; the folders of project and data must be the same on all its nodes",
+                            valid=RAY_ADDRESS, changes_results=False)
     transport: str = flag("reference", "how vectors reach the clients: by reference through shared memory, or "
                                        "inside Flower's messages", choices=("reference", "message"),
                           changes_results=False)
@@ -168,6 +173,11 @@ class RunConfig:
         elif self.frac_fit < 1:
             word += f"-partial{self.frac_fit:g}"
         return word + ("-keep" if self.optimizer_state == "keep" else "")
+
+    @property
+    def over_machines(self) -> bool:
+        """Whether workers may be on other machines, which share folders with this one but no memory."""
+        return bool(self.ray_address) and self.transport == "message"
 
     @property
     def threads(self) -> int:

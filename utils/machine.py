@@ -3,6 +3,7 @@
 import gc
 import os
 import secrets
+import socket
 from dataclasses import dataclass
 
 from utils.config import RunConfig
@@ -18,24 +19,32 @@ class Machine:
     gpus_per_worker: float
 
 
-def quiet_environment() -> None:
-    """Set what Flower, Ray and Hugging Face read at import: nothing is sent anywhere, nobody outside can
-    call, little is printed."""
+#: what the libraries read in a worker's environment as in the driver's
+PASSED_ON = ("FLWR_TELEMETRY_ENABLED", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS",
+             "TRANSFORMERS_NO_ADVISORY_WARNINGS", "FLWR_LOG_LEVEL", "OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM")
+
+
+def quiet_environment(own_ray: bool) -> None:
+    """Set what Flower, Ray and Hugging Face read at import: nothing is sent anywhere, little is printed, and nobody
+    outside can call an `own_ray`. A cluster that is there has its own addresses and tokens."""
     os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_DISABLE_TELEMETRY": "1",
                    "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
                    "FLWR_LOG_LEVEL": "ERROR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-                   # Ray then listens on the loopback address alone, as it does on a Mac: no other machine is meant
-                   "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-                   # Ray unpickles what it is sent, so it listens only to who can read this process's environment
-                   "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),
                    # seconds until Ray's agents give up looking for the rest of a killed run, and end too
                    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
                    # A worker's idle threads must not spin on a core that another worker computes on.
                    "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
+    if own_ray:
+        # Ray then listens on the loopback address alone, as it does on a Mac: no other machine is meant. It unpickles
+        # what it is sent, so it listens only to who can read this process's environment.
+        os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+                       "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def check_machine(config: RunConfig) -> None:
-    """Raise UserError when this machine has too few cores or GPUs for the run."""
+    """Raise UserError when this machine has too few cores or GPUs for the run, or nobody answers at `--ray_address`."""
+    if config.ray_address:
+        return check_address(config.ray_address)
     if config.n_cpu > usable_cores():
         raise UserError(f"--n_cpu {config.n_cpu:g}: this machine has {usable_cores()} cores")
     if not config.n_gpus:
@@ -61,6 +70,23 @@ def machine_for(config: RunConfig, n_clients: int) -> Machine:
     else:
         fitting, gpus = int(usable_cores() / config.n_cpu), 0.0
     return Machine(config.n_workers or min(fitting, n_clients), config.n_gpus, gpus)
+
+
+def workers_for(config: RunConfig, cores: float, gpus: float) -> int:
+    """Return how many workers of a run fit on a node of a cluster that has so many cores and GPUs."""
+    by_cores = int(cores / config.n_cpu)
+    return min(by_cores, int(gpus / config.gpus_per_client)) if config.n_gpus else by_cores
+
+
+def check_address(address: str) -> None:
+    """Raise UserError when nobody answers at a cluster's HOST:PORT; "auto" is for Ray to find."""
+    host, _, port = address.rpartition(":")
+    try:
+        if address != "auto":
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"--ray_address {address}: nobody answers there ({error}); `ray start --head` starts a "
+                        "cluster and prints its address") from None
 
 
 def usable_cores() -> int:

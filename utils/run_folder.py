@@ -1,6 +1,7 @@
 """The folder of a run: its name, whether it may be written, and going on with what was done there before."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +13,7 @@ from utils.console import NOTES
 from utils.durable import held
 from utils.errors import UserError
 from utils.runlog import RunLog, read_json, versions
+from utils.scratch import PREFIX
 
 LOCK = ".lock"  # held for as long as a run is at work in the folder
 
@@ -110,6 +112,8 @@ def open_run(folder: Path, config: RunConfig) -> Iterator[RunLog]:
             else:
                 folder = make_numbered(folder)
             stack.enter_context(held(folder / LOCK))
+            for left in folder.glob(f"{PREFIX}*"):  # by a killed run, for its workers on other machines
+                shutil.rmtree(left)
             if not config.resume and any(path.name != LOCK for path in folder.iterdir()):
                 raise BlockingIOError
         except BlockingIOError:

@@ -34,14 +34,19 @@ def private_folder(base: Path | None = None) -> Iterator[Path]:
 
 
 @contextmanager
-def scratch_folder(needed: int) -> Iterator[Path]:
+def scratch_folder(needed: int, base: Path | None = None) -> Iterator[Path]:
     """Make a private folder with room for `needed` bytes; yield it; remove it.
 
-    It lies in shared memory if there is twice the room, else in the default temporary folder. Space is checked
-    beforehand because a mapped file that meets a full file system kills the process that writes to it.
+    It lies in `base`; without one in shared memory if there is twice the room, else in the default temporary folder.
+    Space is checked beforehand because a mapped file that meets a full file system kills the process that writes to
+    it.
 
     Raises UserError when neither has the room.
     """
+    if base:
+        with private_folder(base.resolve()) as folder:
+            yield folder
+        return
     fits = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 * needed
     if not fits and shutil.disk_usage(tempfile.gettempdir()).free < needed:
         raise UserError(f"{tempfile.gettempdir()}: too little room for the clients' buffers, {needed / 1e9:.1f} GB; "
