@@ -2,8 +2,11 @@
 
 import os
 import socket
+import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +14,9 @@ from utils.config import RunConfig
 from utils.console import NOTES
 from utils.errors import UserError, one_line
 from utils.machine import PASSED_ON, Machine, machine_for, workers_for
+from utils.scratch import private_folder, remove_stale
 
+LONGEST_BASE = 16  # characters; Linux cuts a socket's path off at 107, of which Ray adds about 90
 ROOT = str(Path(__file__).resolve().parents[1])
 SECONDS_TO_WAIT = 5  # for room in a cluster, until the user is told
 
@@ -31,6 +36,18 @@ class Cluster(Protocol):
 def cluster_for(config: RunConfig, n_clients: int) -> Cluster:
     """Return the Ray of a run of `n_clients` clients; nothing is started or joined yet."""
     return JoinedCluster(config, n_clients) if config.ray_address else OwnCluster(machine_for(config, n_clients))
+
+
+@contextmanager
+def ray_folder() -> Iterator[Path]:
+    """Make a folder for a Ray's files; yield it; remove it, and before that what dead runs have left.
+
+    A socket's path must be short; and Ray lets everybody write to its folder, so it lies in a private one.
+    """
+    remove_stale()
+    base = Path("/tmp") if len(tempfile.gettempdir()) > LONGEST_BASE else None
+    with private_folder(base) as folder:
+        yield folder / "ray"
 
 
 class OwnCluster:
@@ -54,6 +71,20 @@ class OwnCluster:
             setattr(Node, name, lambda self, **options: None)
         ray.init(num_cpus=self.machine.workers, num_gpus=self.machine.n_gpus, include_dashboard=False,
                  logging_level="ERROR", log_to_driver=False, _temp_dir=str(folder))
+
+    @property
+    def address(self) -> str:
+        """The HOST:PORT at which processes of this machine, which have this one's environment, can join it."""
+        import ray
+
+        return ray.get_runtime_context().gcs_address
+
+    @staticmethod
+    def stop() -> None:
+        """End Ray's processes."""
+        import ray
+
+        ray.shutdown()
 
     def worker_options(self) -> dict[str, float]:
         """Return one CPU, whatever `--n_cpu` is, and the GPUs of a worker."""

@@ -3,29 +3,23 @@
 import importlib
 import logging
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
-from strategies.cluster import Cluster
+from strategies.cluster import Cluster, ray_folder
 from utils.machine import Machine, pause_collector, resume_collector
-from utils.scratch import private_folder, remove_stale
 
 SECONDS_TO_START = 30  # Ray
-LONGEST_BASE = 16  # characters; Linux cuts a socket's path off at 107, of which Ray adds about 90
 
 
 @contextmanager
 def running_engine(cluster: Cluster, client: str) -> Iterator["Engine"]:
     """Yield an Engine for clients of class `client`; at the end nothing of its Ray is left, no process and no file."""
-    remove_stale()
-    # A socket's path must be short; and Ray lets everybody write to its folder, so it lies in a private one.
-    base = Path("/tmp") if len(tempfile.gettempdir()) > LONGEST_BASE else None
-    with private_folder(base) as folder:
-        engine = Engine(cluster, client, folder / "ray")
+    with ray_folder() as folder:
+        engine = Engine(cluster, client, folder)
         try:
             yield engine
         finally:

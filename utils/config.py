@@ -192,10 +192,10 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {one_line(message)} (see --help)\n")
 
 
-def build_parser(tasks: list[str]) -> argparse.ArgumentParser:
-    """Return the parser of all flags, in RunConfig's order. `tasks` are the names `--data` takes."""
+def build_parser(tasks: list[str], prog: str) -> argparse.ArgumentParser:
+    """Return the parser of all flags, in RunConfig's order. `tasks`: what `--data` takes; errors begin with `prog`."""
     parser = OneLineParser(
-        prog="main_lm.py", usage="main_lm.py [flags]", allow_abbrev=False,
+        prog=prog, usage="main_lm.py [flags]", allow_abbrev=False,
         description="Fine-tune a language model by averaging the parameters of clients, or (--centralized) on "
                     "all rows, and evaluate it on every domain.",
         epilog=f"Tasks: {', '.join(tasks)}. Results go to stdout, everything else to stderr.")
@@ -216,9 +216,9 @@ def build_parser(tasks: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def parse_flags(argv: list[str] | None, tasks: list[str]) -> RunConfig:
-    """Return the RunConfig of a command line; a wrong flag exits with 2 and one line on stderr."""
-    parser = build_parser(tasks)
+def parse_flags(argv: list[str] | None, tasks: list[str], prog: str = "main_lm.py") -> RunConfig:
+    """Return the RunConfig of a command line of `prog`; a wrong flag exits with 2 and one line on stderr."""
+    parser = build_parser(tasks, prog)
     options = vars(parser.parse_args(argv))
     try:
         if options["data"] not in tasks:

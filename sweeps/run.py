@@ -1,0 +1,168 @@
+"""Run a study: every run that its file asks for, some at a time, on one Ray cluster; then the report of all.
+
+    python sweeps/run.py sweeps/mini.toml               what is finished is skipped, what was cut off goes on
+    python sweeps/run.py sweeps/mini.toml --dry_run     say what would be run, and run nothing
+    python sweeps/run.py sweeps/mini.toml --test 50     further flags go to every run
+
+A run's results and messages go to <name>.txt and <name>.err beside its record. Exit code 0: all runs succeeded; 2: the
+study is wrong; 3: some runs failed, which are named at the end; 130: interrupted.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # when this file is run as a script
+
+import preprocess.common as preprocess  # noqa: E402
+from strategies.cluster import OwnCluster, ray_folder  # noqa: E402
+from sweeps.study import Run, read_study  # noqa: E402
+from utils.console import NOTES, notes_to_stderr  # noqa: E402
+from utils.errors import UserError  # noqa: E402
+from utils.machine import Machine, check_machine, machine_for, quiet_environment, usable_cores  # noqa: E402
+from utils.run_folder import finished, run_folder  # noqa: E402
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line; return the exit code."""
+    parser = argparse.ArgumentParser(prog="sweeps/run.py", allow_abbrev=False, usage="sweeps/run.py STUDY.toml [--jobs "
+                                     "N] [--out DIR] [--dry_run] [flags of main_lm.py for every run]",
+                                     description="Run every run that a study file asks for, then report.py.")
+    parser.add_argument("study", type=Path, help="the study's TOML file; sweeps/study.py says what is in it")
+    parser.add_argument("--jobs", type=int, default=0, help="runs at once (default: as many as have a worker each)")
+    parser.add_argument("--out", type=Path, help="folder of the runs' records (default: the study's own)")
+    parser.add_argument("--dry_run", action="store_true", help="print each run's state and command, and run nothing")
+    options, extra = parser.parse_known_args(argv)
+    notes_to_stderr()
+    try:
+        if options.jobs < 0:
+            raise UserError(f"--jobs {options.jobs}: must be a whole number from 1 (0: as many as have a worker each)")
+        folder, runs = read_study(options.study, options.out, extra, preprocess.task_names())
+        states = {run.name: state(run) for run in runs}
+        if options.dry_run:
+            for run in runs:
+                print(f"{states[run.name]:9} python main_lm.py {' '.join(run.words)}")
+            return 0
+        left = [run for run in runs if states[run.name] != "finished"]
+        NOTES.info("%s: %d runs, %d of them finished; records in %s", options.study, len(runs),
+                   len(runs) - len(left), folder)
+        failed = Sweep(folder, left, options.jobs).run() if left else {}
+    except UserError as error:
+        NOTES.error("sweeps/run.py: %s", error)
+        return 2
+    except BrokenPipeError:  # `--dry_run | head`: say nothing more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        NOTES.error("sweeps/run.py: interrupted: the same command goes on from each run's last whole round")
+        return 130
+    if len(failed) < len(runs):
+        subprocess.run([sys.executable, "report.py", folder, "--out", folder / "report"], cwd=ROOT, check=False)
+    for name, reason in failed.items():
+        NOTES.error("failed: %s: %s (%s)", name, reason, folder / f"{name}.err")
+    return 3 if failed else 0
+
+
+def state(run: Run) -> str:
+    """Return `finished`, `resume` or `new`. Raises UserError if another run's record is in its place."""
+    folder = run_folder(run.config) if Path(run.config.run_dir).exists() else None
+    return "new" if folder is None else "finished" if finished(folder) else "resume"
+
+
+class Sweep:
+    """Runs main_lm.py for each of `left`, `jobs` at a time (0: as many as have a worker each), on one Ray cluster.
+
+    The machine's cores or GPUs are shared out evenly; a run's bits do not depend on how many it has.
+    """
+
+    def __init__(self, folder: Path, left: list[Run], jobs: int) -> None:
+        for run in left:
+            check_machine(run.config)
+        most = min(machine_for(run.config, usable_cores()).workers for run in left)  # workers of the largest runs
+        self.folder = folder
+        self.left = left
+        self.jobs = min(jobs or most, len(left))
+        self.workers = max(1, most // self.jobs)
+        self.running: dict[str, subprocess.Popen] = {}
+        self.failed: dict[str, str] = {}
+        self.done = 0
+        self.lock = threading.Lock()
+        self.stopped = False
+
+    def run(self) -> dict[str, str]:
+        """Run them all; return why those that failed did, by name. An interrupt ends those at work, too."""
+        from tqdm import tqdm
+
+        quiet_environment(own_ray=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        n_gpus = max(run.config.n_gpus for run in self.left)
+        with ExitStack() as stack:
+            cluster = OwnCluster(Machine(usable_cores(), n_gpus, 0.0))
+            cluster.start(stack.enter_context(ray_folder()))
+            stack.callback(cluster.stop)
+            self.began = time.monotonic()
+            # On a terminal one line shows the whole; elsewhere each run's beginning and end is a line.
+            self.bar = stack.enter_context(tqdm(total=len(self.left), unit="run", disable=not sys.stderr.isatty(),
+                                                dynamic_ncols=True))
+            with ThreadPoolExecutor(self.jobs) as pool:
+                try:
+                    list(pool.map(lambda run: self.one(run, cluster.address), self.left))
+                except KeyboardInterrupt:
+                    with self.lock:
+                        self.stopped = True
+                        for process in self.running.values():
+                            process.send_signal(signal.SIGINT)
+                    raise
+        return dict(sorted(self.failed.items()))
+
+    def one(self, run: Run, address: str) -> None:
+        """Run one run to its end."""
+        words = [*run.words, "--ray_address", address]
+        if not run.config.n_workers:
+            words += ["--n_workers", str(self.workers)]
+        with (self.folder / f"{run.name}.txt").open("a") as out, (self.folder / f"{run.name}.err").open("w+") as err:
+            with self.lock:
+                if self.stopped:
+                    return
+                # In a group of its own: a terminal's Ctrl-C reaches it once, from here
+                process = subprocess.Popen([sys.executable, "main_lm.py", *words], cwd=ROOT, stdout=out, stderr=err,
+                                           start_new_session=True)
+                self.running[run.name] = process
+                self.say("started", run.name)
+            code = process.wait()
+            err.seek(0)
+            last = (err.read().strip().splitlines() or ["it said nothing"])[-1]
+        with self.lock:
+            del self.running[run.name]
+            if self.stopped:
+                return
+            self.done += 1
+            if code:
+                self.failed[run.name] = f"exit code {code}: {last}"
+            self.bar.update()
+            self.say("failed" if code else "finished", run.name)
+
+    def say(self, what: str, name: str) -> None:
+        """Tell of one event, and how far the whole is."""
+        self.bar.set_postfix_str(f"{len(self.running)} running, {len(self.failed)} failed")
+        if self.bar.disable:
+            seconds = time.monotonic() - self.began
+            left = len(self.left) - self.done
+            rest = f", about {seconds / self.done * left / 60:.0f} min left" if self.done else ""
+            NOTES.info("[%6.1f s] %s %s: %d of %d done, %d running, %d failed%s", seconds, what, name, self.done,
+                       len(self.left), len(self.running), len(self.failed), rest)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)

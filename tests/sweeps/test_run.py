@@ -1,0 +1,130 @@
+"""Studies: what a file asks for, what is wrong in one, and a small one run on its own Ray cluster, twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+
+import pytest
+
+from tests import processes
+from tests.conftest import ROOT
+from tests.tiny import tiny_once
+from tests.toy import toy_table
+
+STUDY = """
+[common]
+data = "rte"
+data_dir = "{base}/data"
+model = "{base}/tiny/bert"
+max_length = 32
+batch_size = 8
+precision = "fp32"
+n_iterations = {rounds}
+
+[grid]
+seed = [4]
+
+[methods.iid]
+lang_mix = 0.99
+lr = 1e-3
+
+[methods.diverging]
+lr = 1e30
+
+[methods.noniid]
+lr = 1e-3
+"""
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """Rows, a tiny model, and a study of three runs of which one fails."""
+    base = tmp_path_factory.mktemp("study")
+    toy_table(base / "data", 60, 24)
+    tiny_once(base, "bert")
+    (base / "study.toml").write_text(STUDY.format(base=base, rounds=1))
+    (base / "long.toml").write_text(STUDY.format(base=base, rounds=3000))
+    return base
+
+
+def start(*words: object) -> subprocess.Popen:
+    """Start sweeps/run.py with its output redirected."""
+    return subprocess.Popen([sys.executable, "sweeps/run.py", *map(str, words)], cwd=ROOT, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+
+
+def test_a_study_runs_what_is_left_and_names_what_failed(base):
+    out = base / "out"
+    first = processes.finish(start(base / "study.toml", "--out", out, "--jobs", 2))
+    assert first.returncode == 3, first.stderr
+    lines = first.stderr.splitlines()
+    assert sum(" started " in line for line in lines) == 3
+    assert any("3 of 3 done, 0 running, 1 failed" in line for line in lines)
+    assert lines[-1].startswith("failed: diverging-seed4: exit code 3: ") and "diverged" in lines[-1]
+    assert "noniid" in first.stdout and "accuracy" in first.stdout  # the report's tables
+    assert (out / "report" / "report.html").is_file() and "summary data=rte" in (out / "iid-seed4.txt").read_text()
+    weights = processes.model(out / "noniid-seed4")
+
+    again = processes.finish(start(base / "study.toml", "--out", out))
+    assert again.returncode == 3 and sum(" started " in line for line in again.stderr.splitlines()) == 1
+    assert processes.model(out / "noniid-seed4") == weights
+
+    # One Ray for all, or one of its own: the same bits
+    flags = "--n_iterations 1 --max_length 32 --batch_size 8"
+    alone = processes.finish(processes.start(base, "alone", flags))
+    assert alone.returncode == 0 and processes.model(base / "alone") == weights
+
+
+def test_an_interrupted_study_leaves_no_process_and_goes_on(base):
+    out, sweep = base / "cut", start(base / "long.toml", "--out", base / "cut", "--jobs", 2)
+    processes.wait_until(lambda: (out / "noniid-seed4" / "checkpoints").is_dir(), sweep)
+    below = processes.descendants(sweep.pid)
+    sweep.send_signal(signal.SIGINT)
+    done = processes.finish(sweep)
+    assert done.returncode == 130 and "interrupted" in done.stderr.splitlines()[-1]
+    end = time.time() + 20
+    while alive := [pid for pid in below if os.path.exists(f"/proc/{pid}")]:
+        assert time.time() < end, [below[pid] for pid in alive]
+        time.sleep(0.1)
+    dry = processes.finish(start(base / "long.toml", "--out", out, "--dry_run"))
+    assert dry.returncode == 0
+    assert [line.split()[0] for line in dry.stdout.splitlines()] == ["resume", "resume", "resume"]
+
+
+@pytest.mark.parametrize("study, n_runs, word", [
+    ("mini", 12, "--model minilm"), ("bert_large_cola", 10, "--model bert-large-uncased"),
+    ("t5_mnli", 10, "--model t5-base"), ("representation_ladder", 81, "--model xlm-roberta-large")])
+def test_the_studies_that_are_here_ask_for_their_runs(study, n_runs, word):
+    done = processes.finish(start(f"sweeps/{study}.toml", "--dry_run"))
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and len(set(lines)) == n_runs and any(word in line for line in lines)
+
+
+def test_the_ladders_models_have_their_budgets():
+    models = json.loads((ROOT / "sweeps" / "pretraining.json").read_text())["models"]
+    budgets = {name for model in models for name in model["names"]}
+    ladder = tomllib.loads((ROOT / "sweeps" / "representation_ladder.toml").read_text())
+    assert {name.rpartition("/")[2] for name in ladder["grid"]["model"]} <= budgets
+
+
+@pytest.mark.parametrize("text, message", [
+    ("[common]\ndata = \n", "is no TOML file: "),
+    ("[commons]\ndata = 'rte'\n", "commons: a study has out, common, grid, methods"),
+    ("[grid]\nseed = 1\n", "grid.seed: must be a list of values"),
+    ("[methods]\niid = 1\n", "methods.iid: must be a table of flags"),
+    ("[grid]\nseed = [1, 1]\n", "two runs are called run-seed1"),
+    ("[common]\nlerning_rate = 1\n", "run run: unrecognized arguments: --lerning_rate 1"),
+    ("[common]\nlr = -1.0\n", "run run: --lr -1.0: must be a number above 0"),
+    ("[common]\nn_cpu = 4096\n", "--n_cpu 4096: this machine has"),
+    (None, "cannot be read (No such file or directory)"),
+])
+def test_a_wrong_study_is_one_line_and_nothing_starts(text, message, tmp_path):
+    if text is not None:
+        (tmp_path / "study.toml").write_text(text)
+    done = processes.finish(start(tmp_path / "study.toml", "--out", tmp_path / "out"))
+    assert done.returncode == 2 and not done.stdout and not (tmp_path / "out").exists()
+    assert message in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
