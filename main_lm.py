@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -60,8 +61,8 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def run(config: RunConfig) -> None:
-    """Prepare the rows, start the engine, and have the rounds run in it."""
+def run(config: RunConfig, opened: Callable = running_engine) -> None:
+    """Prepare the rows, start the engine (or have another one `opened`), and have the rounds run in it."""
     clock = Clock()
     pause_collector()
     check_machine(config)
@@ -78,7 +79,7 @@ def run(config: RunConfig) -> None:
     data = TaskData(config, spec)
     config = check_resumed(config, folder, data.table.fingerprint)
     clock.done("rows")
-    with running_engine(machine_for(config, len(data.plan.shards)), "clients.lm_client.LMClient") as engine:
+    with opened(machine_for(config, len(data.plan.shards)), "clients.lm_client.LMClient") as engine:
         average(config, data, folder, engine, clock)
 
 
@@ -97,7 +98,6 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     from utils.vector import ParameterVector
 
     clock.done("imports")
-
     # The model, as one vector, and its token ids
     spec, machine, n_clients = data.table.spec, engine.machine, len(data.plan.shards)
     config = replace(config, precision=resolve_precision(config.precision, config.n_gpus))
