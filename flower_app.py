@@ -12,9 +12,12 @@ from flwr.client import Client
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
+from utils.machine import quiet_models
+
 
 def tell(message, context, call_next):
     """Hand a message on as clients/node.py does; what it imports waits until there is one."""
+    quiet_models()
     from clients.node import hear
 
     return hear(message, context, call_next)
@@ -34,6 +37,7 @@ client_app = ClientApp(client_fn=client_fn, mods=[tell])
 @server_app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run what the run's configuration asks for; a wrong one is one line, and the run's status is failed."""
+    quiet_models()
     from flwr.superlink.grid import InMemoryGrid
 
     import preprocess.common as preprocess

@@ -1,18 +1,20 @@
-"""Flower's own door: the app on a real SuperLink with two SuperNodes on loopback gives main_lm.py's bits."""
+"""Flower's own door: on a real SuperLink with two SuperNodes, and simulated, the app gives main_lm.py's bits."""
 
 import json
 import os
 import socket
 import subprocess
 import sys
-import time
 import tomllib
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from flwr.app import ConfigRecord, Context, RecordDict
 
+from preprocess.common import load
+from strategies.door import check_door
 from tests.conftest import ROOT
 from tests.processes import descendants, finish, kill, model, start, wait_until
 from tests.tiny import tiny_once
@@ -20,6 +22,7 @@ from tests.toy import toy_table
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.settings import config_of
+from utils.table import open_table
 
 FLOWER = Path(sys.executable).parent
 FLAGS = "--max_length 32 --batch_size 8 --n_iterations 1 --transport message --n_workers 2"
@@ -92,7 +95,6 @@ def base(tmp_path_factory):
 
 
 def test_supernodes_give_the_bits_of_the_command_line(base):
-    """The second run finds a SuperNode with other rows, and says so."""
     with ExitStack() as stack:
         link, address, environment = stack.enter_context(superlink(base))
         for k in range(2):
@@ -103,8 +105,38 @@ def test_supernodes_give_the_bits_of_the_command_line(base):
         assert model(base / "sent") == model(base / "typed")
         typed, sent = (json.loads((base / name / "summary.json").read_text()) for name in ("typed", "sent"))
         assert sent["test"] == typed["test"] and "round=1 split=test" in told
-        told = submit(base, "refused", environment, n_workers=2)
+        told = submit(base, "refused", environment)
         assert "--transport reference: SuperNodes share no memory" in told
+
+
+def test_the_simulation_gives_the_bits_of_the_command_line(base):
+    with superlink(base, "--simulation") as (_, _, environment):
+        told = submit(base, "simulated", environment)
+        assert (base / "simulated" / "summary.json").exists(), told[-3000:]
+    assert model(base / "simulated") == model(base / "typed")
+
+
+def test_a_node_with_other_rows_refuses_to_train(base):
+    from clients.node import TOLD, client_of
+
+    table = open_table(base / "data" / "rte", load("rte").SPEC)
+    told = {"precision": "fp32", "run_dir": "", "scratch": "", "fingerprint": table.fingerprint}
+    settings = {"data": "rte", "model": f"{base}/tiny/bert", "data_dir": str(base / "data")}
+
+    def client(**node_config: str):
+        return client_of(Context(1, 2, node_config, RecordDict({TOLD: ConfigRecord(told)}), settings))
+
+    assert client().job.config.precision == "fp32"
+    with pytest.raises(UserError, match="others: has other rows of rte than the server"):
+        client(data_dir=str(base / "others"))
+
+
+@pytest.mark.parametrize("flags, message", [({}, "--transport reference"), (
+    {"transport": "message", "optimizer_state": "keep"}, "--optimizer_state keep")])
+def test_supernodes_share_no_disk_with_the_server(flags, message):
+    check_door(RunConfig(**flags), simulated=True)
+    with pytest.raises(UserError, match=message):
+        check_door(RunConfig(**flags), simulated=False)
 
 
 def test_pyproject_names_every_flag_with_its_default():
@@ -115,8 +147,8 @@ def test_pyproject_names_every_flag_with_its_default():
 
 @pytest.mark.parametrize("settings, message", [
     ({"moon": 1}, "--moon: no such flag"),
-    ({"n_iterations": 2.5}, "--n_iterations 2.5: must be a int"),
-    ({"centralized": 1}, "--centralized 1: must be a bool"),
+    ({"n_iterations": 2.5}, "--n_iterations 2.5: must be of type int"),
+    ({"centralized": 1}, "--centralized 1: must be of type bool"),
     ({"lang-mix": 2}, "--lang_mix 2.0: must be a number from 0 to 1"),
     ({"data": "x"}, "--data x: no such task"),
 ])

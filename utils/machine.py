@@ -21,8 +21,8 @@ class Machine:
 def quiet_environment() -> None:
     """Set what Flower, Ray and Hugging Face read at import: nothing is sent anywhere, nobody outside can
     call, little is printed."""
-    os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_DISABLE_TELEMETRY": "1",
-                   "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    quiet_models()
+    os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
                    "FLWR_LOG_LEVEL": "ERROR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
                    # Ray then listens on the loopback address alone, as it does on a Mac: no other machine is meant
                    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -32,6 +32,12 @@ def quiet_environment() -> None:
                    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
                    # A worker's idle threads must not spin on a core that another worker computes on.
                    "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
+
+
+def quiet_models() -> None:
+    """Set the part of it that Hugging Face reads: all that is left to say where Flower has started this process."""
+    os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+                   "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
 
 
 def check_machine(config: RunConfig) -> None:

@@ -21,7 +21,7 @@ def config_of(settings: Mapping[str, bool | int | float | str], tasks: list[str]
         if types[name] is float and type(value) is int:
             value = float(value)
         if type(value) is not types[name]:
-            raise UserError(f"--{name} {quoted(value)}: must be a {types[name].__name__}")
+            raise UserError(f"--{name} {quoted(value)}: must be of type {types[name].__name__}")
         values[name] = value
     config = RunConfig(**values)
     if config.data not in tasks:
