@@ -16,6 +16,7 @@ from clients.node import TOLD
 from clients.worker import Job
 from strategies.dispatch import wait_for_nodes
 from utils.config import RunConfig
+from utils.console import NOTES
 from utils.errors import UserError
 from utils.machine import Machine
 from utils.table import open_table
@@ -65,7 +66,12 @@ def grid_engine(grid: Grid, context: Context, config: RunConfig, machine: Machin
 
     `machine` and `client` are what main_lm.py would start an engine of its own with; the nodes have theirs.
     """
-    nodes = wait_for_nodes(grid, config.n_workers or 1)
+    wanted = config.n_workers or 1
+    if len(list(grid.get_nodes())) < wanted:
+        NOTES.info("waiting until %d SuperNode(s) are there", wanted)
+    while len(list(grid.get_nodes())) < wanted:
+        time.sleep(POLL_SECONDS)
+    nodes = wait_for_nodes(grid, wanted)
     yield GridEngine(grid, context, nodes, Machine(len(nodes), machine.n_gpus, machine.gpus_per_worker))
 
 

@@ -55,6 +55,7 @@ def superlink(base: Path, *words: object):
     port = free_port()
     environment = {**os.environ, "FLWR_HOME": str(base / "flower"), "FLWR_TELEMETRY_ENABLED": "0",
                    "FLWR_DISABLE_UPDATE_CHECK": "1", "RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_OFFLINE": "1",
+                   "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
                    "PATH": f"{FLOWER}:{os.environ['PATH']}"}
     (base / "flower").mkdir(exist_ok=True)
     (base / "flower" / "config.toml").write_text(
