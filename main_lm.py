@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -54,8 +55,8 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def run(config: RunConfig) -> None:
-    """Prepare the rows, start the engine, and have the rounds run in it."""
+def run(config: RunConfig, opened: Callable = running_engine) -> None:
+    """Prepare the rows, start the engine (or have another one `opened`), and have the rounds run in it."""
     clock = Clock()
     pause_collector()
     check_machine(config)
@@ -72,7 +73,7 @@ def run(config: RunConfig) -> None:
     data = TaskData(config, spec)
     config = check_resumed(config, folder, data.table.fingerprint)
     clock.done("rows")
-    with running_engine(cluster_for(config, len(data.plan.shards)), "clients.lm_client.LMClient") as engine:
+    with opened(cluster_for(config, len(data.plan.shards)), "clients.lm_client.LMClient") as engine:
         average(config, data, folder, engine, clock)
 
 

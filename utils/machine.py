@@ -27,8 +27,8 @@ PASSED_ON = ("FLWR_TELEMETRY_ENABLED", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISAB
 def quiet_environment(own_ray: bool) -> None:
     """Set what Flower, Ray and Hugging Face read at import: nothing is sent anywhere, little is printed, and nobody
     outside can call an `own_ray`. A cluster that is there has its own addresses and tokens."""
-    os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_DISABLE_TELEMETRY": "1",
-                   "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    quiet_models()
+    os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
                    "FLWR_LOG_LEVEL": "ERROR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
                    # seconds until Ray's agents give up looking for the rest of a killed run, and end too
                    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
@@ -39,6 +39,12 @@ def quiet_environment(own_ray: bool) -> None:
         # what it is sent, so it listens only to who can read this process's environment.
         os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
                        "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+def quiet_models() -> None:
+    """Set the part of it that Hugging Face reads: all that is left to say where Flower has started this process."""
+    os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+                   "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
 
 
 def check_machine(config: RunConfig) -> None:

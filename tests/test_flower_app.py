@@ -1,0 +1,158 @@
+"""Flower's own door: on a real SuperLink with two SuperNodes, and simulated, the app gives main_lm.py's bits."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tomllib
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from flwr.app import ConfigRecord, Context, RecordDict
+
+from preprocess.common import load
+from strategies.door import check_door
+from tests.conftest import ROOT
+from tests.processes import descendants, finish, kill, model, start, wait_until
+from tests.tiny import tiny_once
+from tests.toy import toy_table
+from utils.config import RunConfig
+from utils.errors import UserError
+from utils.settings import config_of
+from utils.table import open_table
+
+FLOWER = Path(sys.executable).parent
+FLAGS = "--max_length 32 --batch_size 8 --n_iterations 1 --transport message --n_workers 2"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@contextmanager
+def running(log: Path, environment: dict[str, str], *words: object):
+    """Run one of Flower's programs in the background; end it and all that it has started."""
+    with log.open("w") as file:
+        process = subprocess.Popen([FLOWER / words[0], *map(str, words[1:])], cwd=log.parent, env=environment,
+                                   stdout=file, stderr=subprocess.STDOUT)
+        try:
+            yield process
+        finally:
+            for pid in [*descendants(process.pid), process.pid]:
+                kill(pid)
+            process.wait()
+
+
+@contextmanager
+def superlink(base: Path, *words: object):
+    """Run a SuperLink; yield its process, its address and the environment that finds it."""
+    port = free_port()
+    environment = {**os.environ, "FLWR_HOME": str(base / "flower"), "FLWR_TELEMETRY_ENABLED": "0",
+                   "FLWR_DISABLE_UPDATE_CHECK": "1", "RAY_USAGE_STATS_ENABLED": "0", "HF_HUB_OFFLINE": "1",
+                   "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+                   "PATH": f"{FLOWER}:{os.environ['PATH']}"}
+    (base / "flower").mkdir(exist_ok=True)
+    (base / "flower" / "config.toml").write_text(
+        f'[superlink]\ndefault = "here"\n[superlink.here]\naddress = "127.0.0.1:{port}"\ninsecure = true\n')
+    with running(base / "superlink.txt", environment, "flower-superlink", "--insecure", "--host", "127.0.0.1", "--port",
+                 port, "--disable-runtime-dependency-installation", *words) as process:
+        wait_until(lambda: listens(port), process)
+        yield process, f"127.0.0.1:{port}", environment
+
+
+def listens(port: int) -> bool:
+    """Return whether a server answers at the port."""
+    with socket.socket() as caller:
+        return caller.connect_ex(("127.0.0.1", port)) == 0
+
+
+def submit(base: Path, name: str, environment: dict[str, str], **settings: object) -> str:
+    """Have the app run with a record in base/name; return what Flower tells of it."""
+    settings = {"data": "rte", "data_dir": f"{base}/data", "model": f"{base}/tiny/bert", "run_dir": f"{base}/{name}",
+                "lr": 1e-3, "precision": "fp32", "seed": 4, "max_length": 32, "batch_size": 8, "n_iterations": 1,
+                **settings}
+    words = " ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
+    done = subprocess.run([FLOWER / "flwr", "run", ".", "--stream", "--run-config", words], cwd=ROOT, env=environment,
+                          capture_output=True, text=True, timeout=240)
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """Return a folder with a table, a model and the record of main_lm.py's run."""
+    base = tmp_path_factory.mktemp("door")
+    toy_table(base / "data")
+    toy_table(base / "others", 30, 12)
+    tiny_once(base, "bert")
+    done = finish(start(base, "typed", FLAGS))
+    assert done.returncode == 0, done.stderr[-2000:]
+    return base
+
+
+def test_supernodes_give_the_bits_of_the_command_line(base):
+    with ExitStack() as stack:
+        link, address, environment = stack.enter_context(superlink(base))
+        for k in range(2):
+            words = ["flower-supernode", "--insecure", "--superlink", address, "--port", free_port()]
+            stack.enter_context(running(base / f"supernode-{k}.txt", environment, *words))
+        told = submit(base, "sent", environment, transport="message", n_workers=2)
+        assert (base / "sent" / "summary.json").exists(), told[-3000:]
+        assert model(base / "sent") == model(base / "typed")
+        typed, sent = (json.loads((base / name / "summary.json").read_text()) for name in ("typed", "sent"))
+        assert sent["test"] == typed["test"] and "round=1 split=test" in told
+        told = submit(base, "refused", environment)
+        assert "--transport reference: SuperNodes share no memory" in told
+
+
+def test_the_simulation_gives_the_bits_of_the_command_line(base):
+    with superlink(base, "--simulation") as (_, _, environment):
+        told = submit(base, "simulated", environment)
+        assert (base / "simulated" / "summary.json").exists(), told[-3000:]
+    assert model(base / "simulated") == model(base / "typed")
+
+
+def test_a_node_with_other_rows_refuses_to_train(base):
+    from clients.node import TOLD, client_of
+
+    table = open_table(base / "data" / "rte", load("rte").SPEC)
+    told = {"precision": "fp32", "run_dir": "", "scratch": "", "fingerprint": table.fingerprint}
+    settings = {"data": "rte", "model": f"{base}/tiny/bert", "data_dir": str(base / "data")}
+
+    def client(**node_config: str):
+        return client_of(Context(1, 2, node_config, RecordDict({TOLD: ConfigRecord(told)}), settings))
+
+    assert client().job.config.precision == "fp32"
+    with pytest.raises(UserError, match="others: has other rows of rte than the server"):
+        client(data_dir=str(base / "others"))
+
+
+@pytest.mark.parametrize("flags, message", [({}, "--transport reference"), (
+    {"transport": "message", "optimizer_state": "keep"}, "--optimizer_state keep")])
+def test_supernodes_share_no_disk_with_the_server(flags, message):
+    check_door(RunConfig(**flags), simulated=True)
+    with pytest.raises(UserError, match=message):
+        check_door(RunConfig(**flags), simulated=False)
+
+
+def test_pyproject_names_every_flag_with_its_default():
+    app = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["flwr"]["app"]
+    assert app["config"] == asdict(RunConfig())
+    assert config_of(app["config"], ["sentiment"]) == RunConfig()
+
+
+@pytest.mark.parametrize("settings, message", [
+    ({"moon": 1}, "--moon: no such flag"),
+    ({"n_iterations": 2.5}, "--n_iterations 2.5: must be of type int"),
+    ({"centralized": 1}, "--centralized 1: must be of type bool"),
+    ({"lang-mix": 2}, "--lang_mix 2.0: must be a number from 0 to 1"),
+    ({"data": "x"}, "--data x: no such task"),
+])
+def test_a_wrong_setting_is_told_by_its_flag(settings, message):
+    with pytest.raises(UserError, match=message):
+        config_of(settings, ["sentiment"])
