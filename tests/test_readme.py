@@ -34,6 +34,8 @@ def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
         rounds = "--n_iterations 0" if "--n_iterations 0" in command else ""
         head, to, file = command.partition(" > ")
         command = f"{head} {SMALL} {rounds} --precision fp32{to}{file}"
+    elif command.startswith("python sweeps/run.py"):
+        command += "" if "--dry_run" in command else " --dry_run"  # tests/sweeps/test_run.py runs a study
     elif command.startswith("sweeps/"):
         command = f"SEEDS=1 ROUNDS=1 {command} {SMALL} --model {models['bert']}"
     return command
