@@ -7,12 +7,9 @@ Results go to stdout, everything else to stderr; the record of the run goes to l
 flags. Exit code 0: done; 1: a fault of the program; 2: the input is wrong; 3: a round failed; 130: interrupted.
 """
 
-import os
 import signal
-import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,11 +19,12 @@ from strategies.cluster import cluster_for
 from strategies.engine import Engine, running_engine
 from utils.clock import Clock
 from utils.config import RunConfig, parse_flags
-from utils.console import NOTES, notes_to_stderr
+from utils.console import NOTES, leave, notes_to_stderr
 from utils.durable import DISK_REFUSES
 from utils.errors import RoundFailed, UserError
 from utils.hub import push
 from utils.machine import check_machine, pause_collector, quiet_environment, resume_collector, usable_cores
+from utils.progress import Progress
 from utils.run_folder import check_resumed, finished, open_run, run_folder
 from utils.runlog import CHECKPOINTS, print_finished
 
@@ -65,19 +63,23 @@ def run(config: RunConfig, opened: Callable = running_engine) -> None:
     if finished(folder):
         print_finished(folder)
         return push(folder, config.push_to_hub)
-    from utils.dataset import TaskData
+    with Progress() as progress:
+        progress.phase(f"reading the rows: {config.data}, {config.model_name}, {config.method}")
+        from utils.dataset import TaskData
 
-    # The rows, as a table of the task's own columns, and each client's shard of them
-    spec = preprocess.load(config.data).SPEC
-    preprocess.prepare(config.data, config.source or None, Path(config.data_dir))
-    data = TaskData(config, spec)
-    config = check_resumed(config, folder, data.table.fingerprint)
-    clock.done("rows")
-    with opened(cluster_for(config, len(data.plan.shards)), "clients.lm_client.LMClient") as engine:
-        average(config, data, folder, engine, clock)
+        # The rows, as a table of the task's own columns, and each client's shard of them
+        spec = preprocess.load(config.data).SPEC
+        preprocess.prepare(config.data, config.source or None, Path(config.data_dir))
+        data = TaskData(config, spec)
+        config = check_resumed(config, folder, data.table.fingerprint)
+        clock.done("rows")
+        progress.phase("starting Ray, importing libraries")
+        with opened(cluster_for(config, len(data.plan.shards)), "clients.lm_client.LMClient") as engine:
+            average(config, data, folder, engine, clock, progress)
 
 
-def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, clock: Clock) -> None:
+def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, clock: Clock,
+            progress: Progress) -> None:
     """Prepare the model, run the rounds on `engine`, write the record in `folder`."""
     from clients.worker import Job
     from strategies.averaging import ParameterAveraging
@@ -92,6 +94,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     from utils.vector import ParameterVector
 
     clock.done("imports")
+    progress.phase("loading the model and the rows' tokens")
 
     # The model, as one vector, and its token ids
     spec, machine, n_clients = data.table.spec, engine.machine, len(data.plan.shards)
@@ -119,7 +122,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
                                       min_success=config.min_success, seed=config.seed, n_parts=machine.workers,
                                       done=max(0, len(records) - 1), threads=usable_cores())
         recorder = Recorder(log, spec, data, model, tokenizer, vector, strategy.read, machine, clock, records)
-        rounds = Rounds(strategy, planner(config, data, machine), recorder.round, recorder.failure,
+        rounds = Rounds(strategy, planner(config, data, machine), recorder.round, recorder.failure, progress,
                         first=len(records), n_rounds=config.n_iterations, evaluate_every=config.skip_evalnum,
                         n_nodes=n_nodes, tries=1 + config.client_retries)
         NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
@@ -138,8 +141,4 @@ if __name__ == "__main__":
         code = stop.code if isinstance(stop.code, int) else 1
     except Exception:
         traceback.print_exc()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # closed, or the reader of a pipe has gone
-            stream.flush()
-    # Flower's server thread waits for ever when the engine has failed under it: do not wait for it.
-    os._exit(code)
+    leave(code)

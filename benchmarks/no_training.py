@@ -26,6 +26,7 @@ from strategies.dispatch import Piece, buffers, nodes_for  # noqa: E402
 from strategies.engine import Engine, running_engine  # noqa: E402
 from strategies.rounds import Rounds  # noqa: E402
 from utils import models  # noqa: E402, F401  (the memory of a driver that has it)
+from utils.progress import Progress  # noqa: E402
 from utils.scratch import scratch_folder  # noqa: E402
 from utils.transport import Transport  # noqa: E402
 
@@ -79,16 +80,18 @@ def run_rounds(engine: Engine, options: argparse.Namespace) -> None:
         strategy = ParameterAveraging(initial, Transport(folder, options.size), n_clients=options.clients, frac_fit=1.0,
                                       seed=0, n_parts=1, threads=usable_cores())
 
-        def on_round(server_round: int, clients: list, failures: list, evaluation: dict | None, seconds: dict) -> None:
+        def on_round(server_round: int, clients: list, failures: list, evaluation: dict | None, seconds: dict) -> str:
             if server_round:
                 strategy.read(initial)  # as a checkpoint would
                 digest = hashlib.blake2b(initial, digest_size=8).hexdigest() if server_round == options.rounds else "-"
                 print(f"round={server_round} seconds={seconds['train']:.3f} digest={digest}", flush=True)
+            return ""
 
-        rounds = Rounds(strategy, lambda server_round, clients: [Piece(k) for k in range(len(clients))], on_round,
-                        lambda server_round, what, number, failure: None, n_rounds=options.rounds,
-                        evaluate_every=options.rounds, n_nodes=n_nodes)
-        engine.run(rounds.run, (folder, options.size))
+        with Progress() as progress:
+            rounds = Rounds(strategy, lambda server_round, clients: [Piece(k) for k in range(len(clients))], on_round,
+                            lambda server_round, what, number, failure: None, progress, n_rounds=options.rounds,
+                            evaluate_every=options.rounds, n_nodes=n_nodes)
+            engine.run(rounds.run, (folder, options.size))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from flwr.app import Context, MessageType, RecordDict
-from flwr.common import FitIns
+from flwr.common import FitIns, FitRes
 from flwr.compat.common import recorddict_compat as legacy
 from flwr.server import SimpleClientManager
 from flwr.server.compat.grid_client_proxy import GridClientProxy
@@ -18,6 +18,7 @@ from strategies.averaging import ParameterAveraging
 from strategies.dispatch import Piece, answers
 from utils.errors import RoundFailed
 from utils.failure import Failure
+from utils.progress import Progress
 
 
 class Rounds:
@@ -27,16 +28,18 @@ class Rounds:
     seconds)`: `clients` and `failures` as ParameterAveraging.aggregate_fit gives them (empty in round 0);
     `evaluation` as its aggregate_evaluate does, or None when the round is skipped; `seconds` per phase. A failed
     piece of work is done again up to `tries` times in all; `on_failure(round, what, number, failure)` is told.
+    `progress` is shown what is at work; of a round, what `on_round` returns.
     """
 
     def __init__(self, strategy: ParameterAveraging, plan: Callable[[int, Sequence[int]], list[Piece]],
-                 on_round: Callable[[int, list, list, dict | None, dict], None],
-                 on_failure: Callable[[int, str, int, Failure], None], *, n_rounds: int, evaluate_every: int,
-                 n_nodes: int, tries: int = 1, first: int = 0) -> None:
+                 on_round: Callable[[int, list, list, dict | None, dict], str],
+                 on_failure: Callable[[int, str, int, Failure], None], progress: Progress, *, n_rounds: int,
+                 evaluate_every: int, n_nodes: int, tries: int = 1, first: int = 0) -> None:
         self.strategy = strategy
         self.plan = plan
         self.on_round = on_round
         self.on_failure = on_failure
+        self.progress = progress
         self.n_rounds = n_rounds
         self.evaluate_every = evaluate_every
         self.n_nodes = n_nodes
@@ -58,7 +61,8 @@ class Rounds:
                 pieces = self.plan(server_round, [ins.config["client"] for ins in jobs])
                 replies = self.replies(grid, nodes, server_round, names, pieces, MessageType.TRAIN,
                                        lambda piece: fit_message(jobs, piece), failures)
-                results = ((None, legacy.recorddict_to_fitres(reply, keep_input=False)) for reply in replies)
+                self.progress.work(server_round, self.first, self.n_rounds, "training", len(jobs))
+                results = self.trained(replies)
                 parameters, metrics = self.strategy.aggregate_fit(server_round, results, failures)
                 clients = metrics["clients"]
                 seconds["train"] = time.perf_counter() - began
@@ -70,14 +74,25 @@ class Rounds:
                 replies = self.replies(grid, nodes, server_round, names, pieces, MessageType.EVALUATE,
                                        lambda piece: legacy.evaluateins_to_recorddict(jobs[piece.position], True),
                                        untested)
-                results = [(None, legacy.recorddict_to_evaluateres(reply)) for reply in replies]
+                self.progress.work(server_round, self.first, self.n_rounds, "evaluating", len(jobs))
+                results = []
+                for reply in replies:
+                    results.append((None, legacy.recorddict_to_evaluateres(reply)))
+                    self.progress.piece()
                 if untested:
                     raise RoundFailed(f"round {server_round}: {'; '.join(untested)}")
                 inside, evaluation = self.strategy.aggregate_evaluate(server_round, results, [])
                 seconds["evaluate"] = time.perf_counter() - began
                 if not server_round:  # workers load their model first, which is not evaluation
                     seconds["evaluate"] = inside
-            self.on_round(server_round, clients, failures, evaluation, seconds)
+            self.progress.metric = self.on_round(server_round, clients, failures, evaluation, seconds)
+
+    def trained(self, replies: Iterator[RecordDict]) -> Iterator[tuple[None, FitRes]]:
+        """Yield the clients' answers as they are consumed."""
+        for reply in replies:
+            answer = legacy.recorddict_to_fitres(reply, keep_input=False)
+            self.progress.piece(answer.num_examples)
+            yield None, answer
 
     def replies(self, grid: Grid, nodes: Sequence[int], server_round: int, names: Sequence[str],
                 pieces: Sequence[Piece], message_type: str, content: Callable[[Piece], RecordDict],

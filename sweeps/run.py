@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))  # when this file is run as a script
 import preprocess.common as preprocess  # noqa: E402
 from strategies.cluster import OwnCluster, ray_folder  # noqa: E402
 from sweeps.study import Run, read_study  # noqa: E402
-from utils.console import NOTES, notes_to_stderr  # noqa: E402
+from utils.console import NOTES, leave, notes_to_stderr  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.machine import Machine, check_machine, machine_for, quiet_environment, usable_cores  # noqa: E402
 from utils.run_folder import finished, run_folder  # noqa: E402
@@ -163,6 +163,4 @@ class Sweep:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    code = main()
-    sys.stdout.flush()
-    os._exit(code)
+    leave(main())

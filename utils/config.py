@@ -165,6 +165,11 @@ class RunConfig:
         return "load_model" if self.load_model else "model"
 
     @property
+    def model_name(self) -> str:
+        """What people call the model that the run starts from: of a path, the last folder."""
+        return (self.load_model or self.model).rstrip("/").rpartition("/")[2]
+
+    @property
     def method(self) -> str:
         """The run's kind: centralized, iid, noniid or mix<m>; then -partial<f> if sampled, -keep if moments are."""
         word = {0.0: "noniid", 0.99: "iid"}.get(self.lang_mix, f"mix{self.lang_mix:g}")

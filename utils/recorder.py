@@ -62,8 +62,11 @@ class Recorder:
         return is_best
 
     def round(self, server_round: int, clients: list[dict], failures: list[str], evaluation: dict | None,
-              seconds: dict) -> None:
-        """Record one round: keep its model if it is the best, write a checkpoint, print its result lines."""
+              seconds: dict) -> str:
+        """Record one round: keep its model if it is the best, write a checkpoint, print its result lines.
+
+        Returns the last test's headline metric, as a person reads it.
+        """
         if not server_round:
             self.clock.done("workers")
             self.clock.seconds["workers"] -= seconds["evaluate"]
@@ -93,6 +96,8 @@ class Recorder:
         trained = f"training loss {np.mean(losses):.4f}, " if losses else ""
         NOTES.info("round %d: %s%s", server_round, trained,
                    ", ".join(f"{phase} {value:.1f} s" for phase, value in record["seconds"].items()))
+        name = self.spec.metrics[0]
+        return f"{name} {self.last['test'][name]:.4f}" if self.last else ""
 
     def failure(self, server_round: int, what: str, number: int, failure: Failure) -> None:
         """Note that a piece of a round's work, `what`, has failed for the `number`-th time."""

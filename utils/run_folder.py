@@ -39,8 +39,7 @@ def run_folder(config: RunConfig) -> Path:
 
 def _settings(config: RunConfig) -> Path:
     """Return the folder of a run in log/, but for the time at the end of its name."""
-    model = Path((config.load_model or config.model).rstrip("/")).name
-    return Path("log") / f"{config.data}-{model}-{config.method}-seed{config.seed}"
+    return Path("log") / f"{config.data}-{config.model_name}-{config.method}-seed{config.seed}"
 
 
 def _folder_to_resume(config: RunConfig) -> Path | None:

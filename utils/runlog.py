@@ -6,10 +6,11 @@ import json
 import os
 import platform
 import shutil
+import sys
 from pathlib import Path
 
 from utils.config import RunConfig
-from utils.console import NOTES
+from utils.console import NOTES, line_to
 from utils.durable import whole_file
 from utils.errors import UserError
 
@@ -122,7 +123,7 @@ def result_fields(result: dict) -> dict:
 def print_fields(*words: str, **fields) -> None:
     """Print one `key=value` line on stdout; numbers with a fraction get four decimals."""
     shown = (f"{key}={value:.4f}" if isinstance(value, float) else f"{key}={value}" for key, value in fields.items())
-    print(*words, *shown, flush=True)
+    line_to(sys.stdout, " ".join([*words, *shown]))
 
 
 def versions() -> dict[str, str]:
