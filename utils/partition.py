@@ -12,6 +12,7 @@ import numpy as np
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.seeds import generator
+from utils.shards import partitioned
 from utils.table import numbers
 from utils.task import TaskSpec
 
@@ -58,6 +59,9 @@ def make_plan(config: RunConfig, spec: TaskSpec, train, test) -> Plan:
                                 "(--n_clients, --domain_by), a smaller --val_ratio or a larger --test")
     if config.centralized:
         return Plan((np.sort(np.concatenate(kept.rows)),), kept, held_out, tested)
+    if config.partitioner != "lang_mix":
+        rows = np.sort(np.concatenate(kept.rows))
+        return Plan(partitioned(config, spec, train, rows, config.n_clients or len(kept.names)), kept, held_out, tested)
     homes = home_rows(kept.rows, config.n_clients or len(kept.names))
     if min(map(len, homes)) == 0:
         raise UserError(f"--n_clients {config.n_clients}: more clients than rows in a domain of {spec.name}; "

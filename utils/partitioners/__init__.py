@@ -1,0 +1,5 @@
+"""Ways to cut rows into shards other than `lang_mix`: each file NAME.py here is what `--partitioner NAME` takes.
+
+A file defines `partitioner(config, spec, n_clients)`, which returns a partitioner with the interface of flwr-datasets'
+(`dataset`, `num_partitions`, `load_partition`), so theirs plug in.
+"""

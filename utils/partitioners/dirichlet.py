@@ -1,0 +1,18 @@
+"""Dirichlet by label (Hsu et al. 2019, arXiv:1909.06335): the smaller `--alpha`, the fewer labels a client has."""
+
+from utils.config import RunConfig
+from utils.errors import UserError
+from utils.task import TaskSpec
+
+
+def partitioner(config: RunConfig, spec: TaskSpec, n_clients: int):
+    """Return flwr-datasets' partitioner: of each label, client k gets a part drawn from Dirichlet(alpha, …, alpha).
+
+    Raises UserError for a task whose labels are no classes.
+    """
+    if spec.kind != "classification":
+        raise UserError(f"--partitioner dirichlet: {spec.name} has no classes as labels; use lang_mix")
+    from flwr_datasets.partitioner import DirichletPartitioner
+
+    return DirichletPartitioner(n_clients, partition_by="label", alpha=config.alpha, min_partition_size=1,
+                                seed=config.seed)
