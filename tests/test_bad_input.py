@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -386,7 +387,7 @@ def bert(tmp_path_factory):
 @pytest.fixture
 def here(monkeypatch):
     """Run main_lm.py's main in this process, without Ray, without the hub, and with its own collector as it was."""
-    monkeypatch.setattr(main_lm, "running_engine", no_engine)
+    monkeypatch.setattr(main_lm, "run", partial(main_lm.run, opened=no_engine))
     monkeypatch.setattr("utils.models._hub_answers", lambda: False)
     for name in ("handlers", "propagate", "level"):
         monkeypatch.setattr(NOTES, name, getattr(NOTES, name))  # main sets them
