@@ -2,7 +2,7 @@
 # make demo    standard fine-tuning beside parameter averaging, on 2 cores in under 6 minutes
 # make test    the tests
 # make lint    the style of the code
-# make matrix  every cell of the matrix of determinism, of which make test runs a half
+# make matrix  every cell of the matrix of determinism, of which make test runs a quarter
 # make bench   the speed figures of the README, in about 25 minutes
 
 PYTHON ?= python3

@@ -27,6 +27,7 @@ from utils.machine import check_machine, pause_collector, quiet_environment, res
 from utils.progress import Progress
 from utils.run_folder import check_resumed, finished, open_run, run_folder
 from utils.runlog import CHECKPOINTS, print_finished
+from utils.tracking import check_tracker
 
 if TYPE_CHECKING:  # heavy imports wait until they are needed: --help and a wrong flag answer at once
     from utils.dataset import TaskData
@@ -58,6 +59,7 @@ def run(config: RunConfig, opened: Callable = running_engine) -> None:
     clock = Clock()
     pause_collector()
     check_machine(config)
+    check_tracker(config.track)
     config = replace(config, data_dir=str(Path(config.data_dir).resolve()))  # workers may run elsewhere
     folder = run_folder(config)
     if finished(folder):

@@ -48,6 +48,7 @@ class Engine:
         self._rounds: Future = Future()
         self._ended: Future = Future()
         self._ray_is_up = threading.Event()
+        self._asked = False  # by Flower's threads
         threading.Thread(target=self._live, daemon=True).start()
 
     @property
@@ -65,11 +66,18 @@ class Engine:
         self._ended.result()
 
     def stop(self) -> None:
-        """End this run's processes of Ray, once they are all there."""
+        """End this run's processes of Ray, once they are all there.
+
+        Where the rounds were broken off, Flower's threads go on asking Ray, whose library ends the whole process with
+        exit code 1 when it is asked after its shutdown. There its processes end, and the library with this one.
+        """
         import ray
 
         self._ray_is_up.wait(SECONDS_TO_START)
-        ray.shutdown()
+        if self._asked:
+            ray._private.worker._global_node.kill_all_processes(check_alive=False, allow_graceful=True)
+        else:
+            ray.shutdown()
 
     def _live(self) -> None:
         try:
@@ -77,7 +85,9 @@ class Engine:
                 self.cluster.start(self.folder)
             finally:
                 self._ray_is_up.set()
+            self._asked = True
             self._simulate()
+            self._asked = False
             if not self._ended.done():
                 self._ended.set_result(None)
         except BaseException as error:

@@ -213,6 +213,7 @@ FLAGS = cases(
     ("ray_address of nobody", "--ray_address 127.0.0.1:9", "--ray_address 127.0.0.1:9: nobody answers there"),
     ("partitioner unknown", "--partitioner moon", "--partitioner: invalid choice: 'moon'"),
     ("partitioner and lang_mix", "--partitioner dirichlet --lang_mix 0.5", "dirichlet and --lang_mix 0.5 contradict"),
+    ("tracker unknown", "--track paper", "--track: invalid choice: 'paper'"),
     ("alpha zero", "--partitioner dirichlet --alpha 0", "--alpha 0.0: must be a number above 0"),
     ("n_workers endless", "--n_workers 1000000", "--n_workers 1000000: must be a whole number from 0 to 1024"),
     ("n_gpus over zero", "--n_gpus 1/0", "--n_gpus", "must be a whole number, not '1/0'"),

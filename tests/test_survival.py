@@ -152,6 +152,7 @@ def test_an_interrupted_run_ends_at_once_and_says_how_to_go_on(base, name, signa
     done = finish(process)
     assert time.time() - sent < 5 and done.returncode == 130
     assert done.stderr.splitlines()[-1].endswith("the same flags and --resume go on from the last whole round")
+    assert "failed" not in done.stderr and not (base / name / "failures.jsonl").exists()
     assert "Traceback" not in done.stderr and not list(MEMORY.glob(f"{PREFIX}{process.pid}-*"))
     wait_until_gone(children)
 

@@ -41,7 +41,15 @@ def real_number(text: str) -> float:
 
 
 PARSERS = {int: whole_number, float: real_number}
-PARTITIONERS = ("lang_mix", *sorted(path.stem for path in (Path(__file__).parent / "partitioners").glob("[!_]*.py")))
+
+
+def files_of(folder: str) -> tuple[str, ...]:
+    """Return the names of the choices that are a file each in a folder of utils/."""
+    return tuple(sorted(path.stem for path in (Path(__file__).parent / folder).glob("[!_]*.py")))
+
+
+PARTITIONERS = ("lang_mix", *files_of("partitioners"))
+TRACKERS = ("none", *files_of("trackers"))
 MANY = 10**9  # nobody means more, and no library below has to hold more
 WHOLE_FROM_0 = (lambda value: 0 <= value <= MANY, "a whole number from 0 (to 10^9)")
 WHOLE_FROM_1 = (lambda value: 1 <= value <= MANY, "a whole number from 1 (to 10^9)")
@@ -144,6 +152,8 @@ class RunConfig:
                              opens="what is evaluated and written")
     run_dir: str = flag("", "folder of this run's record (default: log/<settings>-<time>)",
                         changes_results=False)
+    track: str = flag("none", "also send the metrics to a tracker, one of utils/trackers/; it writes on this machine",
+                      choices=TRACKERS, changes_results=False)
     push_to_hub: str = flag("", "send the run's model to this NAME/REPO of the Hugging Face hub, made (public) if "
                                 "absent", valid=HUB_REPOSITORY, changes_results=False)
     resume: bool = flag(False, "go on with the run in --run_dir (default: the last one of these settings in log/), "

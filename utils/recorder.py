@@ -19,6 +19,7 @@ from utils.machine import Machine
 from utils.metrics import evaluate_domains, majority_baseline
 from utils.runlog import CHECKPOINTS, RunLog
 from utils.task import TaskSpec
+from utils.tracking import Tracking
 from utils.vector import ParameterVector
 
 
@@ -49,6 +50,7 @@ class Recorder:
                 "data_fingerprint": data.table.fingerprint, "parameters": vector.n_parameters,
                 "workers": machine.workers, "shards": data.shards_by_domain(),
                 "shard_labels": data.shards_by_label()})
+        self.tracking = Tracking(log.config, log.folder, records)
 
     def count(self, record: dict) -> bool:
         """Take a round's record into account; return whether it is the best so far on held-out rows."""
@@ -92,6 +94,7 @@ class Recorder:
                 save_checkpoint(self.log.folder / CHECKPOINTS, record, self.vector.numpy())
             record["seconds"]["checkpoint"] = round(time.perf_counter() - began, 3)
         self.log.round(record)
+        self.tracking.round(record)
         losses = [client["loss"] for client in clients]
         trained = f"training loss {np.mean(losses):.4f}, " if losses else ""
         NOTES.info("round %d: %s%s", server_round, trained,
@@ -101,9 +104,9 @@ class Recorder:
 
     def failure(self, server_round: int, what: str, number: int, failure: Failure) -> None:
         """Note that a piece of a round's work, `what`, has failed for the `number`-th time."""
-        NOTES.warning("round %d: %s failed (try %d): %s", server_round, what, number, failure.words)
         self.log.failure({"round": server_round, "what": what, "try": number, "error": failure.words,
                           "account": failure.account})
+        NOTES.warning("round %d: %s failed (try %d): %s", server_round, what, number, failure.words)
 
     def score(self, record: dict) -> float:
         """Return the headline metric on the held-out training rows."""
@@ -126,6 +129,7 @@ class Recorder:
             summary["best"] = {key: self.best[key] for key in ("round", "val", "test")}
         write_card(self.log.folder / "model", config, self.spec, summary,
                    models.is_text_to_text(self.model), len(self.data.plan.shards))
+        self.tracking.close()
         self.log.summary(summary)
         shutil.rmtree(self.log.folder / CHECKPOINTS, ignore_errors=True)  # the model is there
         push(self.log.folder, config.push_to_hub)

@@ -119,7 +119,9 @@ def open_run(folder: Path, config: RunConfig) -> Iterator[RunLog]:
             raise UserError(f"--run_dir {folder}: another run is at work there; name another folder") from None
         except (FileExistsError, NotADirectoryError, PermissionError) as error:
             raise UserError(f"--run_dir {folder}: cannot be made: {error.strerror}") from None
-        yield RunLog(folder, config)
+        log = RunLog(folder, config)
+        stack.callback(log.close)
+        yield log
 
 
 def finished(folder: Path) -> bool:

@@ -40,6 +40,11 @@ class RunLog:
     def __init__(self, folder: Path, config: RunConfig) -> None:
         self.folder = folder
         self.config = config
+        self.closed = False
+
+    def close(self) -> None:
+        """Write no more: the folder is let go, while threads of a run that was broken off may still be at work."""
+        self.closed = True
 
     def go_back(self, last: dict | None) -> list[dict]:
         """Make `last` (a record, or None for no round at all) the last round in rounds.jsonl; return all there are.
@@ -81,7 +86,9 @@ class RunLog:
         self._append("failures.jsonl", record)
 
     def _append(self, name: str, record: dict) -> None:
-        """Append one line; if the disk is full, leave no half of it."""
+        """Append one line; if the disk is full, leave no half of it. Raises ValueError when the log is closed."""
+        if self.closed:
+            raise ValueError(f"{self.folder / name}: its run has ended")
         with (self.folder / name).open("a", encoding="utf-8") as file:
             size = file.tell()
             try:

@@ -1,0 +1,33 @@
+"""Weights & Biases: offline, in the run's folder `wandb/`, unless WANDB_MODE says `online`; `wandb sync` sends it."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+PACKAGE = "wandb"
+PROJECT = "parameter-averaging"
+
+
+class Tracker:
+    """One run of the project `parameter-averaging`; `settings` are its config."""
+
+    def __init__(self, name: str, folder: Path, settings: dict) -> None:
+        os.environ.setdefault("WANDB_MODE", "offline")
+        os.environ["WANDB_ERROR_REPORTING"] = "false"
+        import wandb
+
+        shutil.rmtree(folder / "wandb", ignore_errors=True)
+        quiet = wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True)
+        # The same id each time, so that a run that goes on is the same one on a server, which skips what it has.
+        run_id = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+        self.run = wandb.init(project=PROJECT, name=name, id=run_id, resume="allow", reinit="create_new",
+                              dir=str(folder), config=settings, settings=quiet)
+
+    def log(self, step: int, values: dict[str, float]) -> None:
+        """Write a round's values."""
+        self.run.log(values, step=step)
+
+    def close(self) -> None:
+        """End the run."""
+        self.run.finish()
