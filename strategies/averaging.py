@@ -78,7 +78,8 @@ class ParameterAveraging(Strategy):
         They are averaged as they come in, while others still train. One that is no vector of finite numbers is left
         out and joins the `failures`, which `results` itself may add to: why each failed client did, in words.
 
-        Raises RoundFailed, with the global vector as it was, when fewer than `min_success` are left.
+        Each client's record has its `drift`, the L2 distance of its vector from the mean, where GROUP or fewer took
+        part. Raises RoundFailed, with the global vector as it was, when fewer than `min_success` are left.
         """
         clients, most = [], len(self.participants(server_round))
 
@@ -92,12 +93,18 @@ class ParameterAveraging(Strategy):
                 clients.append({"client": client, "rows": answer.num_examples, "loss": answer.metrics["loss"],
                                 "seconds": round(answer.metrics["seconds"], 3)})
                 yield arrays, answer.num_examples
-            if len(clients) < (self.min_success or most):
-                raise RoundFailed(f"round {server_round}: {len(clients)} of {most} clients succeeded, fewer than "
-                                  f"--min_success {self.min_success or most}: {'; '.join(failures)}")
 
         # Two slots in turn: were a round to fail while it is written, the last global vector would still be whole.
-        self.vector = weighted_mean(vectors(), most, self.transport, f"global-{server_round % 2}", self.threads)
+        mean = weighted_mean(vectors(), most, self.transport, f"global-{server_round % 2}", self.threads)
+        failures += [f"client {clients[k]['client']}: its update is refused: it holds NaN or infinity"
+                     for k in sorted(mean.refused)]
+        for k, drift in mean.drifts.items():
+            clients[k]["drift"] = float(f"{drift:.6g}")
+        clients = [client for k, client in enumerate(clients) if k not in mean.refused]
+        if len(clients) < (self.min_success or most):
+            raise RoundFailed(f"round {server_round}: {len(clients)} of {most} clients succeeded, fewer than "
+                              f"--min_success {self.min_success or most}: {'; '.join(failures)}")
+        self.vector = mean.arrays
         return ndarrays_to_parameters(self.vector), {"clients": clients}
 
     def configure_evaluate(self, server_round: int, parameters: Parameters,

@@ -45,8 +45,8 @@ def nodes_for(vector_bytes: int, workers: int) -> int:
 
 
 def buffers(n_clients: int, n_nodes: int, workers: int) -> int:
-    """Return how many vectors a run's buffers have room for: of clients, global ones, sums, clients cut in two."""
-    return min(n_clients, n_nodes + GROUP) + 2 + 2 * (n_clients > GROUP) + 3 * workers
+    """Return how many vectors a run's buffers have room for: of clients, global ones, two sums, clients cut in two."""
+    return min(n_clients, n_nodes + GROUP) + 2 + 4 * (n_clients > GROUP) + 3 * workers
 
 
 def wait_for_nodes(grid: Grid, n: int) -> list[int]:

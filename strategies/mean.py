@@ -1,7 +1,9 @@
 """The weighted mean of many vectors, a few at a time: memory does not grow with the number of clients."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -9,40 +11,101 @@ import numpy as np
 from utils.transport import Transport
 
 GROUP = 8  # vectors added in one pass over the sums
-AT_ONCE = 1 << 15  # elements: their sums and terms stay in a core's own cache
+AT_ONCE = 1 << 16  # elements: their sums stay in a core's own cache, and are many beside what a call costs
+
+
+@dataclass(frozen=True)
+class Mean:
+    """`arrays`: a message's arrays for the mean; None if there is no vector to take it of.
+
+    `refused`: positions, in the order they came, of the vectors that hold NaN or infinity. `drifts`: {position: L2
+    distance of that vector from the mean} of the others, if they came in one group.
+    """
+
+    arrays: list[np.ndarray] | None
+    refused: set[int]
+    drifts: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One vector of a group: its position among all, its message's arrays, its weight."""
+
+    position: int
+    arrays: list[np.ndarray]
+    weight: int
 
 
 def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int]], most: int, transport: Transport, slot: str,
-                  threads: int = 1) -> list[np.ndarray]:
-    """Return a message's arrays for Σ wₖ·vₖ / Σ wₖ (FedAvg; McMahan et al. 2017, algorithm 1), in buffer `slot`.
+                  threads: int = 1) -> Mean:
+    """Write Σ wₖ·vₖ / Σ wₖ (FedAvg; McMahan et al. 2017, algorithm 1) to buffer `slot`, float32 [n].
 
-    `vectors` yields at least one and at `most` so many of (a message's arrays, weight) in client order, and may take
-    its time: GROUP of them are added as soon as they are there, and never looked at again. The sums are float64 and
-    made in the order given, so neither GROUP nor `threads` changes a bit.
+    `vectors` yields at most `most` of (a message's arrays, weight) in client order, and may take its time: GROUP of
+    them are added as soon as they are there, and never looked at again. The sums are float64 and made in the order
+    given, so neither GROUP nor `threads` changes a bit. A group is added once more without the vectors that turn out
+    not to be finite; so the sums before it are kept beside those with it.
     """
-    mean = transport.buffer(slot)
-    sums = Transport(transport.folder, transport.size, np.float64)
-    so_far = sums.buffer("sum-0") if most > GROUP else None
-    total, first, last = 0, 0, False
+    mean, sums = transport.buffer(slot), Transport(transport.folder, transport.size, np.float64)
+    so_far, total, refused = None, 0, set()
     with ThreadPoolExecutor(threads) as pool:
-        while not last:
-            group = list(islice(vectors, GROUP))
-            total += sum(weight for _, weight in group)
+        for first in range(0, most + 1, GROUP):
+            group = [Term(first + k, *vector) for k, vector in enumerate(islice(vectors, GROUP))]
             last = first + GROUP >= most or len(group) < GROUP
+            into = None if last else sums.buffer(f"sum-{first // GROUP % 2}")
+            wrong = None
+            while wrong is None or wrong:
+                group = [term for term in group if term.position not in refused]
+                weight = total + sum(term.weight for term in group)
+                if last and not weight:
+                    return Mean(None, refused, {})
 
-            def add(part: slice) -> None:
-                windows = [(transport.window(arrays, part), weight) for arrays, weight in group]
-                before = None if first == 0 else sums.window(so_far, part)
-                out = transport.window(mean, part) if last else sums.window(so_far, part)
-                for start in range(0, part.stop - part.start, AT_ONCE):
-                    some = slice(start, start + AT_ONCE)
-                    total_so_far = np.zeros(len(out[some])) if before is None else before[some]
-                    for window, weight in windows:
-                        term = window[some].astype(np.float64)
-                        term *= weight  # exact: 24 bits times a number of rows
-                        total_so_far += term
-                    np.copyto(out[some], total_so_far / total if last else total_so_far)
+                def add_part(part: slice) -> tuple[set[int], list[float]]:
+                    before = None if so_far is None else sums.window(so_far, part)
+                    out = transport.window(mean, part) if into is None else sums.window(into, part)
+                    windows = [transport.window(term.arrays, part) for term in group]
+                    squares = add(windows, [term.weight for term in group], before, out, weight if last else 0)
+                    if squares is not None:
+                        return set(), squares
+                    return {term.position for term, window in zip(group, windows) if not np.isfinite(window).all()}, []
 
-            list(pool.map(add, transport.windows()))
-            first += GROUP
-    return mean
+                answers = list(pool.map(add_part, transport.windows()))
+                wrong = set().union(*(positions for positions, _ in answers))
+                refused |= wrong
+            if last:
+                break
+            so_far, total = into, weight
+    drifts = {}
+    if so_far is None:
+        drifts = {term.position: math.sqrt(sum(squares))
+                  for term, squares in zip(group, zip(*(squares for _, squares in answers)))}
+    return Mean(mean, refused, drifts)
+
+
+def add(windows: Sequence[np.ndarray], weights: Sequence[int], before: np.ndarray | None, out: np.ndarray,
+        divisor: int) -> list[float] | None:
+    """Set `out` to `before` + Σ weightₖ·windowₖ, divided by `divisor` unless that is 0; all are of one length.
+
+    `windows`: float32; `before` (None: 0) float64; `out` float32 with a divisor, else float64. Returns each window's
+    squared distance from `out`, where that is their mean. Returns None, with `out` half-written, when it is not finite
+    everywhere: float64 sums of finite float32 numbers are.
+    """
+    squares, length = [0.0] * len(windows), min(AT_ONCE, len(out))
+    sums, terms, differences = np.empty(length), np.empty(length), np.empty(length, np.float32)
+    for start in range(0, len(out), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        here = out[some]
+        total, term, difference = sums[:len(here)], terms[:len(here)], differences[:len(here)]
+        np.copyto(total, 0.0 if before is None else before[some])
+        for window, weight in zip(windows, weights):
+            np.multiply(window[some], weight, out=term, dtype=np.float64)  # exact: 24 bits times a number of rows
+            total += term
+        if divisor:
+            total /= divisor
+        np.copyto(here, total, casting="same_kind")
+        if not np.isfinite(here).all():
+            return None
+        if divisor and before is None:
+            for k, window in enumerate(windows):
+                np.subtract(window[some], here, out=difference)
+                squares[k] += float(np.einsum("i,i->", difference, difference))  # BLAS would start threads of its own
+    return squares

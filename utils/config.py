@@ -124,7 +124,7 @@ class RunConfig:
     optimizer_state: str = flag("fresh", "a client's AdamW moments: fresh each round (as published), or kept "
                                          "from its last round", choices=("fresh", "keep"))
     precision: str = flag("auto", "arithmetic of training; weights and evaluation are always float32 (auto: bf16 "
-                                  "where the chip multiplies it natively)",
+                                  "where the processor is faster in it)",
                           choices=("auto", "fp32", "bf16"))
     seed: int = flag(0, "seed of every random choice",
                      valid=(lambda value: 0 <= value < 2**32, "a whole number from 0 to 4294967295"))

@@ -44,7 +44,9 @@ def test_a_round_averages_what_its_clients_sent_by_rows(tmp_path, by_reference):
     answers = (answer(k, averaging.transport.send(f"client-{k}", vectors[k]), rows[k]) for k in range(3))
     parameters, metrics = averaging.aggregate_fit(1, answers, [])
     mean = averaging.transport.receive(parameters_to_ndarrays(parameters))
+    drifts = [client.pop("drift") for client in metrics["clients"]]
     assert metrics["clients"] == [{"client": k, "rows": rows[k], "loss": 0.5, "seconds": 2.0} for k in range(3)]
+    np.testing.assert_allclose(drifts, np.linalg.norm(vectors - mean, axis=1), rtol=1e-5)
     np.testing.assert_allclose(mean, np.array(rows) @ vectors.astype(np.float64) / 20, rtol=1e-6)
     out = np.empty(9, np.float32)
     averaging.read(out)

@@ -13,7 +13,8 @@ def mean_of(vectors, weights, folder="", threads=1, missing=0):
     transport = Transport(folder, len(vectors[0]))
     sent = ((transport.send(f"client-{k}", vector), weight) for k, (vector, weight) in enumerate(zip(vectors, weights)))
     mean = weighted_mean(sent, len(weights) + missing, transport, "global-1", threads)
-    return transport.receive(mean).copy()
+    assert not mean.refused
+    return transport.receive(mean.arrays).copy()
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=2 * GROUP + 1), st.integers(0, 99))
@@ -57,5 +58,40 @@ def test_a_vector_is_not_looked_at_again_once_its_group_is_summed():
             buffers[k % GROUP] = k
             yield [buffers[k % GROUP]], 1
 
-    mean = transport.receive(weighted_mean(vectors(), n, transport, "global-0"))
+    mean = transport.receive(weighted_mean(vectors(), n, transport, "global-0").arrays)
     assert np.array_equal(mean, np.full(5, (n - 1) / 2, np.float32))
+
+
+@pytest.mark.parametrize("n", [3, GROUP, 2 * GROUP + 1])
+@pytest.mark.parametrize("by_reference", [True, False])
+def test_a_vector_that_is_not_finite_is_left_out_wherever_it_comes(tmp_path, n, by_reference):
+    """In a later group, too, whose sums go on from those before it."""
+    transport = Transport(str(tmp_path) if by_reference else "", WINDOW + 99)
+    vectors = np.random.default_rng(n).standard_normal((n, WINDOW + 99)).astype(np.float32)
+    wrong = {0: np.nan, n - 1: -np.inf}
+    for k, value in wrong.items():
+        vectors[k, -1 - k] = value
+    sent = [(transport.send(f"client-{k}", vector), k + 1) for k, vector in enumerate(vectors)]
+    mean = weighted_mean(iter(sent), n, transport, "global-0", threads=2)
+    good = range(1, n - 1)
+    assert mean.refused == set(wrong)
+    assert np.array_equal(transport.receive(mean.arrays), mean_of(vectors[good], [k + 1 for k in good]))
+    assert set(mean.drifts) == (set(good) if n <= GROUP else set())
+
+
+@pytest.mark.parametrize("n", [2, GROUP + 1])
+def test_there_is_no_mean_of_vectors_that_are_all_refused(n):
+    transport = Transport("", 4)
+    sent = (([np.full(4, np.nan, np.float32)], 1) for _ in range(n))
+    assert weighted_mean(sent, n, transport, "global-0").arrays is None
+
+
+def test_drift_is_the_distance_from_the_mean():
+    vectors = np.random.default_rng(0).standard_normal((3, WINDOW + 99)).astype(np.float32)
+    transport, weights = Transport("", WINDOW + 99), [5, 1, 2]
+    mean = weighted_mean(zip([[vector] for vector in vectors], weights), 3, transport, "global-0")
+    exact = np.array(weights) @ vectors.astype(np.float64) / 8
+    for k, vector in enumerate(vectors):
+        assert mean.drifts[k] == pytest.approx(np.linalg.norm(vector - exact), rel=1e-6)
+    alone = weighted_mean(iter([([vectors[0]], 7)]), 3, transport, "global-0")
+    assert alone.drifts == {0: 0.0}
