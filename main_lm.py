@@ -84,7 +84,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
             progress: Progress) -> None:
     """Prepare the model, run the rounds on `engine`, write the record in `folder`."""
     from clients.worker import Job
-    from strategies.averaging import ParameterAveraging
+    from strategies.averaging import ParameterAveraging, server_of
     from strategies.dispatch import buffers, nodes_for
     from strategies.rounds import Rounds
     from strategies.schedule import planner
@@ -109,21 +109,23 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     clock.done("model and tokens")
 
     # The run's folder, with what it holds already; a private scratch folder for what driver and workers exchange
-    n_nodes = nodes_for(vector.nbytes, machine.workers)
+    n_nodes, server = nodes_for(vector.nbytes, machine.workers), server_of(config)
+    n_buffers = buffers(n_clients, n_nodes, machine.workers, server.n_states if server else 0)
     with (open_run(folder, config) as log,
-          scratch_folder(vector.nbytes * buffers(n_clients, n_nodes, machine.workers),
-                         log.folder if config.over_machines else None) as scratch):
+          scratch_folder(vector.nbytes * n_buffers, log.folder if config.over_machines else None) as scratch):
         job = Job(config, spec, str(scratch), str(log.folder.resolve()))
         job.save_skeleton(model, tokenizer)
-        last, start = last_checkpoint(log.folder / CHECKPOINTS) or (None, vector.numpy())
+        last, start, states = last_checkpoint(log.folder / CHECKPOINTS) or (None, vector.numpy(), ())
         records = log.go_back(last)
 
         # Rounds of averaging; standard fine-tuning is the same with one client
         strategy = ParameterAveraging(start, job.transport(vector.size), n_clients=n_clients,
                                       frac_fit=1.0 if config.centralized else config.frac_fit,
                                       min_success=config.min_success, seed=config.seed, n_parts=machine.workers,
-                                      done=max(0, len(records) - 1), threads=usable_cores())
-        recorder = Recorder(log, spec, data, model, tokenizer, vector, strategy.read, machine, clock, records)
+                                      done=max(0, len(records) - 1), threads=usable_cores(), server=server,
+                                      states=states)
+        recorder = Recorder(log, spec, data, model, tokenizer, vector, strategy.read, strategy.read_states,
+                            machine, clock, records)
         rounds = Rounds(strategy, planner(config, data, machine), recorder.round, recorder.failure, progress,
                         first=len(records), n_rounds=config.n_iterations, evaluate_every=config.skip_evalnum,
                         n_nodes=n_nodes, tries=1 + config.client_retries)

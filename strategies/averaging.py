@@ -1,6 +1,11 @@
-"""Parameter averaging: FedAvg (McMahan et al. 2017) over all clients, or over a sampled part of them."""
+"""Parameter averaging: FedAvg (McMahan et al. 2017) over all clients, or over a sampled part of them.
 
+A server optimizer may make a step of the mean (FedOpt; Reddi et al. 2021): strategies/server/.
+"""
+
+import importlib
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from flwr.common import (
@@ -17,10 +22,27 @@ from flwr.server.client_proxy import ClientProxy
 from flwr.server.strategy import Strategy
 
 from strategies.mean import GROUP, weighted_mean
+from utils.config import RunConfig
 from utils.errors import RoundFailed
 from utils.partition import n_participants
 from utils.seeds import generator
 from utils.transport import Transport
+
+
+class Server(Protocol):
+    """What strategies/server/ says of its files."""
+
+    n_states: int
+
+    def step(self, server_round: int, before: np.ndarray, mean: np.ndarray, states: Sequence[np.ndarray]) -> None:
+        """Turn part of the `mean` into that of the new global vector."""
+
+
+def server_of(config: RunConfig) -> Server | None:
+    """Return what `--strategy` names; None for plain averaging."""
+    if config.strategy == "averaging":
+        return None
+    return importlib.import_module(f"strategies.server.{config.strategy}").Server(config)
 
 
 class ParameterAveraging(Strategy):
@@ -28,12 +50,15 @@ class ParameterAveraging(Strategy):
 
     `initial`: float32 [n], the global vector after round `done`. `min_success`: how many participants a round needs
     (0: all of them). `n_parts`: how many parts an evaluation is cut into, one per worker. `threads`: of the mean.
+    `server`: what turns the mean into the new global vector, if that is not the mean itself (strategies/server/);
+    `states`: its vectors after round `done`, each float32 [n]; zeros if none are given.
     Participants are drawn from (seed, round), and each message names the client it is for, because Flower's own
     sampling follows random node ids.
     """
 
     def __init__(self, initial: np.ndarray, transport: Transport, *, n_clients: int, frac_fit: float, seed: int,
-                 n_parts: int, min_success: int = 0, done: int = 0, threads: int = 1) -> None:
+                 n_parts: int, min_success: int = 0, done: int = 0, threads: int = 1,
+                 server: Server | None = None, states: Sequence[np.ndarray] = ()) -> None:
         self.transport = transport
         self.n_clients = n_clients
         self.frac_fit = frac_fit
@@ -41,9 +66,13 @@ class ParameterAveraging(Strategy):
         self.n_parts = n_parts
         self.min_success = min_success
         self.threads = threads
+        self.server = server
         self.vector = transport.buffer(f"global-{done % 2}")
+        self.states = [transport.buffer(f"state-{k}") for k in range(server.n_states if server else 0)]
         for part in transport.windows():
             transport.window(self.vector, part)[:] = initial[part]
+            for k, state in enumerate(self.states):
+                transport.window(state, part)[:] = states[k][part] if states else 0.0
 
     def participants(self, server_round: int) -> list[int]:
         """Return the round's clients in ascending order: max(1, round(frac_fit·K)) of the K."""
@@ -55,6 +84,11 @@ class ParameterAveraging(Strategy):
         """Copy the global vector into `out`, float32 [n]."""
         for part in self.transport.windows():
             out[part] = self.transport.window(self.vector, part)
+
+    def read_states(self) -> list[np.ndarray]:
+        """Return copies of the server's vectors, each float32 [n]."""
+        return [np.concatenate([self.transport.window(state, part) for part in self.transport.windows()])
+                for state in self.states]
 
     def initialize_parameters(self, client_manager: ClientManager) -> Parameters:
         """Return the initial global vector as a message."""
@@ -104,6 +138,11 @@ class ParameterAveraging(Strategy):
         if len(clients) < (self.min_success or most):
             raise RoundFailed(f"round {server_round}: {len(clients)} of {most} clients succeeded, fewer than "
                               f"--min_success {self.min_success or most}: {'; '.join(failures)}")
+        if self.server:
+            for part in self.transport.windows():
+                before, new, *states = (self.transport.window(arrays, part)
+                                        for arrays in (self.vector, mean.arrays, *self.states))
+                self.server.step(server_round, before, new, states)
         self.vector = mean.arrays
         return ndarrays_to_parameters(self.vector), {"clients": clients}
 

@@ -13,7 +13,8 @@ from tests.processes import finish, kill, model, newest, start, wait_until, work
 from tests.tiny import tiny_once
 from tests.toy import toy_choices, toy_table
 
-MODELS = {"encoder": ("bert", "rte"), "T5": ("t5", "rte"), "multiple choice": ("electra", "copa")}
+MODELS = {"encoder": ("bert", "rte", ""), "T5": ("t5", "rte", "--strategy fedadam"),
+          "multiple choice": ("electra", "copa", "")}
 WORKERS, TRANSPORTS, FATES = ("1", "2"), ("reference", "message"), ("fresh", "resumed", "with a kill")
 FLAGS = "--max_length 24 --batch_size 8 --n_iterations 12 --skip_evalnum 12 --optimizer_state keep --n_clients 3"
 PART = (("encoder", "1", "reference", "fresh"), ("T5", "2", "message", "fresh"),
@@ -37,8 +38,8 @@ def base(tmp_path_factory):
 
 def digest(base, number, of, n_workers, transport, fate, more="") -> str:
     """Run one cell of the matrix; return the sha256 of its weights."""
-    name, flags = f"run-{number}", f"{FLAGS} --n_workers {n_workers} --transport {transport} {more}"
-    family, task = MODELS[of]
+    family, task, strategy = MODELS[of]
+    name, flags = f"run-{number}", f"{FLAGS} {strategy} --n_workers {n_workers} --transport {transport} {more}"
     process = start(base, name, flags, family, task)
     if fate != "fresh":
         wait_until(lambda: newest(base / name) >= 1 and workers(process.pid), process)

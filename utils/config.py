@@ -44,12 +44,13 @@ PARSERS = {int: whole_number, float: real_number}
 
 
 def files_of(folder: str) -> tuple[str, ...]:
-    """Return the names of the choices that are a file each in a folder of utils/."""
-    return tuple(sorted(path.stem for path in (Path(__file__).parent / folder).glob("[!_]*.py")))
+    """Return the names of the choices that are a file each in a folder of the project."""
+    return tuple(sorted(path.stem for path in (Path(__file__).parents[1] / folder).glob("[!_]*.py")))
 
 
-PARTITIONERS = ("lang_mix", *files_of("partitioners"))
-TRACKERS = ("none", *files_of("trackers"))
+PARTITIONERS = ("lang_mix", *files_of("utils/partitioners"))
+TRACKERS = ("none", *files_of("utils/trackers"))
+STRATEGIES = ("averaging", *files_of("strategies/server"))
 MANY = 10**9  # nobody means more, and no library below has to hold more
 WHOLE_FROM_0 = (lambda value: 0 <= value <= MANY, "a whole number from 0 (to 10^9)")
 WHOLE_FROM_1 = (lambda value: 1 <= value <= MANY, "a whole number from 1 (to 10^9)")
@@ -108,6 +109,9 @@ class RunConfig:
                              also=("n_iteration",))
     frac_fit: float = flag(1.0, "part of the clients trained and averaged each round, at least one client",
                            valid=(lambda value: 0 < value <= 1, "a number above 0, up to 1"))
+    strategy: str = flag("averaging", "what becomes of the clients' mean: the new global model as it is, or a step of "
+                                      "a server optimizer, one of strategies/server/", choices=STRATEGIES)
+    server_lr: float = flag(0.0, "learning rate of the server optimizer (0: its own)", valid=NOT_NEGATIVE)
 
     epoch: int = flag(1, "local epochs: passes over its shard that a client makes each round", valid=WHOLE_FROM_1,
                       opens="a client's training")
@@ -175,6 +179,10 @@ class RunConfig:
         if self.partitioner != "lang_mix" and self.lang_mix:
             raise UserError(f"--partitioner {self.partitioner} and --lang_mix {self.lang_mix:g} contradict each other: "
                             "give one of them")
+        if self.strategy == "averaging" and self.server_lr:
+            raise UserError(f"--server_lr {self.server_lr:g}: --strategy averaging has none; name a server optimizer")
+        if self.strategy != "averaging" and self.centralized:
+            raise UserError(f"--strategy {self.strategy} and --centralized contradict each other: give one of them")
         if self.random_init and self.load_model:
             raise UserError("--random_init and --load_model contradict each other: give one of them")
 
@@ -192,7 +200,8 @@ class RunConfig:
     def method(self) -> str:
         """The run's kind: centralized, iid, noniid, mix<m> or <partitioner><alpha>.
 
-        Then -partial<f> if clients are sampled, and -keep if their moments are kept.
+        Then -partial<f> if clients are sampled, -<strategy><server_lr> if a server optimizer makes the rounds' steps,
+        and -keep if the clients' moments are kept.
         """
         word = {0.0: "noniid", 0.99: "iid"}.get(self.lang_mix, f"mix{self.lang_mix:g}")
         if self.partitioner != "lang_mix":
@@ -201,6 +210,8 @@ class RunConfig:
             word = "centralized"
         elif self.frac_fit < 1:
             word += f"-partial{self.frac_fit:g}"
+        if self.strategy != "averaging":
+            word += f"-{self.strategy}" + (f"{self.server_lr:g}" if self.server_lr else "")
         return word + ("-keep" if self.optimizer_state == "keep" else "")
 
     @property

@@ -21,7 +21,8 @@ class Machine:
 
 #: what the libraries read in a worker's environment as in the driver's
 PASSED_ON = ("FLWR_TELEMETRY_ENABLED", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS",
-             "TRANSFORMERS_NO_ADVISORY_WARNINGS", "FLWR_LOG_LEVEL", "OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM", "GLIBC_TUNABLES")
+             "TRANSFORMERS_NO_ADVISORY_WARNINGS", "FLWR_LOG_LEVEL", "OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM",
+             "GLIBC_TUNABLES")
 
 
 def quiet_environment(own_ray: bool) -> None:

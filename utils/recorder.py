@@ -26,15 +26,17 @@ from utils.vector import ParameterVector
 class Recorder:
     """Turns the rounds' outcomes into the run's record.
 
-    `model` and `vector` are the driver's own copy; `read_global(out)` copies the global vector into `out`; `records`
-    are those of the rounds that an earlier process has done.
+    `model` and `vector` are the driver's own copy; `read_global(out)` copies the global vector into `out`, and
+    `read_states()` returns the vectors that the strategy keeps beside it; `records` are those of the rounds that an
+    earlier process has done.
     """
 
     def __init__(self, log: RunLog, spec: TaskSpec, data: TaskData, model, tokenizer, vector: ParameterVector,
-                 read_global: Callable[[np.ndarray], None], machine: Machine, clock: Clock,
-                 records: list[dict]) -> None:
+                 read_global: Callable[[np.ndarray], None], read_states: Callable[[], list[np.ndarray]],
+                 machine: Machine, clock: Clock, records: list[dict]) -> None:
         self.log, self.spec, self.data, self.clock = log, spec, data, clock
         self.model, self.tokenizer, self.vector, self.read_global = model, tokenizer, vector, read_global
+        self.read_states = read_states
         self.last: dict = {}
         self.best: dict | None = None
         self.rows_trained = 0
@@ -91,7 +93,7 @@ class Recorder:
             if is_best:
                 models.save(self.model, self.tokenizer, self.log.folder / "best_model")
             if server_round:
-                save_checkpoint(self.log.folder / CHECKPOINTS, record, self.vector.numpy())
+                save_checkpoint(self.log.folder / CHECKPOINTS, record, self.vector.numpy(), self.read_states())
             record["seconds"]["checkpoint"] = round(time.perf_counter() - began, 3)
         self.log.round(record)
         self.tracking.round(record)
