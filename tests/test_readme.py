@@ -1,8 +1,10 @@
-"""Every command of the README runs, made small: fewer rows, one round, a tiny model where the hub's is named.
+"""Every command of README.md and docs/ runs, made small: fewer rows, one round, a tiny model where the hub's is named.
 
-They run in a folder of links to the repository, so that `log/` is not the user's.
+They run in a folder of links to the repository, so that `log/` is not the user's. docs/flower.md's are run by
+tests/test_flower_app.py.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -16,17 +18,25 @@ from tests.conftest import ROOT
 from tests.tiny import tiny_once
 
 SMALL = "--test 12 --n_iterations 1 --max_length 32 --n_workers 1"  # one worker: there are two runs at once
-MAIN_COMMANDS = 8  # of main_lm.py: a README that loses its commands must not pass
+MAIN_COMMANDS = 9  # of main_lm.py: pages that lose their commands must not pass
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TRIED = [page for page in PAGES if page.name != "flower.md"]
 
 
-def readme_commands() -> list[str]:
-    """Return the lines of the README's sh blocks, without their comments."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S | re.M)
-    return [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+def blocks(language: str) -> list[str]:
+    """Return the pages' code blocks in a language."""
+    return [block for page in TRIED
+            for block in re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)]
+
+
+def commands() -> list[str]:
+    """Return the lines of the pages' sh blocks, without their comments, each once."""
+    lines = [line.split("  #")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    return list(dict.fromkeys(lines))
 
 
 def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
-    """Return a README command with the hub's models, the GPUs and the sizes replaced."""
+    """Return a command with the hub's models, the GPUs and the sizes replaced."""
     command = command.replace("path/to/official/files", str(shared))
     command = command.replace("bert-large-uncased", str(models["bert"])).replace("t5-base ", f"{models['t5']} ")
     command = command.replace("--n_gpus 2", "--n_gpus 0")
@@ -43,12 +53,16 @@ def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, shared_data):
-    """A folder that looks like the repository, with data/ and log/ of its own."""
+    """A folder that looks like the repository, with data/ and log/ of its own, and the study files of the pages."""
     folder = tmp_path_factory.mktemp("readme")
     for name in ("main_lm.py", "preprocess", "clients", "strategies", "utils", "sweeps", "tests", "report.py", ".venv"):
         if (ROOT / name).exists():
             (folder / name).symlink_to(ROOT / name)
     (folder / "log").mkdir()
+    studies = [study for study in blocks("toml") if study.startswith("# log/")]
+    assert studies
+    for study in studies:
+        (folder / study.splitlines()[0].removeprefix("# ")).write_text(study)
     models = {family: tiny_once(folder, family) for family in ("bert", "t5")}
     return folder, models, shared_data
 
@@ -60,17 +74,20 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess:
                           env={**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1"})
 
 
-def test_the_readmes_commands_run(workplace):
+def test_the_pages_commands_run(workplace):
     folder, models, shared = workplace
-    commands = [shrink(command, models, shared) for command in readme_commands()
-                if not command.startswith(("make ", "sweeps/"))]
-    mains = [command for command in commands if "main_lm.py" in command]
+    small = dict.fromkeys(shrink(command, models, shared) for command in commands()
+                          if not command.startswith(("make ", "sweeps/", "python report.py")))
+    mains = [command for command in small if "main_lm.py" in command]
+    others = [command for command in small if command not in mains]
     assert len(mains) == MAIN_COMMANDS
-    # Tables, folders and models first; then the runs two at a time, the last one from another's result.
-    for command in commands:
-        if command not in mains:
-            done = run(command, folder)
-            assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+    # Tables, folders and models first; then the runs two at a time, after them the one from another's result.
+    for command in others:
+        done = run(command, folder)
+        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+        if "sweeps/run.py" in command:
+            assert len(done.stdout.splitlines()) == 12, "a study of other size than its page says"
+    mains.sort(key=lambda command: "--load_model" in command)
     with ThreadPoolExecutor(2) as pool:
         finished = list(pool.map(lambda command: run(command, folder), mains[:-1]))
     finished.append(run(mains[-1], folder))
@@ -82,13 +99,27 @@ def test_the_readmes_commands_run(workplace):
     for file in files:
         lines = (folder / file).read_text().splitlines()
         assert [line.split()[0] for line in lines] == ["round=0", "round=1", "summary"]
+    every_field_is_told_of(folder / "log" / "tiny")
+
+
+def every_field_is_told_of(record: Path) -> None:
+    """Assert that docs/records.md names each field of the record of the run that it shows."""
+    config, summary = (json.loads((record / name).read_text()) for name in ("config.json", "summary.json"))
+    rounds = list(map(json.loads, (record / "rounds.jsonl").read_text().splitlines()))
+    found = {*config, *config["flags"], *config["versions"], *summary}
+    for one in (*rounds, summary):
+        found |= {*one, *one["test"]}
+    for one in rounds:
+        found |= {*one["seconds"], *(name for client in one["clients"] for name in client)}
+    page = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
+    assert {name for name in found if f"`{name}`" not in page and f'"{name}"' not in page} == set()
 
 
 def test_the_demo_and_the_offline_sweep_end_in_a_table(workplace):
     folder, models, _ = workplace
     run("python preprocess/sentiment.py", folder)
     scripts = {"demo": f"OUT=log/demo sweeps/demo.sh {SMALL} --model {models['bert']}",
-               "offline": shrink(next(c for c in readme_commands() if "offline.sh sentiment" in c), models, folder)}
+               "offline": shrink(next(c for c in commands() if "offline.sh sentiment" in c), models, folder)}
     with ThreadPoolExecutor(2) as pool:
         done = dict(zip(scripts, pool.map(lambda command: run(command, folder), scripts.values())))
     for name, process in done.items():
@@ -101,11 +132,44 @@ def test_the_demo_and_the_offline_sweep_end_in_a_table(workplace):
     assert (folder / "log" / "demo" / "report" / "report.html").exists()
     assert (folder / "log" / "demo" / "report" / "figures" / "curves.png").exists()
     assert "gain over centralized-keep" in done["offline"].stdout
+    # The reports that the pages make of them
+    [report] = [command for command in commands() if command.startswith("python report.py")]
+    done = run(report, folder)
+    assert done.returncode == 0, done.stderr
+    assert "gain over centralized-keep" in done.stdout
+    assert (folder / report.split(" --out ")[1] / "report.tex").exists()
 
 
 def test_make_targets_of_the_readme_exist():
-    named = {command.split()[1] for command in readme_commands() if command.startswith("make ")}
+    named = {command.split()[1] for command in commands() if command.startswith("make ")}
     assert named == {"demo", "test", "bench"}
     for target in (*named, "setup"):
         done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+
+def prose(page: Path) -> str:
+    """Return a page without its code, in which nothing is a link."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    return re.sub(r"`[^`\n]*`", "", text)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link may name in a page: its headings, in small letters, without punctuation, with - for spaces."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_pages_links_lead_somewhere():
+    dead, found = [], 0
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+            if re.match(r"[a-z]+:", link):
+                continue
+            file, _, anchor = link.partition("#")
+            target, found = (page.parent / file).resolve() if file else page, found + 1
+            if not (target.is_relative_to(ROOT) and target.exists() and (not anchor or anchor in anchors(target))):
+                dead.append(f"{page.relative_to(ROOT)}: {link}")
+    assert not dead
+    assert found > 30
