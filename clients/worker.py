@@ -19,6 +19,7 @@ from utils.durable import whole_file
 from utils.encoder import fast_encoder
 from utils.evaluation import EvaluationSet
 from utils.heads import make_head
+from utils.runlog import OPTIMIZER
 from utils.task import TaskSpec
 from utils.transport import Transport
 from utils.vector import ParameterVector
@@ -165,7 +166,7 @@ class Worker:
 
     @property
     def _states(self) -> Path:
-        return Path(self.job.run_dir) / "optimizer"
+        return Path(self.job.run_dir) / OPTIMIZER
 
     def _saved_states(self, client: int) -> dict[int, Path]:
         """Return {round: file} of the client's saved states."""

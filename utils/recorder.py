@@ -17,7 +17,7 @@ from utils.failure import Failure
 from utils.hub import push
 from utils.machine import Machine
 from utils.metrics import evaluate_domains, majority_baseline
-from utils.runlog import CHECKPOINTS, RunLog
+from utils.runlog import CHECKPOINTS, OPTIMIZER, RunLog
 from utils.task import TaskSpec
 from utils.tracking import Tracking
 from utils.vector import ParameterVector
@@ -133,5 +133,6 @@ class Recorder:
                    models.is_text_to_text(self.model), len(self.data.plan.shards))
         self.tracking.close()
         self.log.summary(summary)
-        shutil.rmtree(self.log.folder / CHECKPOINTS, ignore_errors=True)  # the model is there
+        for name in (CHECKPOINTS, OPTIMIZER):  # the model is there, and nobody goes on from these
+            shutil.rmtree(self.log.folder / name, ignore_errors=True)
         push(self.log.folder, config.push_to_hub)

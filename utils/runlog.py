@@ -17,6 +17,7 @@ from utils.errors import UserError
 LIBRARIES = ("torch", "transformers", "tokenizers", "flwr", "ray", "numpy")
 ROUNDS = "rounds.jsonl"
 CHECKPOINTS = "checkpoints"
+OPTIMIZER = "optimizer"
 
 
 def read_json(path: Path) -> dict:
