@@ -5,6 +5,7 @@ import math
 import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, fields, replace
+from itertools import combinations
 from pathlib import Path
 
 from utils.config import RunConfig
@@ -14,6 +15,7 @@ from utils.runlog import headline, metric_names
 #: flags that do not change what a method is: where it ran and wrote, and the seed that runs are averaged over
 INCIDENTAL = {field.name for field in fields(RunConfig) if not field.metadata["changes_results"]} | {
     "seed", "n_cpu", "n_gpus", "gpus_per_client", "skip_evalnum"}
+DEFAULTS = {field.name: field.default for field in fields(RunConfig)}
 #: flags that decide on which rows, and in what form, a run is tested
 TESTED_ON = ("data", "test", "test_split", "max_length")
 RECORD = ("config.json", "rounds.jsonl", "summary.json")
@@ -75,8 +77,9 @@ class Records:
 def read_records(folders: list[Path]) -> Records:
     """Return the runs in or below `folders`, the finished ones grouped by model and test rows.
 
-    Raises UserError when there is no finished run, when a record is missing, broken off or malformed (naming file
-    and line), when two runs are of one method and seed, and when a method's runs differ in more than their seed.
+    Where a method's runs differ in more than their seed, in the learning rate say, each setting is a comparison of
+    its own. Raises UserError when there is no finished run, when a record is missing, broken off or malformed (naming
+    file and line), and when two runs are of one method, setting and seed.
     """
     groups: dict[tuple, list[Run]] = defaultdict(list)
     unfinished = []
@@ -92,7 +95,8 @@ def read_records(folders: list[Path]) -> Records:
     if not groups:
         stopped = f" ({len(unfinished)} without summary.json: failed, stopped or still running)" if unfinished else ""
         raise UserError(f"no finished run in {', '.join(map(str, folders))}{stopped}")
-    return Records(with_titles([comparison(runs) for runs in groups.values()]), unfinished)
+    compared = [comparison(some, settings) for runs in groups.values() for settings, some in by_settings(runs)]
+    return Records(with_titles(compared), unfinished)
 
 
 def run_folders(folders: list[Path]) -> list[Path]:
@@ -234,17 +238,28 @@ def check_result(result: dict, where: Path | str, metric: str = "", domains: dic
             take(part, name, NUMBER, where)
 
 
-def comparison(runs: list[Run]) -> Comparison:
-    """Sort runs of one model and one set of test rows by method; raises UserError as read_records does."""
+def setting(run: Run, name: str) -> object:
+    """Return a flag of a run; an older record, which lacks a newer flag, had its default."""
+    return run.config["flags"].get(name, DEFAULTS.get(name))
+
+
+def by_settings(runs: list[Run]) -> list[tuple[dict[str, object], list[Run]]]:
+    """Sort runs by the flags, other than the seed, that runs of one method differ in: ({flag: value}, its runs)."""
+    names = {name for run in runs for name in run.config["flags"]} - INCIDENTAL
+    differing = sorted(name for name in names for run, other in combinations(runs, 2)
+                       if run.method == other.method and setting(run, name) != setting(other, name))
+    differing = list(dict.fromkeys(differing))
+    groups: dict[tuple, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[tuple(setting(run, name) for name in differing)].append(run)
+    return [(dict(zip(differing, values)), some) for values, some in groups.items()]
+
+
+def comparison(runs: list[Run], settings: dict[str, object]) -> Comparison:
+    """Sort runs of one model, one set of test rows and these `settings` by method; raises UserError as read_records."""
     methods: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         for other in methods[run.method]:
-            flags, others = run.config["flags"], other.config["flags"]  # an older record may lack a newer flag
-            differing = sorted(name for name in flags.keys() | others.keys()
-                               if name not in INCIDENTAL and flags.get(name) != others.get(name))
-            if differing:
-                raise UserError(f"{other.folder} and {run.folder} are both {run.method} but differ in "
-                                f"--{', --'.join(differing)}: compare them apart")
             if run.seed == other.seed:
                 raise UserError(f"{other.folder} and {run.folder} are both {run.method} with --seed {run.seed}: "
                                 "give one of them")
@@ -254,6 +269,7 @@ def comparison(runs: list[Run]) -> Comparison:
     words = [first["data"], model + (", random weights" if flags.get("random_init") else "")]
     words += [f"{flags['test']} rows per domain"] if flags["test"] else []
     words += [flags["test_split"]] if flags["test_split"] else []
+    words += [f"{name} {value}" for name, value in settings.items()]
     in_order = sorted(methods, key=lambda name: (not name.startswith("centralized"), not name.startswith("iid"),
                                                  not name.startswith("noniid"), name))
     return Comparison(", ".join(words), first["data"], model, headline(first), tuple(first["test"]["domains"]),

@@ -16,12 +16,27 @@ def runs(tmp_path):
     return write_study(tmp_path)
 
 
-@pytest.mark.parametrize("seed, flags, message", [
-    (1, {}, "both iid with --seed 1"), (4, {"lr": 1e-3, "epoch": 1}, "both iid but differ in --epoch, --lr")])
-def test_runs_that_are_no_repetitions_are_not_averaged(runs, seed, flags, message):
-    write_run(runs / "more", "iid", seed, (0.2, 0.2), **flags)
-    with pytest.raises(UserError, match=message):
+def test_a_repeated_run_is_refused(runs):
+    write_run(runs / "more", "iid", 1, (0.2, 0.2))
+    with pytest.raises(UserError, match="both iid with --seed 1"):
         read_records([runs])
+
+
+def test_runs_that_are_no_repetitions_are_compared_apart(runs):
+    """Those of another learning rate, with their own baseline if there is one; an older record has the defaults."""
+    write_run(runs / "faster", "iid", 1, (0.2, 0.2), lr=1e-3, strategy="averaging")
+    write_run(runs / "faster-central", "centralized", 1, (0.3, 0.3), lr=1e-3, batching="length")
+    slow, fast = read_records([runs]).comparisons
+    assert (slow.title, fast.title) == ("toy, m, lr 0.0001", "toy, m, lr 0.001")
+    assert {name: len(some) for name, some in slow.methods.items()} == {"centralized": 2, "iid": 3}
+    assert {name: len(some) for name, some in fast.methods.items()} == {"centralized": 1, "iid": 1}
+
+
+def test_methods_may_differ_in_what_each_keeps_to(runs):
+    for seed in (1, 2):
+        write_run(runs / f"n{seed}", "noniid", seed, (0.2, 0.2), lr=1e-3, epoch=1)
+    [compared] = read_records([runs]).comparisons
+    assert set(compared.methods) == {"centralized", "iid", "noniid"}
 
 
 def test_runs_on_other_test_rows_or_models_are_compared_apart(runs):
