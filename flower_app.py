@@ -5,9 +5,10 @@
 `pyproject.toml` names this file and holds every flag with its default; docs/flower.md says how to start the rest.
 """
 
+from collections.abc import Callable
 from functools import partial
 
-from flwr.app import Context
+from flwr.app import Context, Message
 from flwr.client import Client
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
@@ -15,7 +16,7 @@ from flwr.serverapp import Grid, ServerApp
 from utils.machine import quiet_models
 
 
-def tell(message, context, call_next):
+def tell(message: Message, context: Context, call_next: Callable[[Message, Context], Message]) -> Message:
     """Hand a message on as clients/node.py does; what it imports waits until there is one."""
     quiet_models()
     from clients.node import hear

@@ -9,7 +9,9 @@ Reads run records only (config.json, rounds.jsonl, summary.json). Exit code 0: d
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sweeps.compute import Trend, trends
 from sweeps.gains import HOW, averaging, headline, sentence
@@ -27,6 +29,9 @@ from sweeps.tables import (
     score_table,
 )
 from utils.errors import UserError
+
+if TYPE_CHECKING:  # tables alone need no matplotlib
+    from matplotlib.figure import Figure
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -118,7 +123,8 @@ def html_sections(records: Records, baseline: str, folder: Path) -> list[tuple[s
     return sections
 
 
-def compute_section(found: list[Trend], left_out: list[str], folder: Path, draw) -> str:
+def compute_section(found: list[Trend], left_out: list[str], folder: Path,
+                    draw: "Callable[[list[Trend], bool], Figure]") -> str:
     """Return the figure of gains against compute, or what it needs, as HTML."""
     content = ""
     if any(trend.slope is not None for trend in found):
@@ -130,7 +136,7 @@ def compute_section(found: list[Trend], left_out: list[str], folder: Path, draw)
     return content + html_list([*(trend.sentence() for trend in found), *left_out])
 
 
-def figure(draw, folder: Path, name: str, title: str, caption: str) -> str:
+def figure(draw: "Callable[[bool], Figure]", folder: Path, name: str, title: str, caption: str) -> str:
     """Write one figure's files; return its HTML."""
     from sweeps.style import data_uri, write_figure
 

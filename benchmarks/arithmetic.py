@@ -10,10 +10,12 @@ the evaluation's batch sizes.
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -57,7 +59,7 @@ class Bench:
         self.head = make_head(data.table.spec, tokenizer, False)
         self.shard = Shard(data.tokens["train"], data.labels["train"], data.plan.shards[0][:rows])
 
-    def train(self, replaced: dict[str, Callable], flags: dict[str, str]) -> float:
+    def train(self, replaced: dict[str, Callable], flags: dict[str, Any]) -> float:
         """Train the shard for a round; return its rows per second."""
         self.vector.values.copy_(self.start)
         self.optimizer.restore(None, 0)
@@ -81,10 +83,10 @@ class Bench:
         return len(self.shard.rows) / (time.perf_counter() - began)
 
 
-def in_turn(variants: dict[str, Callable[[], float]], turns: int) -> dict[str, list[float]]:
+def in_turn(variants: Mapping[str, Callable[[], float]], turns: int) -> dict[str, list[float]]:
     """Call each variant `turns` times in turn, after one call to warm up; return its speeds."""
     next(iter(variants.values()))()
-    speeds = {name: [] for name in variants}
+    speeds: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(turns):
         for name, measure in variants.items():
             speeds[name].append(measure())
@@ -101,7 +103,7 @@ def ratios(what: str, speeds: dict[str, list[float]], unit: str) -> list[Figure]
 
 def optimizers(model: torch.nn.Module) -> dict[str, Callable[[], float]]:
     """Return the steps per second of AdamW on the model's parameters in four forms."""
-    def steps(tensors, **form) -> Callable[[], float]:
+    def steps(tensors: Iterable[torch.Tensor], **form: Any) -> Callable[[], float]:
         parameters = [torch.nn.Parameter(tensor.detach().clone()) for tensor in tensors]
         for parameter in parameters:
             parameter.grad = torch.full_like(parameter, 1e-3)
@@ -131,9 +133,9 @@ def main() -> None:
         for task, rows in (("rte", 48), ("cola", 96)):
             run = ["--data", task, "--data_dir", ROOT / "data", "--test", 200]
             bench = Bench(toy_flags(Path(folder)) if options.small else run, rows, options.source)
-            trained = {name: (lambda change=change: bench.train(*change)) for name, change in VARIANTS.items()}
+            trained = {name: partial(bench.train, *change) for name, change in VARIANTS.items()}
             figures += ratios(f"{task}: training", in_turn(trained, options.turns), "rows/s")
-            evaluated = {f"batches of {size}": (lambda size=size: bench.evaluate(size))
+            evaluated = {f"batches of {size}": partial(bench.evaluate, size)
                          for size in (ROWS_PER_BATCH, 8, 16, 64)}
             figures += ratios(f"{task}: evaluation", in_turn(evaluated, options.turns), "rows/s")
     figures += ratios("AdamW's step", in_turn(optimizers(bench.model), 3 * options.turns), "steps/s")

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
 
 import preprocess.common as preprocess
 from utils import models
@@ -33,12 +34,14 @@ ROUND = 1
 
 
 @contextmanager
-def prepared(model, data: TaskData, rows: np.ndarray, masks: Masks, pad_id: int) -> Iterator[list[torch.nn.Parameter]]:
+def prepared(model: PreTrainedModel, data: TaskData, rows: np.ndarray, masks: Masks,
+             pad_id: int) -> Iterator[list[torch.nn.Parameter]]:
     """Let `model` compute as it does in a client's training of `rows` inside the `with`; give what is to be trained.
 
     The one place that follows `take_shortcuts` in clients/training.py.
     """
     table, tokens = lookup_table(model), data.tokens["train"]
+    assert table is not None, "this loop knows models with one table of embeddings"
     ids = np.unique(np.concatenate([[pad_id], *(ids for row in rows for ids in tokens.sequences(row))]))
     with fast_dropout(model, masks), fast_encoder(model, masks), used_rows(table, ids) as weight:
         yield [weight, *(parameter for parameter in model.parameters() if parameter is not table.weight)]
@@ -56,7 +59,7 @@ def batch_of(tokens: Tokens, labels: np.ndarray, rows: np.ndarray, pad_id: int) 
     return {**batch, "labels": torch.from_numpy(labels[rows].astype(np.int64))}
 
 
-def train(model, data: TaskData, rows: np.ndarray, client: int, pad_id: int) -> float:
+def train(model: PreTrainedModel, data: TaskData, rows: np.ndarray, client: int, pad_id: int) -> float:
     """Train for a round's local epochs; return the mean loss per row."""
     config, tokens, labels = data.config, data.tokens["train"], data.labels["train"]
     bf16 = resolve_precision(config.precision, n_gpus=0) == "bf16"
@@ -80,7 +83,7 @@ def train(model, data: TaskData, rows: np.ndarray, client: int, pad_id: int) -> 
 
 
 @torch.inference_mode()
-def evaluate(model, data: TaskData, pad_id: int) -> float:
+def evaluate(model: PreTrainedModel, data: TaskData, pad_id: int) -> float:
     """Return the mean loss of the test rows."""
     test = data.evaluation_sets[0]
     model.eval()

@@ -61,6 +61,7 @@ def timed_lines(command: list, env: dict[str, str] | None = None) -> Outcome:
     with tempfile.TemporaryFile("w+", errors="replace") as stderr:
         process = subprocess.Popen(list(map(str, command)), cwd=ROOT, env={**os.environ, **(env or {})}, text=True,
                                    stdout=subprocess.PIPE, stderr=stderr)
+        assert process.stdout is not None  # a pipe
         peak, ended = [0], threading.Event()
         watcher = threading.Thread(target=watch_memory, args=(process.pid, peak, ended))
         watcher.start()

@@ -44,6 +44,7 @@ def measure(rounds: int, folder: Path) -> list[dict[str, float]]:
              folder / "run", "--optimizer_state", "keep"]
     process = subprocess.Popen([sys.executable, "main_lm.py", *map(str, flags)], cwd=ROOT, text=True,
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert process.stderr is not None  # a pipe
     samples = []
     for line in process.stderr:
         if line.startswith("round ") and process.poll() is None:

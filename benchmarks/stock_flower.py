@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0"}  # read at import
@@ -32,6 +33,8 @@ from transformers import (
     AutoTokenizer,
     BertConfig,
     DataCollatorWithPadding,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
 )
 
 from utils.metrics import METRICS
@@ -50,7 +53,7 @@ def set_weights(model: torch.nn.Module, weights: list[np.ndarray]) -> None:
     model.load_state_dict(state, strict=True)
 
 
-def load_rows(file: Path, tokenizer, max_length: int) -> tuple[list[dict], list[str]]:
+def load_rows(file: Path, tokenizer: PreTrainedTokenizerFast, max_length: int) -> tuple[list[dict], list[str]]:
     """Return a file's tokenised rows, as the collator takes them, and their domains (empty in a client's file)."""
     columns = pq.read_table(file).to_pydict()
     labels, domains = columns.pop("label"), columns.pop("domain", [])
@@ -61,7 +64,8 @@ def load_rows(file: Path, tokenizer, max_length: int) -> tuple[list[dict], list[
 class TrainingClient(NumPyClient):
     """Fine-tunes on one shard."""
 
-    def __init__(self, model, rows: list[dict], collate, options: argparse.Namespace, partition: int) -> None:
+    def __init__(self, model: PreTrainedModel, rows: list[dict], collate: Callable, options: argparse.Namespace,
+                 partition: int) -> None:
         self.model, self.rows, self.collate = model, rows, collate
         self.options, self.partition = options, partition
 
@@ -70,7 +74,9 @@ class TrainingClient(NumPyClient):
         options = self.options
         torch.manual_seed(options.seed * 10_000 + config["round"] * 100 + self.partition)
         set_weights(self.model, parameters)
-        loader = DataLoader(self.rows, batch_size=options.batch_size, shuffle=True, collate_fn=self.collate)
+        loader: DataLoader = DataLoader(
+            self.rows,  # type: ignore[arg-type]  # a list will do
+            batch_size=options.batch_size, shuffle=True, collate_fn=self.collate)
         optimizer = torch.optim.AdamW(self.model.parameters(), lr=options.lr, weight_decay=0.0)
         self.model.train()
         for _ in range(options.epochs):
@@ -95,7 +101,7 @@ def make_client(options: argparse.Namespace, context: Context) -> Client:
         return EchoClient().to_client()
     if options.threads:
         torch.set_num_threads(options.threads)
-    partition = context.node_config["partition-id"]
+    partition = int(context.node_config["partition-id"])
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     rows, _ = load_rows(options.shards / f"client-{partition}.parquet", tokenizer, options.max_length)
     model = AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=options.n_labels)
@@ -105,25 +111,26 @@ def make_client(options: argparse.Namespace, context: Context) -> Client:
 class Evaluation:
     """FedAvg's `evaluate_fn`: evaluates the global model in the driver, with all its threads."""
 
-    def __init__(self, model, options: argparse.Namespace) -> None:
+    def __init__(self, model: PreTrainedModel, options: argparse.Namespace) -> None:
         tokenizer = AutoTokenizer.from_pretrained(options.model)
         rows, domains = load_rows(options.shards / "test.parquet", tokenizer, options.max_length)
-        self.loader = DataLoader(rows, batch_size=ROWS_PER_EVALUATION_BATCH,
-                                 collate_fn=DataCollatorWithPadding(tokenizer))
+        self.loader: DataLoader = DataLoader(
+            rows,  # type: ignore[arg-type]  # a list will do
+            batch_size=ROWS_PER_EVALUATION_BATCH, collate_fn=DataCollatorWithPadding(tokenizer))
         self.model, self.metric, self.domains = model, options.metric, np.array(domains)
 
     def __call__(self, server_round: int, parameters: list[np.ndarray], config: dict) -> tuple[float, dict]:
         """Print the round's line; return (mean loss, {metric: value})."""
         set_weights(self.model, parameters)
         self.model.eval()
-        labels, predictions, loss = [], [], 0.0
+        true, said, loss = [], [], 0.0
         with torch.no_grad():
             for batch in self.loader:
                 answer = self.model(**batch)
                 loss += float(answer.loss) * len(batch["labels"])
-                predictions.append(answer.logits.argmax(-1).numpy())
-                labels.append(batch["labels"].numpy())
-        labels, predictions = np.concatenate(labels), np.concatenate(predictions)
+                said.append(answer.logits.argmax(-1).numpy())
+                true.append(batch["labels"].numpy())
+        labels, predictions = np.concatenate(true), np.concatenate(said)
         value = np.mean([METRICS[self.metric](labels[self.domains == name], predictions[self.domains == name])
                          for name in np.unique(self.domains)])
         print(f"round={server_round} {self.metric}={value:.4f}", flush=True)

@@ -41,8 +41,8 @@ def client_of(context: Context) -> LMClient:
     told = context.state[TOLD]
     config = config_of(context.run_config, preprocess.task_names())
     data_dir = Path(str(context.node_config.get("data_dir", config.data_dir))).resolve()
-    config = replace(config, data_dir=str(data_dir), precision=told["precision"])
+    config = replace(config, data_dir=str(data_dir), precision=str(told["precision"]))
     spec = preprocess.load(config.data).SPEC
     if open_table(data_dir / spec.name, spec).fingerprint != told["fingerprint"]:
         raise UserError(f"--data_dir {data_dir}: has other rows of {config.data} than the server")
-    return LMClient(NodeJob(config, spec, told["scratch"], told["run_dir"]))
+    return LMClient(NodeJob(config, spec, str(told["scratch"]), str(told["run_dir"])))

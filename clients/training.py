@@ -30,7 +30,8 @@ class FlatAdamW:
     """
 
     def __init__(self, vector: ParameterVector, weight_decay: float) -> None:
-        self.vector, self.weight_decay = vector, weight_decay
+        assert vector.grads is not None, "what is trained has gradients"
+        self.vector, self.grads, self.weight_decay = vector, vector.grads, weight_decay
         self.moments = torch.zeros(2, vector.size, device=vector.values.device)
         self._cover([(slice(0, vector.n_decayed), None)], step=0)
 
@@ -40,17 +41,19 @@ class FlatAdamW:
         A part may stand for a tensor outside of the vector: its gradient and moments then lie in the part.
         """
         others = [(slice(self.vector.n_decayed, self.vector.size), None)]
-        groups, self.steps, state = [], [], {}
+        self.steps: list[torch.Tensor] = []
+        state: dict[torch.Tensor, dict[str, torch.Tensor]] = {}
+        groups = []
         for parts, decay in ((decayed, self.weight_decay), (others, 0.0)):
-            group = {"params": [], "weight_decay": decay}
+            parameters = []
             for part, outside in parts:
                 parameter = torch.nn.Parameter(self.vector.values[part]) if outside is None else outside
-                parameter.grad = self.vector.grads[part].view_as(parameter)
+                parameter.grad = self.grads[part].view_as(parameter)
                 self.steps.append(torch.tensor(float(step), device=self.vector.values.device))
                 state[parameter] = {"step": self.steps[-1], "exp_avg": self.moments[0, part].view_as(parameter),
                                     "exp_avg_sq": self.moments[1, part].view_as(parameter)}
-                group["params"].append(parameter)
-            groups.append(group)
+                parameters.append(parameter)
+            groups.append({"params": parameters, "weight_decay": decay})
         # lr is set at each step; fused is one pass over memory instead of five.
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, fused=True)
         self.optimizer.state.update(state)
@@ -81,8 +84,8 @@ class FlatAdamW:
         """Updates made since the moments were zero."""
         return int(self.steps[0])
 
-    def restore(self, moments: Sequence[np.ndarray] | None, step: int) -> None:
-        """Start from saved `moments` (two of float32 [n]) and `step`, or afresh when there are none."""
+    def restore(self, moments: np.ndarray | Sequence[np.ndarray] | None, step: int) -> None:
+        """Start from saved `moments` (float32 [2, n], or two of [n]) and `step`, or afresh when there are none."""
         if moments is None:
             self.moments.zero_()
         else:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from clients.training import FlatAdamW, Progress, Shard, local_training
 from utils import models
@@ -35,11 +36,11 @@ class Job:
     run_dir: str
 
     @property
-    def skeleton(self) -> Path:
-        """Folder of the model's configuration and tokenizer, without weights."""
+    def skeleton(self) -> Path | str:
+        """Folder (or name) of the model's configuration and tokenizer, without weights."""
         return Path(self.scratch) / "model"
 
-    def save_skeleton(self, model, tokenizer) -> None:
+    def save_skeleton(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
         """Write the skeleton."""
         model.config.save_pretrained(self.skeleton)
         tokenizer.save_pretrained(self.skeleton)

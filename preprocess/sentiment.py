@@ -96,11 +96,12 @@ def unpack(data: bytes, name: Path) -> dict[str, bytes]:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
             for member in archive:
                 file = PurePosixPath(member.name).name
-                if member.isfile() and file in (INNER, *FILES.values()):
+                content = archive.extractfile(member) if member.isfile() else None
+                if content is not None and file in (INNER, *FILES.values()):
                     if member.size > LARGEST:  # a few kilobytes can unpack to any number
                         raise UserError(f"{name}: {file} would be {member.size:,} bytes; "
                                         f"expected the archive of {RELEASE}")
-                    files[file] = archive.extractfile(member).read()
+                    files[file] = content.read()
     except (tarfile.TarError, EOFError, OSError, ValueError, zlib.error) as error:
         raise UserError(f"{name} is no readable .tar.gz ({error}); expected the archive of {RELEASE}") from None
     return files

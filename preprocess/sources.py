@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from utils.errors import UserError
 from utils.readers import Row, class_index, file_name_part, number, read_jsonl, read_tsv
@@ -76,7 +76,7 @@ def hub_rows(dataset: Dataset, spec: TaskSpec, row: Callable[[Row], Row], label:
         return None
     index = {name: spec.labels.index(name) for name in stated}
 
-    def value_of(value: object) -> int | float:
+    def value_of(value: Any) -> int | float:
         if not spec.labels:
             return float(value)
         return index[value] if isinstance(value, str) else index[stated[value]]

@@ -7,14 +7,21 @@ rows translated by machine, `multinli.train.<language>.tsv` (XNLI-MT 1.0), becom
 holds them; without, the dev rows are trained on. The hub has all of it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from preprocess.common import main
 from preprocess.sources import find_folder, hub_rows, load_hub
-from utils.errors import quoted
+from utils.errors import UserError, quoted
 from utils.readers import Row, class_index, read_tsv
 from utils.task import TaskSpec
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 LANGUAGES = ("ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh")
 SPEC = TaskSpec(
@@ -63,10 +70,13 @@ def read_hub() -> dict:
             for name, split in names.items()}
 
 
-def hub_language(dataset, language: str):
-    """Return the rows of one language's hub split."""
-    return hub_rows(dataset, SPEC, lambda record: table_row(
+def hub_language(dataset: Dataset, language: str) -> Iterator[Row]:
+    """Return the rows of one language's hub split; raises UserError when it has no labels."""
+    rows = hub_rows(dataset, SPEC, lambda record: table_row(
         record["premise"], record["hypothesis"], record["label"], language))
+    if rows is None:
+        raise UserError(f"xnli: the hub's {language} rows have no labels; pass --source PATH with the official files")
+    return rows
 
 
 def file_row(record: dict[str, str]) -> Row:

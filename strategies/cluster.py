@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from utils.config import RunConfig
 from utils.console import NOTES
@@ -16,15 +16,20 @@ from utils.errors import UserError, one_line
 from utils.machine import PASSED_ON, Machine, machine_for, workers_for
 from utils.scratch import private_folder, remove_stale
 
+if TYPE_CHECKING:
+    from ray.util.placement_group import PlacementGroup
+
 LONGEST_BASE = 16  # characters; Linux cuts a socket's path off at 107, of which Ray adds about 90
 ROOT = str(Path(__file__).resolve().parents[1])
 SECONDS_TO_WAIT = 5  # for room in a cluster, until the user is told
 
 
 class Cluster(Protocol):
-    """`machine`: the workers of the run, known at the latest when `start` has ended."""
+    """A Ray with the workers of one run."""
 
-    machine: Machine
+    @property
+    def machine(self) -> Machine:
+        """The workers of the run, known at the latest when `start` has ended."""
 
     def start(self, folder: Path) -> None:
         """Connect this process to Ray, whose files may lie in `folder`."""
@@ -154,7 +159,7 @@ class JoinedCluster:
                             f"{max(1, config.n_workers)} (--n_workers)")
         return Machine(config.n_workers or min(fitting, self.n_clients), config.n_gpus, gpus)
 
-    def _reserve(self, machine: Machine):
+    def _reserve(self, machine: Machine) -> "PlacementGroup":
         """Return a placement group with a bundle for each worker, once there is room for all of them."""
         import ray
         from ray.util.placement_group import placement_group
@@ -170,7 +175,7 @@ class JoinedCluster:
         return group
 
     @staticmethod
-    def _keep_flower_to(workers: int, group) -> None:
+    def _keep_flower_to(workers: int, group: "PlacementGroup") -> None:
         """Have Flower make `workers` actors, in `group`; by itself it makes as many as fit on the whole cluster."""
         from flwr.server.superlink.fleet.vce.backend import raybackend
         from flwr.simulation.ray_transport.ray_actor import BasicActorPool
@@ -179,11 +184,11 @@ class JoinedCluster:
         class ReservedPool(BasicActorPool):
             """Flower's pool of actors, of the run's own size and place."""
 
-            def __init__(self, actor_type, client_resources: dict, actor_kwargs: dict) -> None:
+            def __init__(self, actor_type: Any, client_resources: dict, actor_kwargs: dict) -> None:
                 super().__init__(actor_type, client_resources, actor_kwargs)
                 self.actors_capacity = workers
                 place = PlacementGroupSchedulingStrategy(group)
                 self.create_actor_fn = lambda: actor_type.options(
                     **client_resources, scheduling_strategy=place).remote(**actor_kwargs)
 
-        raybackend.BasicActorPool = ReservedPool
+        raybackend.BasicActorPool = ReservedPool  # type: ignore[misc]  # Flower has no setting for it

@@ -50,7 +50,7 @@ class TellingGrid:
         """Send messages as the grid does; return their ids."""
         messages = list(messages)
         for message in messages:
-            message.content[TOLD] = ConfigRecord(self.told)
+            message.content[TOLD] = ConfigRecord({**self.told})
         return self.grid.push_messages(messages)
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:

@@ -8,9 +8,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from strategies.cluster import Cluster, ray_folder
 from utils.machine import Machine, pause_collector, resume_collector
+
+if TYPE_CHECKING:
+    from flwr.app import Context
+    from flwr.client import Client
 
 SECONDS_TO_START = 30  # Ray
 
@@ -99,8 +104,9 @@ class Engine:
             self._ended.set_exception(error)
 
     def _simulate(self) -> None:
+        from flwr.app import Context
         from flwr.clientapp import ClientApp
-        from flwr.serverapp import ServerApp
+        from flwr.serverapp import Grid, ServerApp
         from flwr.simulation import run_simulation
 
         from strategies.dispatch import NODES, wait_for_nodes, wake
@@ -109,7 +115,7 @@ class Engine:
         n_nodes, server_app = max(NODES, self.machine.workers + 1), ServerApp()
 
         @server_app.main()
-        def main(grid, context) -> None:
+        def main(grid: Grid, context: Context) -> None:
             nodes = wait_for_nodes(grid, n_nodes)
             wake(grid, nodes[:self.machine.workers])
             try:
@@ -120,9 +126,8 @@ class Engine:
 
         # These go to Ray as an actor's options, so a worker that dies is started again (-1: however often). Flower
         # itself would go on giving work to the dead one.
-        options = {**self.cluster.worker_options(), "max_restarts": -1}
         run_simulation(server_app, ClientApp(client_fn=self.client_fn), num_supernodes=n_nodes, backend_name="ray",
-                       backend_config={"client_resources": options})
+                       backend_config={"client_resources": {**self.cluster.worker_options(), "max_restarts": -1}})
 
 
 class LateClient:
@@ -130,9 +135,9 @@ class LateClient:
 
     def __init__(self, client: str) -> None:
         self.client = client
-        self.job = None
+        self.job: object = None
 
-    def __call__(self, context):
+    def __call__(self, context: "Context") -> "Client":
         """Return the client as Flower calls it."""
         module, _, name = self.client.rpartition(".")
         if module not in sys.modules:

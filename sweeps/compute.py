@@ -74,7 +74,8 @@ def pretraining_flops(table: Path = TABLE) -> dict[str, float]:
 
 def trends(comparisons: list[Comparison], baseline: str) -> tuple[list[Trend], list[str]]:
     """Return a trend for each task and mixture, and a sentence for each model that is left out."""
-    known, tasks, left_out = pretraining_flops(), {}, []
+    known, left_out = pretraining_flops(), []
+    tasks: dict[tuple[str, str], list[Point]] = {}
     for compared in comparisons:
         flags = next(iter(compared.methods.values()))[0].config["flags"]
         flops = known.get(compared.model.rstrip("/").split("/")[-1].lower())

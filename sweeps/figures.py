@@ -6,11 +6,15 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sweeps.compute import Trend, power_of_ten
 from sweeps.gains import averaging, gain
 from sweeps.records import Comparison, Run
 from sweeps.style import COLOURS, GREY, HATCHES, INK, METHODS, YELLOW, legend, panels, short, styles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDE, NARROW = 9.0, 4.2  # inches
 SHOWN_CLIENTS = 30
@@ -22,7 +26,7 @@ def mean_std(values: list[float]) -> tuple[float, float]:
     return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1))
 
 
-def draw_gains(compared: Comparison, baseline: str, narrow: bool):
+def draw_gains(compared: Comparison, baseline: str, narrow: bool) -> "Figure":
     """The gain of each mixture, over all domains and in each, with its interval."""
     methods = [name for name in averaging(compared) if name != baseline and gain(compared, name, baseline).differences]
     domains = (None, *compared.domains)
@@ -57,7 +61,7 @@ def read_curve(run: Run, metric: str) -> dict[int, tuple[float, dict[str | None,
     return curve
 
 
-def draw_curves(compared: Comparison, narrow: bool):
+def draw_curves(compared: Comparison, narrow: bool) -> "Figure":
     """The headline metric after each pass over the rows: mean over seeds, band of one standard deviation."""
     domains = (None, *compared.domains)
     figure, axes = panels(len(domains), NARROW if narrow else WIDE, 2 if narrow else min(5, -(-len(domains) // (
@@ -106,7 +110,7 @@ def shard_panels(compared: Comparison) -> list[tuple[str, list[dict]]]:
     return [(f"{', '.join(methods)}: {what}", shards) for methods, what, shards in cuts]
 
 
-def draw_shards(compared: Comparison, narrow: bool):
+def draw_shards(compared: Comparison, narrow: bool) -> "Figure":
     """Each client's rows of each domain (and label) as discs whose area is their number."""
     cuts = shard_panels(compared)
     tallest = max(min(len(shards), SHOWN_CLIENTS) for _, shards in cuts)
@@ -140,12 +144,12 @@ def drifts(run: Run) -> dict[int, list[float]]:
     return {number: values for number, values in found.items() if values}
 
 
-def draw_drift(compared: Comparison, narrow: bool):
+def draw_drift(compared: Comparison, narrow: bool) -> "Figure":
     """The clients' distance from the mean, round by round: the line is their mean, the band from least to most."""
     figure, (axis,) = panels(1, NARROW if narrow else WIDE, 1, 2.6)
     handles, labels = [], []
     for method, (colour, dash, marker) in styles(compared.methods).items():
-        clients = defaultdict(list)
+        clients: dict[int, list[float]] = defaultdict(list)
         for run in compared.methods[method]:
             for number, values in drifts(run).items():
                 clients[number] += values
@@ -176,7 +180,7 @@ def phase_seconds(runs: list[Run]) -> dict[str, float]:
     return dict(total)
 
 
-def draw_time(compared: Comparison, narrow: bool):
+def draw_time(compared: Comparison, narrow: bool) -> "Figure":
     """Where the seconds of a run go: one bar for each method."""
     times = {method: phase_seconds(runs) for method, runs in compared.methods.items()}
     phases = list(dict.fromkeys(phase for seconds in times.values() for phase in seconds))
@@ -195,7 +199,7 @@ def draw_time(compared: Comparison, narrow: bool):
     return figure
 
 
-def draw_compute(trends: list[Trend], narrow: bool):
+def draw_compute(trends: list[Trend], narrow: bool) -> "Figure":
     """Gain against log pre-training compute, IID and non-IID, with the fitted line and where it crosses zero."""
     tasks: dict[str, list[Trend]] = defaultdict(list)
     for trend in trends:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from utils.config import RunConfig
 from utils.errors import UserError
@@ -20,6 +21,10 @@ DEFAULTS = {field.name: field.default for field in fields(RunConfig)}
 TESTED_ON = ("data", "test", "test_split", "max_length")
 RECORD = ("config.json", "rounds.jsonl", "summary.json")
 NUMBER = (int, float)
+Kind = type | tuple[type, ...]  # what isinstance takes
+#: what must be in config.json's flags and in summary.json
+FLAGS: dict[str, Kind] = {"seed": int, "epoch": int, "data": str, "test": int, "test_split": str, "max_length": int}
+SUMMARY: dict[str, Kind] = {"data": str, "model": str, "rows_trained": NUMBER, "test": dict, "majority": dict}
 
 
 @dataclass(frozen=True)
@@ -123,8 +128,7 @@ def read_run(folder: Path) -> Run | Unfinished:
     flags = take(config, "flags", dict, folder / "config.json")
     take(config, "method", str, folder / "config.json")
     take(config, "data_fingerprint", str, folder / "config.json")
-    for name, kind in {"seed": int, "epoch": int, "data": str, "test": int, "test_split": str,
-                       "max_length": int}.items():
+    for name, kind in FLAGS.items():
         take(flags, name, kind, folder / "config.json")
     for key in ("shards", *(("shard_labels",) if "shard_labels" in config else ())):
         for shard in take(config, key, list, folder / "config.json"):
@@ -138,7 +142,7 @@ def read_run(folder: Path) -> Run | Unfinished:
         asked = f" of {flags['n_iterations']}" if last is not None and "n_iterations" in flags else ""
         return Unfinished(folder, config, state + asked + (", the next one broken off" if broken_off else ""))
     summary = read_json(folder / "summary.json")
-    for name, kind in {"data": str, "model": str, "rows_trained": NUMBER, "test": dict, "majority": dict}.items():
+    for name, kind in SUMMARY.items():
         take(summary, name, kind, folder / "summary.json")
     check_result(summary["test"], folder / "summary.json")
     metric, domains = headline(summary), summary["test"]["domains"]
@@ -214,7 +218,7 @@ def is_number(value: object) -> bool:
     return isinstance(value, NUMBER) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def take(record: dict, key: str, kind: type | tuple, where: Path | str):
+def take(record: dict, key: str, kind: Kind, where: Path | str) -> Any:
     """Return record[key]; raises UserError when it is missing or of another kind."""
     if key not in record:
         raise UserError(f"{where}: lacks {key!r}")

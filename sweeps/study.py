@@ -12,6 +12,7 @@
 """
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -31,7 +32,7 @@ class Run:
     config: RunConfig
 
 
-def read_study(path: Path, out: Path | None, extra: list[str], tasks: list[str]) -> tuple[Path, list[Run]]:
+def read_study(path: Path, out: Path | None, extra: list[str], tasks: Sequence[str]) -> tuple[Path, list[Run]]:
     """Return the folder of a study's records, and its runs in the order of the file: the grid's first key slowest.
 
     `out`: another folder than the file's. `extra`: further flags of every run. Raises UserError for a file that is

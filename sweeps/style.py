@@ -6,9 +6,13 @@ Okabe and Ito's colours with dashes, markers and hatches beside them, so that no
 import base64
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INK = "#010102"  # text, axes, standard fine-tuning: a page's own ink replaces it (SVG leaves out plain black)
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -30,7 +34,7 @@ def styles(methods: Iterable[str]) -> dict[str, tuple]:
 
 
 @contextmanager
-def drawing():
+def drawing() -> Iterator[None]:
     """Set matplotlib's settings while figures are made; a record's `$` is no formula, its `_` no hidden label."""
     import matplotlib
 
@@ -43,7 +47,7 @@ def drawing():
         yield
 
 
-def panels(count: int, width: float, columns: int, height: float = 2.3, **subplots) -> tuple:
+def panels(count: int, width: float, columns: int, height: float = 2.3, **subplots: Any) -> tuple:
     """Return a figure of `count` panels in at most `columns` columns, `width` inches wide, and its axes [count]."""
     from matplotlib.figure import Figure
 
@@ -62,13 +66,13 @@ def short(text: str, limit: int = 40) -> str:
     return line if len(line) <= limit else line[:limit - 1] + "…"
 
 
-def legend(figure, handles: list, labels: list[str], columns: int) -> None:
+def legend(figure: "Figure", handles: list, labels: list[str], columns: int) -> None:
     """Put one legend below all panels; a space keeps matplotlib from hiding a label that begins with `_`."""
     figure.legend(handles, [" " + short(label) for label in labels], loc="outside lower center",
                   ncols=min(columns, len(labels)))
 
 
-def write_figure(figure, folder: Path, name: str) -> list[Path]:
+def write_figure(figure: "Figure", folder: Path, name: str) -> list[Path]:
     """Write a figure as PDF (for print) and PNG (for slides) and return the paths."""
     paths = [folder / f"{name}.{kind}" for kind in ("pdf", "png")]
     figure.savefig(paths[0], metadata={"CreationDate": None})
@@ -76,7 +80,7 @@ def write_figure(figure, folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def data_uri(figure) -> str:
+def data_uri(figure: "Figure") -> str:
     """Return a figure as an SVG image in a `data:` URI, transparent, whose ink follows the page's light or dark."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})

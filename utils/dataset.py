@@ -1,6 +1,7 @@
 """A run's rows, opened: token ids, labels, the plan of shards, and the evaluation sets."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from utils.partition import make_plan, n_participants
 from utils.table import numbers, open_table
 from utils.task import TaskSpec
 from utils.tokens import open_tokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 
 class TaskData:
@@ -37,7 +41,7 @@ class TaskData:
             raise UserError(f"--min_success {config.min_success}: only {most} take part in a round; "
                             f"give at most {most}, or 0 for all")
 
-    def tokenise(self, tokenizer, text_to_text: bool) -> None:
+    def tokenise(self, tokenizer: "PreTrainedTokenizerFast", text_to_text: bool) -> None:
         """Open the token ids, made first where no run has made them, and cut the evaluation sets."""
         config = self.config
         self.tokens = {key: open_tokens(self.table, name, tokenizer, max_length=config.max_length,

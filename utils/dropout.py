@@ -18,6 +18,7 @@ class Masks:
 
     def draw(self, shape: torch.Size, p: float, dtype: torch.dtype) -> torch.Tensor:
         """Return a tensor of 0 with probability `p` (to 2⁻¹⁷) and of 1 / (1 − p) otherwise."""
+        assert self.rng is not None, "each training step sets one"
         n = shape.numel()
         words = self.rng.integers(2**64, size=-(-n // 4), dtype=np.uint64)  # four random numbers in each
         kept = words.view(np.uint16)[:n] >= round(p * _LEVELS)
@@ -40,7 +41,7 @@ def fast_dropout(model: torch.nn.Module, masks: Masks) -> Iterator[None]:
     modules = [module for module in model.modules() if type(module) is torch.nn.Dropout]
     try:
         for module in modules:
-            module.forward = partial(_forward, module, masks)
+            module.forward = partial(_forward, module, masks)  # type: ignore[method-assign]  # for a while
         yield
     finally:
         for module in modules:

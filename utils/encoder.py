@@ -8,18 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 from utils.dropout import Masks
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+    from transformers.models.bert.modeling_bert import BertEncoder, BertLayer  # the layout of all _FAMILIES
+
 _FAMILIES = ("bert", "roberta", "xlm-roberta", "electra")  # one layout; their heads read the first token
 _LANES = 16  # a grid's length is a multiple of the processor's vector: softmax is a third faster
 
 
 @contextmanager
-def fast_encoder(model: torch.nn.Module, masks: Masks | None = None) -> Iterator[None]:
+def fast_encoder(model: "PreTrainedModel", masks: Masks | None = None) -> Iterator[None]:
     """Let the encoder of `model` run `packed_forward` inside the `with`; in training, with dropout from `masks`.
 
     Families of another layout keep their own forward pass.
@@ -55,8 +60,9 @@ class Grid:
         return grid.index_select(0, self.index)
 
 
-def packed_forward(encoder: torch.nn.Module, masks: Masks | None, hidden_states: torch.Tensor,
-                   attention_mask: torch.Tensor | None = None, **unused) -> BaseModelOutputWithPastAndCrossAttentions:
+def packed_forward(encoder: "BertEncoder", masks: Masks | None, hidden_states: torch.Tensor,
+                   attention_mask: torch.Tensor | None = None, **unused: Any
+                   ) -> BaseModelOutputWithPastAndCrossAttentions:
     """Return the encoder's output at the first tokens, [rows, 1, hidden], from `hidden_states` [rows, seq, hidden].
 
     `attention_mask`: what transformers makes of it, [rows, 1, queries, seq], true or 0 at the real tokens; or none.
@@ -80,7 +86,7 @@ def packed_forward(encoder: torch.nn.Module, masks: Masks | None, hidden_states:
     return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=first[:, None])
 
 
-def _layer(layer: torch.nn.Module, masks: Masks | None, x: torch.Tensor, context: torch.Tensor, queries: Grid,
+def _layer(layer: "BertLayer", masks: Masks | None, x: torch.Tensor, context: torch.Tensor, queries: Grid,
            keys: Grid, bias: torch.Tensor) -> torch.Tensor:
     """Return one layer's output at the tokens `x` [queries, hidden], which attend to `context` [tokens, hidden]."""
     own = layer.attention.self
@@ -88,6 +94,7 @@ def _layer(layer: torch.nn.Module, masks: Masks | None, x: torch.Tensor, context
     q, k, v = own.query(x), own.key(context), own.value(context)
     kept = None
     if own.training and own.dropout.p:
+        assert masks is not None, "training gives its masks"
         kept = masks.draw(torch.Size((keys.rows * heads, queries.length, keys.length)), own.dropout.p, q.dtype)
     attended = layer.attention.output(Attention.apply(q, k, v, kept, queries, keys, bias, heads, own.scaling), x)
     return layer.output(layer.intermediate(attended), attended)
@@ -101,7 +108,8 @@ class Attention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, q, k, v, kept, queries: Grid, keys: Grid, bias, heads: int, scale: float) -> torch.Tensor:
+    def forward(ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, kept: torch.Tensor | None, queries: Grid,
+                keys: Grid, bias: torch.Tensor, heads: int, scale: float) -> torch.Tensor:
         """`q` [queries, hidden]; `k`, `v` [tokens, hidden]; `kept` [rows · heads, queries per row, length] or None;
         `bias` float32 [rows, 1, 1, length]. Returns [queries, hidden].
         """
@@ -118,7 +126,7 @@ class Attention(torch.autograd.Function):
         return queries.pack(out, heads)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         q, k, v, kept, weights, dropped, out = ctx.saved_tensors
         queries, keys, heads, scale = ctx.place
         gradient = queries.spread(gradient, heads)

@@ -1,5 +1,9 @@
 """What depends on the kind of head: how a batch is built, its training loss, and its exact evaluation."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
@@ -9,11 +13,14 @@ from utils.errors import UserError
 from utils.task import TaskSpec
 from utils.tokens import Tokens, unchanged
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
 Evaluated = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # prediction, loss_sum, weight
 _LOGITS_AT_ONCE = 2**26  # of the label words' scoring: 256 MB as float32
 
 
-def make_head(spec: TaskSpec, tokenizer, text_to_text: bool) -> "Head":
+def make_head(spec: TaskSpec, tokenizer: PreTrainedTokenizerFast, text_to_text: bool) -> Head:
     """Return the head of a task for a model with this tokenizer.
 
     Raises: UserError when the tokenizer cannot tell a text-to-text task's label words apart.
@@ -27,7 +34,7 @@ def make_head(spec: TaskSpec, tokenizer, text_to_text: bool) -> "Head":
 class Head:
     """Batches of token ids in, losses and predictions out. `labels`: those of `rows`, in their order."""
 
-    def __init__(self, tokenizer) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self.pad_id = tokenizer.pad_token_id
         self.pad_type = tokenizer.pad_token_type_id
 
@@ -60,7 +67,7 @@ class Head:
         """Return the model's `labels`: class indices, int64 [batch], unless a head says otherwise."""
         return torch.from_numpy(labels.astype(np.int64))
 
-    def loss(self, model, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    def loss(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return the training loss, a scalar: Hugging Face's own, a mean over `terms` terms."""
         return model(**batch).loss
 
@@ -69,7 +76,7 @@ class Head:
         return len(labels)
 
     @torch.no_grad()
-    def evaluate(self, model, batch: dict[str, torch.Tensor]) -> Evaluated:
+    def evaluate(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> Evaluated:
         """Return (prediction, loss_sum, weight) of each row, float64 [batch] on the CPU; call in eval mode.
 
         Σ loss_sum / Σ weight over any rows is their mean loss, whatever batches they came in. The prediction
@@ -101,7 +108,7 @@ class RegressionHead(Head):
         return torch.from_numpy(labels.astype(np.float32))
 
     @torch.no_grad()
-    def evaluate(self, model, batch: dict[str, torch.Tensor]) -> Evaluated:
+    def evaluate(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> Evaluated:
         """See `Head.evaluate`: the prediction is the score, the loss its squared error."""
         inputs = {key: tensor for key, tensor in batch.items() if key != "labels"}
         scores = model(**inputs).logits[:, 0].double()
@@ -116,7 +123,7 @@ class TextToTextHead(Head):
     STS-B to steps of 0.2: Raffel et al., 2020); so a prediction is one of these numbers.
     """
 
-    def __init__(self, spec: TaskSpec, tokenizer) -> None:
+    def __init__(self, spec: TaskSpec, tokenizer: PreTrainedTokenizerFast) -> None:
         super().__init__(tokenizer)
         self.numbers = np.array(spec.label_words, dtype=np.float64) if spec.kind == "regression" else None
         words = _word_ids(spec, tokenizer)
@@ -136,7 +143,7 @@ class TextToTextHead(Head):
         return int(self.n_tokens[self._word_of(labels)].sum())
 
     @torch.no_grad()
-    def evaluate(self, model, batch: dict[str, torch.Tensor]) -> Evaluated:
+    def evaluate(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> Evaluated:
         """See `Head.evaluate`: the loss is the right word's negative log-likelihood, its weight its tokens.
 
         The encoder reads each row once; the decoder scores every label word given it.
@@ -150,7 +157,8 @@ class TextToTextHead(Head):
         losses = -scores.gather(1, word[:, None])[:, 0]
         return _on_cpu(prediction, losses, torch.from_numpy(self.n_tokens)[word])
 
-    def log_likelihoods(self, model, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def log_likelihoods(self, model: PreTrainedModel, input_ids: torch.Tensor,
+                        attention_mask: torch.Tensor) -> torch.Tensor:
         """Return the log-likelihood of each label word, end-of-text included: float64 [batch, words]."""
         n = len(input_ids)
         hidden = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
@@ -176,7 +184,7 @@ class TextToTextHead(Head):
         return np.abs(labels[:, None] - self.numbers).round(9).argmin(-1)
 
 
-def _word_ids(spec: TaskSpec, tokenizer) -> list[list[int]]:
+def _word_ids(spec: TaskSpec, tokenizer: PreTrainedTokenizerFast) -> list[list[int]]:
     """Return each label word's token ids with end-of-text; raise UserError unless they can be told apart."""
     with unchanged(tokenizer):
         words = tokenizer(text_target=list(spec.label_words))["input_ids"]
@@ -201,5 +209,5 @@ def _padded(mask: np.ndarray, values: np.ndarray, filler: int) -> np.ndarray:
     return full
 
 
-def _on_cpu(*tensors: torch.Tensor) -> Evaluated:
-    return tuple(tensor.double().cpu() for tensor in tensors)
+def _on_cpu(prediction: torch.Tensor, loss_sum: torch.Tensor, weight: torch.Tensor) -> Evaluated:
+    return prediction.double().cpu(), loss_sum.double().cpu(), weight.double().cpu()

@@ -4,6 +4,8 @@ Matthews correlation: Matthews 1975. F1, Pearson and Spearman as GLUE reports th
 correlation that is not defined (a constant prediction, or one class only) counts as 0, as in scikit-learn.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from utils.task import TaskSpec
@@ -51,7 +53,7 @@ def spearman(labels: np.ndarray, predictions: np.ndarray) -> float:
 METRICS = {"accuracy": accuracy, "matthews": matthews, "f1": f1, "pearson": pearson, "spearman": spearman}
 
 
-def evaluate_domains(spec: TaskSpec, names: tuple[str, ...], rows: list[np.ndarray], labels: np.ndarray,
+def evaluate_domains(spec: TaskSpec, names: tuple[str, ...], rows: Sequence[np.ndarray], labels: np.ndarray,
                      predictions: np.ndarray, loss: np.ndarray, weight: np.ndarray) -> dict:
     """Return each domain's metrics and their macro average.
 
@@ -69,7 +71,7 @@ def evaluate_domains(spec: TaskSpec, names: tuple[str, ...], rows: list[np.ndarr
     return {"rows": sum(map(len, rows)), **overall, "domains": domains}
 
 
-def majority_baseline(spec: TaskSpec, names: tuple[str, ...], rows: list[np.ndarray], labels: np.ndarray,
+def majority_baseline(spec: TaskSpec, names: tuple[str, ...], rows: Sequence[np.ndarray], labels: np.ndarray,
                       train_labels: np.ndarray) -> dict:
     """Return the metrics, as evaluate_domains does, of always saying the commonest training label.
 

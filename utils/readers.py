@@ -10,12 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from utils.console import NOTES
 from utils.errors import UserError, quoted
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 def read_tsv(path: Path, columns: Sequence[str], row: Callable[[dict[str, str]], Row | None], *,
@@ -45,7 +45,8 @@ def tsv_rows(stream: BinaryIO, name: str, columns: Sequence[str],
             found = "twice in the header" if column in names else f"not in the header ({', '.join(names)[:200]})"
             raise UserError(f"{name}:1: column {column!r} is {found}; expected {', '.join(columns)}")
     wanted = [(column, names.index(column)) for column in columns]
-    rows, torn = [], 0
+    rows: list[Row] = []
+    torn = 0
     for number, line in lines:
         fields = line.split("\t")
         if len(fields) == len(names):

@@ -128,7 +128,7 @@ def result_fields(result: dict) -> dict:
                      for metric in metric_names(result) for name, domain in result["domains"].items()}
 
 
-def print_fields(*words: str, **fields) -> None:
+def print_fields(*words: str, **fields: object) -> None:
     """Print one `key=value` line on stdout; numbers with a fraction get four decimals."""
     shown = (f"{key}={value:.4f}" if isinstance(value, float) else f"{key}={value}" for key, value in fields.items())
     line_to(sys.stdout, " ".join([*words, *shown]))

@@ -4,6 +4,7 @@ import importlib
 import warnings
 
 import numpy as np
+import pyarrow as pa
 
 from utils.config import RunConfig
 from utils.errors import UserError
@@ -11,8 +12,9 @@ from utils.table import numbers
 from utils.task import TaskSpec
 
 
-def partitioned(config: RunConfig, spec: TaskSpec, train, rows: np.ndarray, n_clients: int) -> tuple[np.ndarray, ...]:
-    """Cut `rows` (int64, of the pyarrow table `train`) into shards, each in ascending row order.
+def partitioned(config: RunConfig, spec: TaskSpec, train: pa.Table, rows: np.ndarray,
+                n_clients: int) -> tuple[np.ndarray, ...]:
+    """Cut `rows` (int64, of the table `train`) into shards, each in ascending row order.
 
     The partitioner sees a datasets.Dataset of the rows' `label` (int64, or float64 for regression), `domain` (string)
     and `row`. Raises UserError, naming the flag, when it fails, leaves a client without rows, or does not use each row

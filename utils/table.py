@@ -176,10 +176,12 @@ def _holds_something_else(folder: Path) -> bool:
         return False
 
 
-def _write_split(folder: Path, spec: TaskSpec, split: str, rows: Iterable[dict], digest) -> dict:
+def _write_split(folder: Path, spec: TaskSpec, split: str, rows: Iterable[dict],
+                 digest: "hashlib._Hash") -> dict:
     """Write the files of one split, feed `digest`, and return the split's entry in the card."""
-    schema, scores, labels = _schema(spec), [], Counter()
-    domains: Counter = Counter()
+    schema, scores = _schema(spec), []
+    labels: Counter[str] = Counter()
+    domains: Counter[str] = Counter()
     digest.update(json.dumps([split]).encode())
     with contextlib.ExitStack() as stack:
         writers: dict[str, pq.ParquetWriter] = {}

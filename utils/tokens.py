@@ -1,5 +1,7 @@
 """Token ids of a split: made once per (table, tokenizer, length, form), memory-mapped, no padding stored."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -10,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +20,11 @@ import pyarrow as pa
 from utils.console import NOTES
 from utils.errors import UserError
 from utils.task import TaskSpec
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from utils.table import Table
 
 CACHE_FORMAT = 2  # raise it when the files or the way rows become ids change: old caches are then made anew
 _ROWS_AT_ONCE = 1000
@@ -48,17 +56,16 @@ class Tokens:
         return [self.ids[self.offsets[s]:self.offsets[s + 1]] for s in range(first, first + self.choices)]
 
 
-def open_tokens(table, split_name: str, tokenizer, *, max_length: int, text_to_text: bool,
-                cache: Path) -> Tokens:
+def open_tokens(table: Table, split_name: str, tokenizer: PreTrainedTokenizerFast, *, max_length: int,
+                text_to_text: bool, cache: Path) -> Tokens:
     """Return a split's tokens from `cache`, tokenising the split first where it has not been.
 
-    `table` is a `utils.table` table. Processes that do this at once each write a folder of their own, and the
+    Processes that do this at once each write a folder of their own, and the
     first to rename it into place wins: a reader never sees half a cache. A damaged one is made anew.
 
     Raises: UserError as `tokenise` does, and when the cache cannot be written.
     """
-    form = {"max_length": max_length, "text_to_text": text_to_text}
-    key = cache_key(table.fingerprint, split_name, tokenizer, **form)
+    key = cache_key(table.fingerprint, split_name, tokenizer, max_length=max_length, text_to_text=text_to_text)
     folder = Path(cache) / key
     if folder.parent.is_symlink():
         raise UserError(f"{cache} is a link: put the folder itself there, or remove it")
@@ -67,7 +74,7 @@ def open_tokens(table, split_name: str, tokenizer, *, max_length: int, text_to_t
     if tokens is not None:
         return tokens
     new, damaged = (folder.with_name(f".{key}.{uuid.uuid4().hex}") for _ in range(2))
-    made = tokenise(table.split(split_name), table.spec, tokenizer, **form)
+    made = tokenise(table.split(split_name), table.spec, tokenizer, max_length, text_to_text)
     try:
         _write(new, made)
         if os.path.lexists(folder) and _read(folder, *shape) is None:
@@ -75,9 +82,11 @@ def open_tokens(table, split_name: str, tokenizer, *, max_length: int, text_to_t
             with suppress(FileNotFoundError):  # another process was faster
                 folder.rename(damaged)
         tokens = _read(new, *shape)  # mapped before it moves: whatever others do to the name, these stay
+        if tokens is None:
+            raise OSError("what was written reads back as something else")
         with suppress(OSError):  # another process was faster, and its files are the same
             new.rename(folder)
-    except OSError as error:  # a full disk, or a folder that is not ours to write
+    except OSError as error:  # a full disk, or a folder that is not ours to write, a disk at fault
         raise UserError(f"{cache}: the token cache cannot be written ({error}); free some space, or name another "
                         "folder with --data_dir") from error
     finally:
@@ -86,7 +95,8 @@ def open_tokens(table, split_name: str, tokenizer, *, max_length: int, text_to_t
     return tokens
 
 
-def cache_key(fingerprint: str, split_name: str, tokenizer, *, max_length: int, text_to_text: bool) -> str:
+def cache_key(fingerprint: str, split_name: str, tokenizer: PreTrainedTokenizerFast, *, max_length: int,
+              text_to_text: bool) -> str:
     """Return the hex name of a split's cache: a hash of everything that its ids depend on.
 
     `fingerprint` is the table's, which covers the rows and the whole TaskSpec.
@@ -98,7 +108,8 @@ def cache_key(fingerprint: str, split_name: str, tokenizer, *, max_length: int, 
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def tokenise(split: pa.Table, spec: TaskSpec, tokenizer, max_length: int, text_to_text: bool) -> Tokens:
+def tokenise(split: pa.Table, spec: TaskSpec, tokenizer: PreTrainedTokenizerFast, max_length: int,
+             text_to_text: bool) -> Tokens:
     """Return a split's tokens, in memory; each sequence has at most `max_length`, special tokens included.
 
     A text-to-text model reads the filled-in `spec.prompt`; another the text, the pair of texts, or for each
@@ -142,7 +153,7 @@ def tokenise(split: pa.Table, spec: TaskSpec, tokenizer, max_length: int, text_t
 
 
 @contextmanager
-def unchanged(tokenizer) -> Iterator[None]:
+def unchanged(tokenizer: PreTrainedTokenizerFast) -> Iterator[None]:
     """Restore the tokenizer's own truncation and padding afterwards: each call overwrites them."""
     backend = tokenizer.backend_tokenizer
     truncation, padding = backend.truncation, backend.padding
@@ -165,13 +176,13 @@ def _prompts(columns: list[list[str]], choices: list[list[str]] | None, spec: Ta
     return prompts
 
 
-def _separates(tokenizer) -> bool:
+def _separates(tokenizer: PreTrainedTokenizerFast) -> bool:
     """Whether the tokenizer puts a token between the two texts of a pair."""
     first = tokenizer("a", "b").encodings[0].sequence_ids
     return first[first.index(1) - 1] is None
 
 
-def _has_types(tokenizer) -> bool:
+def _has_types(tokenizer: PreTrainedTokenizerFast) -> bool:
     return "token_type_ids" in tokenizer.model_input_names
 
 
@@ -195,7 +206,7 @@ def _write(folder: Path, tokens: Tokens) -> None:
 
 
 def _checksum(path: Path) -> int:
-    return zlib.crc32(np.memmap(path, mode="r"))
+    return zlib.crc32(np.memmap(path, mode="r").data)
 
 
 def _read(folder: Path, n_rows: int, choices: int, typed: bool) -> Tokens | None:

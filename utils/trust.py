@@ -5,15 +5,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import torch
+from transformers import PreTrainedConfig
 
 from utils.errors import UserError, quoted
 
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
-def check_config(asked: str, config) -> None:
+def check_config(asked: str, config: PreTrainedConfig) -> None:
     """Raise UserError for a configuration that has transformers fetch code, or weights that are no safetensors.
 
     `asked` is the flag with its value that asked for the model, as the message is to name it: here and below.
@@ -54,7 +56,7 @@ def safetensors_only(asked: str) -> Iterator[None]:
     `use_safetensors` alone does not: an index of safetensors may list other files, which are then unpickled; and
     of a hub model without safetensors transformers would ask a service of the hub's to convert it.
     """
-    def refuse(*args, **options):
+    def refuse(*args: object, **options: object) -> NoReturn:
         raise UserError(_pickled(asked))
 
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"

@@ -29,7 +29,7 @@ class ParameterVector:
             part = slice(start, start + p.numel())
             self.values[part] = p.detach().reshape(-1)
             p.data = self.values[part].view(p.shape)
-            if with_grads:
+            if self.grads is not None:
                 p.grad = self.grads[part].view(p.shape)
             start += aligned_size(p)
 

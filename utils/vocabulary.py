@@ -7,12 +7,16 @@ decay moves it by nothing. Half of MiniLM's parameters are such a table, and a s
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
-def lookup_table(model: torch.nn.Module) -> torch.nn.Embedding | None:
+
+def lookup_table(model: "PreTrainedModel") -> torch.nn.Embedding | None:
     """Return the model's table of token embeddings; None where anything but one lookup per batch reads it."""
     table = model.get_input_embeddings()
     users = [module for module in model.modules() for p in module.parameters(recurse=False) if p is table.weight]
@@ -31,7 +35,7 @@ def used_rows(table: torch.nn.Embedding, ids: np.ndarray) -> Iterator[torch.nn.P
     place = torch.full((len(whole),), -1)
     place[rows] = torch.arange(len(rows))
     padding = None if table.padding_idx is None or place[table.padding_idx] < 0 else int(place[table.padding_idx])
-    table.forward = partial(_look_up, weight, place, padding)
+    table.forward = partial(_look_up, weight, place, padding)  # type: ignore[method-assign]  # for a while
     try:
         yield weight
     finally:

@@ -74,6 +74,13 @@ def test_superglue_and_qasc_rows():
     assert hub_rows(unlabelled, qasc.SPEC, qasc.hub_row, label="answerKey") is None
 
 
+def test_an_unlabelled_split_of_a_language_is_refused():
+    data = made({"premise": ["P"], "hypothesis": ["H"], "label": [-1]}, premise=TEXT, hypothesis=TEXT,
+                label=ClassLabel(names=["entailment", "neutral", "contradiction"]))
+    with pytest.raises(UserError, match="xnli: the hub's sw rows have no labels; pass --source PATH"):
+        xnli.hub_language(data, "sw")
+
+
 @pytest.mark.parametrize("environment", [{"HF_HUB_OFFLINE": "1"},
                                          {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}])
 def test_a_hub_out_of_reach_is_one_line_soon(run_script, tmp_path, environment):

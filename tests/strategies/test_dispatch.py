@@ -100,6 +100,10 @@ def test_what_would_fail_again_is_not_tried_again():
     assert list(positions(AnyOrderGrid(0, {0: [diverged.account]}), [Piece(0), Piece(1)], tries=5)) == [diverged, 1]
 
 
+def test_a_failure_without_a_reason_is_a_failure():
+    assert list(positions(AnyOrderGrid(0, {0: [None]}), [Piece(0), Piece(1)])) == [Failure(""), 1]
+
+
 def test_finding_a_worker_that_is_being_started_is_no_failure():
     grid = AnyOrderGrid(0, {0: [f"…: {RESTARTING}…"] * 50})
     assert list(positions(grid, [Piece(0)], tries=1)) == [0]

@@ -265,6 +265,13 @@ def race(tokenizer, cache: Path, parallelism: str, barrier, results) -> None:
     results.put((digests, notes))
 
 
+def test_a_cache_that_reads_back_as_something_else_is_refused(tokenizer_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(tokens, "_read", lambda *where: None)
+    with pytest.raises(UserError, match="cannot be written .*reads back as something else"):
+        opened(tokenizer_of("bert"), tmp_path / "tokens")
+    assert not list((tmp_path / "tokens").iterdir())
+
+
 def test_two_processes_at_once(tokenizer_of, tmp_path):
     tokenizer, fork = tokenizer_of("bert"), multiprocessing.get_context("fork")
     barrier, results, cache = fork.Barrier(2), fork.Queue(), tmp_path / "cache"

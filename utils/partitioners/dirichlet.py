@@ -1,11 +1,16 @@
 """Dirichlet by label (Hsu et al. 2019, arXiv:1909.06335): the smaller `--alpha`, the fewer labels a client has."""
 
+from typing import TYPE_CHECKING
+
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.task import TaskSpec
 
+if TYPE_CHECKING:  # slow to import, and only the run that asks for it needs it
+    from flwr_datasets.partitioner import DirichletPartitioner
 
-def partitioner(config: RunConfig, spec: TaskSpec, n_clients: int):
+
+def partitioner(config: RunConfig, spec: TaskSpec, n_clients: int) -> "DirichletPartitioner":
     """Return flwr-datasets' partitioner: of each label, client k gets a part drawn from Dirichlet(alpha, …, alpha).
 
     Raises UserError for a task whose labels are no classes.
