@@ -5,7 +5,7 @@ A server optimizer may make a step of the mean (FedOpt; Reddi et al. 2021): stra
 
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from flwr.common import (
@@ -105,8 +105,9 @@ class ParameterAveraging(Strategy):
         return [(proxy, FitIns(parameters, {"round": server_round, "client": client, "slot": k % slots}))
                 for k, (proxy, client) in enumerate(nodes(client_manager, self.participants(server_round)))]
 
-    def aggregate_fit(self, server_round: int, results: Iterable[tuple[ClientProxy, FitRes]],
-                      failures: list[str]) -> tuple[Parameters, dict]:
+    def aggregate_fit(  # type: ignore[override]  # failures are told in words
+            self, server_round: int, results: Iterable[tuple[ClientProxy | None, FitRes]],
+            failures: list[str]) -> tuple[Parameters, dict]:
         """Average the participants' vectors, weighted by rows. `results` yields them in client order.
 
         They are averaged as they come in, while others still train. One that is no vector of finite numbers is left
@@ -119,13 +120,14 @@ class ParameterAveraging(Strategy):
 
         def vectors() -> Iterator[tuple[list[np.ndarray], int]]:
             for _, answer in results:
-                client, arrays = answer.metrics["client"], parameters_to_ndarrays(answer.parameters)
+                told: dict[str, Any] = answer.metrics
+                client, arrays = told["client"], parameters_to_ndarrays(answer.parameters)
                 wrong = self.transport.fault(arrays)
                 if wrong:
                     failures.append(f"client {client}: its update is refused: {wrong}")
                     continue
-                clients.append({"client": client, "rows": answer.num_examples, "loss": answer.metrics["loss"],
-                                "seconds": round(answer.metrics["seconds"], 3)})
+                clients.append({"client": client, "rows": answer.num_examples, "loss": told["loss"],
+                                "seconds": round(told["seconds"], 3)})
                 yield arrays, answer.num_examples
 
         # Two slots in turn: were a round to fail while it is written, the last global vector would still be whole.
@@ -135,7 +137,7 @@ class ParameterAveraging(Strategy):
         for k, drift in mean.drifts.items():
             clients[k]["drift"] = float(f"{drift:.6g}")
         clients = [client for k, client in enumerate(clients) if k not in mean.refused]
-        if len(clients) < (self.min_success or most):
+        if mean.arrays is None or len(clients) < (self.min_success or most):
             raise RoundFailed(f"round {server_round}: {len(clients)} of {most} clients succeeded, fewer than "
                               f"--min_success {self.min_success or most}: {'; '.join(failures)}")
         if self.server:
@@ -152,13 +154,14 @@ class ParameterAveraging(Strategy):
         return [(proxy, EvaluateIns(parameters, {"part": part, "parts": self.n_parts}))
                 for proxy, part in nodes(client_manager, range(self.n_parts))]
 
-    def aggregate_evaluate(self, server_round: int, results: Iterable[tuple[ClientProxy, EvaluateRes]],
-                           failures: list) -> tuple[float, dict[str, list[np.ndarray]]]:
+    def aggregate_evaluate(  # type: ignore[override]  # each row's answer, not one number
+            self, server_round: int, results: Iterable[tuple[ClientProxy | None, EvaluateRes]],
+            failures: list) -> tuple[float, dict[str, list[np.ndarray]]]:
         """Return the seconds of the slowest part, and the columns of each evaluation set.
 
         Those are float64 [3, rows], in part order, which is that of `results`.
         """
-        answers = [answer.metrics for _, answer in results]
+        answers: list[dict[str, Any]] = [answer.metrics for _, answer in results]
         columns = {name: [np.frombuffer(metrics[name]).reshape(3, -1) for metrics in answers]
                    for name in answers[0] if name not in ("part", "seconds")}
         return max(metrics["seconds"] for metrics in answers), columns

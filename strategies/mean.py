@@ -46,7 +46,8 @@ def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int]], most: int, tr
     not to be finite; so the sums before it are kept beside those with it.
     """
     mean, sums = transport.buffer(slot), Transport(transport.folder, transport.size, np.float64)
-    so_far, total, refused = None, 0, set()
+    so_far, total = None, 0
+    refused: set[int] = set()
     with ThreadPoolExecutor(threads) as pool:
         for first in range(0, most + 1, GROUP):
             group = [Term(first + k, *vector) for k, vector in enumerate(islice(vectors, GROUP))]

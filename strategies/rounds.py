@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 from flwr.app import Context, MessageType, RecordDict
-from flwr.common import FitIns, FitRes
+from flwr.common import EvaluateRes, FitIns, FitRes
 from flwr.compat.common import recorddict_compat as legacy
 from flwr.server import SimpleClientManager
 from flwr.server.compat.grid_client_proxy import GridClientProxy
@@ -53,29 +53,33 @@ class Rounds:
             manager.register(GridClientProxy(node, grid, context.run_id))
         parameters = self.strategy.initialize_parameters(manager)
         for server_round in range(self.first, self.n_rounds + 1):
-            clients, failures, evaluation, seconds = [], [], None, {}
+            clients: list[dict] = []
+            failures: list[str] = []
+            evaluation: dict | None = None
+            seconds: dict[str, float] = {}
             if server_round:
                 began = time.perf_counter()
                 jobs = [ins for _, ins in self.strategy.configure_fit(server_round, parameters, manager)]
-                names = [f"client {ins.config['client']}" for ins in jobs]
-                pieces = self.plan(server_round, [ins.config["client"] for ins in jobs])
+                participants = [int(ins.config["client"]) for ins in jobs]
+                names = [f"client {client}" for client in participants]
+                pieces = self.plan(server_round, participants)
                 replies = self.replies(grid, nodes, server_round, names, pieces, MessageType.TRAIN,
                                        lambda piece: fit_message(jobs, piece), failures)
                 self.progress.work(server_round, self.first, self.n_rounds, "training", len(jobs))
-                results = self.trained(replies)
-                parameters, metrics = self.strategy.aggregate_fit(server_round, results, failures)
+                parameters, metrics = self.strategy.aggregate_fit(server_round, self.trained(replies), failures)
                 clients = metrics["clients"]
                 seconds["train"] = time.perf_counter() - began
             if server_round % self.evaluate_every == 0 or server_round == self.n_rounds:
                 began = time.perf_counter()
-                jobs = [ins for _, ins in self.strategy.configure_evaluate(server_round, parameters, manager)]
-                names, untested = [f"part {part} of the evaluation" for part in range(len(jobs))], []
-                pieces = [Piece(part) for part in range(len(jobs))]
+                parts = [ins for _, ins in self.strategy.configure_evaluate(server_round, parameters, manager)]
+                untested: list[str] = []
+                names = [f"part {part} of the evaluation" for part in range(len(parts))]
+                pieces = [Piece(part) for part in range(len(parts))]
                 replies = self.replies(grid, nodes, server_round, names, pieces, MessageType.EVALUATE,
-                                       lambda piece: legacy.evaluateins_to_recorddict(jobs[piece.position], True),
+                                       lambda piece: legacy.evaluateins_to_recorddict(parts[piece.position], True),
                                        untested)
-                self.progress.work(server_round, self.first, self.n_rounds, "evaluating", len(jobs))
-                results = []
+                self.progress.work(server_round, self.first, self.n_rounds, "evaluating", len(parts))
+                results: list[tuple[None, EvaluateRes]] = []
                 for reply in replies:
                     results.append((None, legacy.recorddict_to_evaluateres(reply)))
                     self.progress.piece()

@@ -54,7 +54,7 @@ def _checksum(record: str, *vectors: np.ndarray) -> str:
     """Return the sha256 of a record and its vectors, in hex."""
     digest = hashlib.sha256(record.encode())
     for vector in vectors:
-        digest.update(np.ascontiguousarray(vector))
+        digest.update(np.ascontiguousarray(vector).data)
     return digest.hexdigest()
 
 

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -40,7 +40,7 @@ def real_number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number, not {quoted(text)}") from None
 
 
-PARSERS = {int: whole_number, float: real_number}
+PARSERS: dict[Any, Callable[[str], Any]] = {int: whole_number, float: real_number}
 
 
 def files_of(folder: str) -> tuple[str, ...]:
@@ -232,7 +232,7 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {one_line(message)} (see --help)\n")
 
 
-def build_parser(tasks: list[str], prog: str) -> argparse.ArgumentParser:
+def build_parser(tasks: Sequence[str], prog: str) -> argparse.ArgumentParser:
     """Return the parser of all flags, in RunConfig's order. `tasks`: what `--data` takes; errors begin with `prog`."""
     parser = OneLineParser(
         prog=prog, usage="main_lm.py [flags]", allow_abbrev=False,
@@ -256,7 +256,7 @@ def build_parser(tasks: list[str], prog: str) -> argparse.ArgumentParser:
     return parser
 
 
-def parse_flags(argv: list[str] | None, tasks: list[str], prog: str = "main_lm.py") -> RunConfig:
+def parse_flags(argv: list[str] | None, tasks: Sequence[str], prog: str = "main_lm.py") -> RunConfig:
     """Return the RunConfig of a command line of `prog`; a wrong flag exits with 2 and one line on stderr."""
     parser = build_parser(tasks, prog)
     options = vars(parser.parse_args(argv))

@@ -3,8 +3,10 @@
 import shutil
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from utils import models
 from utils.card import write_card
@@ -31,7 +33,8 @@ class Recorder:
     earlier process has done.
     """
 
-    def __init__(self, log: RunLog, spec: TaskSpec, data: TaskData, model, tokenizer, vector: ParameterVector,
+    def __init__(self, log: RunLog, spec: TaskSpec, data: TaskData, model: PreTrainedModel,
+                 tokenizer: PreTrainedTokenizerFast, vector: ParameterVector,
                  read_global: Callable[[np.ndarray], None], read_states: Callable[[], list[np.ndarray]],
                  machine: Machine, clock: Clock, records: list[dict]) -> None:
         self.log, self.spec, self.data, self.clock = log, spec, data, clock
@@ -75,8 +78,8 @@ class Recorder:
             self.clock.done("workers")
             self.clock.seconds["workers"] -= seconds["evaluate"]
             seconds = {**self.clock.seconds, **seconds}
-        record = {"round": server_round, "participants": [client["client"] for client in clients],
-                  "clients": clients, **({"failed": failures} if failures else {})}
+        record: dict[str, Any] = {"round": server_round, "participants": [client["client"] for client in clients],
+                                  "clients": clients, **({"failed": failures} if failures else {})}
         if evaluation is not None:
             for each in self.data.evaluation_sets:
                 prediction, loss, weight = columns = each.assemble(evaluation[each.name])
