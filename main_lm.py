@@ -58,7 +58,6 @@ def run(config: RunConfig, opened: Callable = running_engine) -> None:
     """Prepare the rows, start the engine (or have another one `opened`), and have the rounds run in it."""
     clock = Clock()
     pause_collector()
-    check_machine(config)
     check_tracker(config.track)
     config = replace(config, data_dir=str(Path(config.data_dir).resolve()))  # workers may run elsewhere
     folder = run_folder(config)
@@ -66,6 +65,8 @@ def run(config: RunConfig, opened: Callable = running_engine) -> None:
         print_finished(folder)
         return push(folder, config.push_to_hub)
     with Progress() as progress:
+        progress.phase("looking at the machine")
+        check_machine(config)
         progress.phase(f"reading the rows: {config.data}, {config.model_name}, {config.method}")
         from utils.dataset import TaskData
 
@@ -126,6 +127,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
                                       states=states)
         recorder = Recorder(log, spec, data, model, tokenizer, vector, strategy.read, strategy.read_states,
                             machine, clock, records)
+        progress.follow(job.rows_shown(n_clients), [config.epoch * len(shard) for shard in data.plan.shards])
         rounds = Rounds(strategy, planner(config, data, machine), recorder.round, recorder.failure, progress,
                         first=len(records), n_rounds=config.n_iterations, evaluate_every=config.skip_evalnum,
                         n_nodes=n_nodes, tries=1 + config.client_retries)

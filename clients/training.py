@@ -111,12 +111,16 @@ class Shard:
 
 
 @dataclass
-class Progress:
-    """How far a client has come in its round: `step`s made, the `loss` summed over its terms, `seconds` of work."""
+class Steps:
+    """How far a client has come in its round: steps `made`, the `loss` summed over its terms, `seconds` of work.
 
-    step: int = 0
+    `shown`: a view, int64 [1], in which whoever shows the run at work finds the rows trained on so far; or None.
+    """
+
+    made: int = 0
     loss: float = 0.0
     seconds: float = 0.0
+    shown: np.ndarray | None = None
 
 
 def steps_per_round(n_rows: int, config: RunConfig) -> int:
@@ -141,26 +145,26 @@ def step_costs(lengths: np.ndarray, config: RunConfig, server_round: int, client
 
 
 def local_training(model: torch.nn.Module, vector: ParameterVector, optimizer: FlatAdamW, head: Head,
-                   shard: Shard, config: RunConfig, server_round: int, client: int, progress: Progress | None = None,
+                   shard: Shard, config: RunConfig, server_round: int, client: int, so_far: Steps | None = None,
                    end: int = 0) -> float:
     """Train `model` for the round's local epochs, in place; return the mean loss per row (or target token).
 
     A pure function of (vector, optimizer, shard, config, round, client): order and dropout are drawn from the
     seed, the round, the client and the step alone. So training can stop after step `end` (0: the last), and go on
-    from `progress`, which is kept up to date. An effective batch is `batch_accum` batches, each weighted by its
+    from `so_far`, which is kept up to date. An effective batch is `batch_accum` batches, each weighted by its
     part of the terms that the loss averages, so its gradient is that of the one large batch; the last of an
     epoch may have fewer batches and still makes its step.
 
     Raises Diverged when the loss or a parameter is no longer a finite number.
     """
-    progress = progress or Progress()
+    so_far = so_far or Steps()
     model.train()
     with ExitStack() as shortcuts:
         masks = None
         if vector.values.device.type == "cpu":
             masks = take_shortcuts(shortcuts, model, optimizer, head, shard, config)
-        _steps(model, vector, optimizer, head, shard, config, server_round, client, progress, end, masks)
-    mean = progress.loss / (config.epoch * head.terms(shard.labels[shard.rows]))
+        _steps(model, vector, optimizer, head, shard, config, server_round, client, so_far, end, masks)
+    mean = so_far.loss / (config.epoch * head.terms(shard.labels[shard.rows]))
     if not (np.isfinite(mean) and all(map(torch.isfinite, torch.aminmax(vector.values)))):
         raise Diverged(f"diverged (training loss {mean:.4g}); a lower --lr or --max_grad_norm 1 may help")
     return mean
@@ -183,15 +187,15 @@ def take_shortcuts(shortcuts: ExitStack, model: torch.nn.Module, optimizer: Flat
 
 
 def _steps(model: torch.nn.Module, vector: ParameterVector, optimizer: FlatAdamW, head: Head, shard: Shard,
-           config: RunConfig, server_round: int, client: int, progress: Progress, end: int,
+           config: RunConfig, server_round: int, client: int, so_far: Steps, end: int,
            masks: Masks | None) -> None:
     """Make the steps of `local_training`."""
     device = vector.values.device
     lengths = shard.tokens.lengths[shard.rows]
     per_round = steps_per_round(len(shard.rows), config)
-    total_loss = torch.tensor(progress.loss, dtype=torch.float64, device=device)
+    total_loss = torch.tensor(so_far.loss, dtype=torch.float64, device=device)
     steps = enumerate(round_steps(lengths, config, server_round, client))
-    for step, batches in islice(steps, progress.step, end or None):
+    for step, batches in islice(steps, so_far.made, end or None):
         torch.manual_seed(torch_seed(config.seed, "dropout", server_round, client, step))
         if masks:
             masks.rng = generator(config.seed, "dropout", server_round, client, step)
@@ -209,8 +213,10 @@ def _steps(model: torch.nn.Module, vector: ParameterVector, optimizer: FlatAdamW
             torch.nn.utils.clip_grad_norm_(optimizer.parameters, config.max_grad_norm)
         done = ((server_round - 1) * per_round + step) / (config.n_iterations * per_round)
         optimizer.update(config.lr * (1 - done if config.lr_schedule == "linear" else 1.0))
-        progress.step = step + 1
-    progress.loss = float(total_loss)
+        so_far.made = step + 1
+        if so_far.shown is not None:
+            so_far.shown[0] = config.epoch * len(shard.rows) * so_far.made // per_round
+    so_far.loss = float(total_loss)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -11,7 +11,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from clients.training import FlatAdamW, Progress, Shard, local_training
+from clients.training import FlatAdamW, Shard, Steps, local_training
 from utils import models
 from utils.checkpoint import KEPT
 from utils.config import RunConfig
@@ -49,6 +49,16 @@ class Job:
         """Return how vectors of `size` elements travel in this run."""
         return Transport(self.scratch if self.config.transport == "reference" else "", size)
 
+    def rows_shown(self, n_clients: int) -> np.ndarray | None:
+        """Return the rows that each client has trained on in this round, int64 [clients], as workers tell the driver.
+
+        It is for show, and shared by all processes that share `scratch`; None in one that does not.
+        """
+        if not Path(self.scratch).is_dir():
+            return None
+        shared = Transport(self.scratch, n_clients, np.int64)
+        return shared.receive(shared.buffer("rows-0"))
+
 
 class Worker:
     """The resident state of a worker; loaded once per process, used by every client that runs there."""
@@ -69,6 +79,7 @@ class Worker:
         self.data = TaskData(config, job.spec)
         self.data.tokenise(tokenizer, text_to_text)
         self.optimizer = FlatAdamW(self.vector, config.weight_decay)
+        self.rows_shown = job.rows_shown(len(self.data.plan.shards))
 
     def fit(self, vector: np.ndarray, server_round: int, client: int, begin: int = 0, end: int = 0,
             cut: int = 0) -> dict:
@@ -82,36 +93,37 @@ class Worker:
         began = time.perf_counter()
         rows = self.data.plan.shards[client]
         if begin:
-            progress = self.resume(cut, begin)
+            so_far = self.resume(cut, begin)
         else:
             self.vector.load(vector)
             self.restore_optimizer(client, server_round)
-            progress = Progress()
+            so_far = Steps()
+        so_far.shown = None if self.rows_shown is None else self.rows_shown[client:client + 1]
         shard = Shard(self.data.tokens["train"], self.data.labels["train"], rows)
         loss = local_training(self.model, self.vector, self.optimizer, self.head, shard, self.job.config,
-                              server_round, client, progress, end)
-        progress.seconds += time.perf_counter() - began
+                              server_round, client, so_far, end)
+        so_far.seconds += time.perf_counter() - began
         if end:
-            self.suspend(cut, progress)
+            self.suspend(cut, so_far)
         else:
             self.save_optimizer(client, server_round)
-        return {"rows": len(rows), "loss": loss, "seconds": progress.seconds}
+        return {"rows": len(rows), "loss": loss, "seconds": so_far.seconds}
 
-    def suspend(self, cut: int, progress: Progress) -> None:
+    def suspend(self, cut: int, so_far: Steps) -> None:
         """Write the state of a client that is not finished into the buffers of number `cut`."""
         mean, square = self.optimizer.moments.cpu().numpy()
         for name, array in (("values", self.vector.numpy()), ("mean", mean), ("square", square)):
             self.transport.send(f"{name}-{cut}", array)
-        self._numbers.send(f"progress-{cut}", np.array([progress.loss, progress.seconds, self.optimizer.step]))
+        self._numbers.send(f"progress-{cut}", np.array([so_far.loss, so_far.seconds, self.optimizer.step]))
 
-    def resume(self, cut: int, begin: int) -> Progress:
+    def resume(self, cut: int, begin: int) -> Steps:
         """Become the unfinished client in the buffers of number `cut`, which has made `begin` steps of its round."""
         values, mean, square = (self.transport.receive(self.transport.buffer(f"{name}-{cut}"))
                                 for name in ("values", "mean", "square"))
         loss, seconds, step = self._numbers.receive(self._numbers.buffer(f"progress-{cut}"))
         self.vector.load(values)
         self.optimizer.restore((mean, square), int(step))
-        return Progress(begin, loss, seconds)
+        return Steps(begin, loss, seconds)
 
     @property
     def _numbers(self) -> Transport:

@@ -65,7 +65,7 @@ class Rounds:
                 pieces = self.plan(server_round, participants)
                 replies = self.replies(grid, nodes, server_round, names, pieces, MessageType.TRAIN,
                                        lambda piece: fit_message(jobs, piece), failures)
-                self.progress.work(server_round, self.first, self.n_rounds, "training", len(jobs))
+                self.progress.work(server_round, self.first, self.n_rounds, "training", len(jobs), participants)
                 parameters, metrics = self.strategy.aggregate_fit(server_round, self.trained(replies), failures)
                 clients = metrics["clients"]
                 seconds["train"] = time.perf_counter() - began
@@ -95,7 +95,7 @@ class Rounds:
         """Yield the clients' answers as they are consumed."""
         for reply in replies:
             answer = legacy.recorddict_to_fitres(reply, keep_input=False)
-            self.progress.piece(answer.num_examples)
+            self.progress.piece(int(answer.metrics["client"]))
             yield None, answer
 
     def replies(self, grid: Grid, nodes: Sequence[int], server_round: int, names: Sequence[str],

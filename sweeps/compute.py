@@ -27,8 +27,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Trend:
-    """A mixture's points on one set of test rows and the line through them: gain = slope · log10(FLOPs) + offset.
+    """A mixture's points on one set of test rows, in one setting, and the line through them.
 
+    That is gain = slope · log10(FLOPs) + offset.
     `slope` is None with fewer than 2 different computes.
     """
 
@@ -84,10 +85,12 @@ def trends(comparisons: list[Comparison], baseline: str) -> tuple[list[Trend], l
                    if flags.get("load_model") else f"its pre-training compute is not in {TABLE.name}")
             left_out.append(f"{compared.model} is left out of the compute figure: {why}.")
             continue
-        rows = f", {flags['test']} rows per domain" if flags["test"] else ""
+        about = [f"{flags['test']} rows per domain"] if flags["test"] else []
+        about += [f"{name} {value}" for name, value in compared.settings.items()]
+        task = ", ".join([compared.task, *about])
         for mixture in MIXTURES:
             found = gain(compared, mixture, baseline)
-            points = tasks.setdefault((compared.task + rows, mixture), [])
+            points = tasks.setdefault((task, mixture), [])
             if found.differences and found.same_budget:
                 points.append(Point(compared.model, flops, found))
     return [fit(task, mixture, points) for (task, mixture), points in tasks.items()], list(dict.fromkeys(left_out))

@@ -100,7 +100,7 @@ def shard_panels(compared: Comparison) -> list[tuple[str, list[dict]]]:
     for method, runs in compared.methods.items():
         for key, what in (("shards", "rows by domain"), ("shard_labels", "rows by label")):
             shards = runs[0].config.get(key, [])
-            if len(shards) < 2:  # one client holds all rows
+            if len(shards) < 2 or not any(shards):  # one client holds all rows; labels are numbers
                 continue
             same = next((cut for cut in cuts if cut[1:] == (what, shards)), None)
             if same:

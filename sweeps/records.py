@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections import Counter, defaultdict
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ class Comparison:
     metric: str
     domains: tuple[str, ...]
     methods: dict[str, list[Run]]
+    settings: dict[str, object] = field(default_factory=dict)  #: flags, that set it apart from another comparison
 
 
 @dataclass(frozen=True)
@@ -277,15 +278,16 @@ def comparison(runs: list[Run], settings: dict[str, object]) -> Comparison:
     in_order = sorted(methods, key=lambda name: (not name.startswith("centralized"), not name.startswith("iid"),
                                                  not name.startswith("noniid"), name))
     return Comparison(", ".join(words), first["data"], model, headline(first), tuple(first["test"]["domains"]),
-                      {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order})
+                      {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order}, settings)
 
 
 def with_titles(compared: list[Comparison]) -> list[Comparison]:
     """Return the comparisons in the order of their titles; those that would share one get more words in it."""
     def longer(one: Comparison) -> Comparison:
         run = next(iter(one.methods.values()))[0]
+        domains = one.domains[0] if len(one.domains) == 1 else f"{len(one.domains)} domains, {one.domains[0]} …"
         return replace(one, title=f"{one.title} ({run.summary['model']}, {run.config['flags']['max_length']} tokens, "
-                                  f"data {run.config['data_fingerprint'][:8]})")
+                                  f"data {run.config['data_fingerprint'][:8]}, {domains})")
 
     taken = Counter(one.title for one in compared)
     return sorted((longer(one) if taken[one.title] > 1 else one for one in compared), key=lambda one: one.title)

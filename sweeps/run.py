@@ -5,7 +5,7 @@
     python sweeps/run.py sweeps/mini.toml --test 50     further flags go to every run
 
 A run's results and messages go to <name>.txt and <name>.err beside its record. Exit code 0: all runs succeeded; 2: the
-study is wrong; 3: some runs failed, which are named at the end; 130: interrupted.
+study is wrong; 3: some runs failed, which are named at the end, or the report; 130: interrupted.
 """
 
 import argparse
@@ -46,6 +46,8 @@ def main(argv: list[str] | None = None) -> int:
         if options.jobs < 0:
             raise UserError(f"--jobs {options.jobs}: must be a whole number from 1 (0: as many as have a worker each)")
         folder, runs = read_study(options.study, options.out, extra, preprocess.task_names())
+        if any(run.config.ray_address for run in runs):
+            raise UserError("--ray_address: a study starts a Ray of its own for all its runs; leave it out")
         states = {run.name: state(run) for run in runs}
         if options.dry_run:
             for run in runs:
@@ -61,14 +63,17 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:  # `--dry_run | head`: say nothing more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        NOTES.error("sweeps/run.py: %s: %s", error.filename or options.out, error.strerror)
+        return 2
     except KeyboardInterrupt:
         NOTES.error("sweeps/run.py: interrupted: the same command goes on from each run's last whole round")
         return 130
-    if len(failed) < len(runs):
-        subprocess.run([sys.executable, "report.py", folder, "--out", folder / "report"], cwd=ROOT, check=False)
+    reported = len(failed) == len(runs) or not subprocess.run(
+        [sys.executable, ROOT / "report.py", folder, "--out", folder / "report"], check=False).returncode
     for name, reason in failed.items():
         NOTES.error("failed: %s: %s (%s)", name, reason, folder / f"{name}.err")
-    return 3 if failed else 0
+    return 0 if reported and not failed else 3
 
 
 def state(run: Run) -> str:
@@ -86,6 +91,9 @@ class Sweep:
     def __init__(self, folder: Path, left: list[Run], jobs: int) -> None:
         for run in left:
             check_machine(run.config)
+            if not run.config.n_gpus and run.config.n_workers * run.config.n_cpu > usable_cores():
+                raise UserError(f"--n_workers {run.config.n_workers}: the runs of a study share this machine's "
+                                f"{usable_cores()} cores; {run.name} needs more")
         most = min(machine_for(run.config, usable_cores()).workers for run in left)  # workers of the largest runs
         self.folder = folder
         self.left = left
@@ -96,6 +104,7 @@ class Sweep:
         self.done = 0
         self.lock = threading.Lock()
         self.stopped = False
+        self.ended = threading.Event()
 
     def run(self) -> dict[str, str]:
         """Run them all; return why those that failed did, by name. An interrupt ends those at work, too."""
@@ -112,6 +121,8 @@ class Sweep:
             # On a terminal one line shows the whole; elsewhere each run's beginning and end is a line.
             self.bar = stack.enter_context(tqdm(total=len(self.left), unit="run", disable=not sys.stderr.isatty(),
                                                 dynamic_ncols=True))
+            stack.callback(self.ended.set)
+            threading.Thread(target=self.keep_up, daemon=True).start()
             with ThreadPoolExecutor(self.jobs) as pool:
                 try:
                     list(pool.map(lambda run: self.one(run, cluster.address), self.left))
@@ -133,7 +144,7 @@ class Sweep:
                 if self.stopped:
                     return
                 # In a group of its own: a terminal's Ctrl-C reaches it once, from here
-                process = subprocess.Popen([sys.executable, "main_lm.py", *words], cwd=ROOT, stdout=out, stderr=err,
+                process = subprocess.Popen([sys.executable, ROOT / "main_lm.py", *words], stdout=out, stderr=err,
                                            start_new_session=True)
                 self.running[run.name] = process
                 self.say("started", run.name)
@@ -149,6 +160,11 @@ class Sweep:
                 self.failed[run.name] = f"exit code {code}: {last}"
             self.bar.update()
             self.say("failed" if code else "finished", run.name)
+
+    def keep_up(self) -> None:
+        """Have a terminal's line show the time as it passes."""
+        while not self.ended.wait(1):
+            self.bar.refresh()
 
     def say(self, what: str, name: str) -> None:
         """Tell of one event, and how far the whole is."""

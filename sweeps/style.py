@@ -21,7 +21,8 @@ COLOURS = (BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE)
 HATCHES = ("", "//", "\\\\", "xx", "--", "||", "++", "")
 METHODS = {"centralized": (INK, "-", "o"), "centralized-keep": (GREY, (0, (5, 1)), "s"), "iid": (BLUE, "-", "^"),
            "noniid": (VERMILION, "--", "D")}
-OTHERS = [(GREEN, "-.", "v"), (PURPLE, ":", "P"), (SKY, (0, (3, 1, 1, 1)), "X"), (ORANGE, (0, (1, 1)), "<")]
+OTHERS = [(GREEN, "-.", "v"), (PURPLE, ":", "P"), (SKY, (0, (3, 1, 1, 1)), "X"), (ORANGE, (0, (1, 1)), "<"),
+          (BLUE, (0, (5, 1)), "*"), (VERMILION, "-.", ">"), (GREEN, ":", "p"), (PURPLE, "-", "h"), (GREY, "--", "d")]
 
 
 def styles(methods: Iterable[str]) -> dict[str, tuple]:

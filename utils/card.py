@@ -91,8 +91,12 @@ def _training(config: RunConfig, n_clients: int, summary: dict) -> str:
         words = f"Standard fine-tuning (`{config.method}`): one client holds all rows, {passes}."
     else:
         share = "all of them take part" if config.frac_fit == 1 else f"a part of {config.frac_fit:g} is drawn"
+        cut = (f"with lang_mix {config.lang_mix:g}" if config.partitioner == "lang_mix"
+               else f"by the partitioner {config.partitioner}")
+        cut += f" (alpha {config.alpha:g})" * (config.partitioner == "dirichlet")
+        after = "" if config.strategy == "averaging" else f"what the server optimizer {config.strategy} makes of "
         words = (f"Parameter averaging (`{config.method}`): the rows are cut into the shards of {n_clients} client(s) "
-                 f"with lang_mix {config.lang_mix:g}; {passes}, in which {share}. After each round the model is the "
+                 f"{cut}; {passes}, in which {share}. After each round the model is {after}the "
                  "mean of the clients' parameters, weighted by their rows.")
     best = summary.get("best")
     return words + " This is the model after the last round." + (

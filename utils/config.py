@@ -51,6 +51,7 @@ def files_of(folder: str) -> tuple[str, ...]:
 PARTITIONERS = ("lang_mix", *files_of("utils/partitioners"))
 TRACKERS = ("none", *files_of("utils/trackers"))
 STRATEGIES = ("averaging", *files_of("strategies/server"))
+ALPHA = 0.5
 MANY = 10**9  # nobody means more, and no library below has to hold more
 WHOLE_FROM_0 = (lambda value: 0 <= value <= MANY, "a whole number from 0 (to 10^9)")
 WHOLE_FROM_1 = (lambda value: 1 <= value <= MANY, "a whole number from 1 (to 10^9)")
@@ -95,7 +96,7 @@ class RunConfig:
                                 "1 exactly even", valid=SHARE, opens="how rows become the clients' shards")
     partitioner: str = flag("lang_mix", "how else to cut the rows, whatever their domain: one of utils/partitioners/, "
                                         "such as dirichlet (by label)", choices=PARTITIONERS)
-    alpha: float = flag(0.5, "concentration of --partitioner dirichlet: the smaller, the fewer labels a client has",
+    alpha: float = flag(ALPHA, "concentration of --partitioner dirichlet: the smaller, the fewer labels a client has",
                         valid=POSITIVE)
     n_clients: int = flag(0, "number of clients (0: one per domain); of slices too, where a domain is a slice",
                           valid=WHOLE_FROM_0)
@@ -183,6 +184,8 @@ class RunConfig:
             raise UserError(f"--server_lr {self.server_lr:g}: --strategy averaging has none; name a server optimizer")
         if self.strategy != "averaging" and self.centralized:
             raise UserError(f"--strategy {self.strategy} and --centralized contradict each other: give one of them")
+        if self.partitioner == "lang_mix" and self.alpha != ALPHA:
+            raise UserError(f"--alpha {self.alpha:g}: --partitioner lang_mix has none; give --partitioner dirichlet")
         if self.random_init and self.load_model:
             raise UserError("--random_init and --load_model contradict each other: give one of them")
 
@@ -198,14 +201,14 @@ class RunConfig:
 
     @property
     def method(self) -> str:
-        """The run's kind: centralized, iid, noniid, mix<m> or <partitioner><alpha>.
+        """The run's kind: centralized, iid, noniid, mix<m>, dirichlet<alpha> or <partitioner>.
 
         Then -partial<f> if clients are sampled, -<strategy><server_lr> if a server optimizer makes the rounds' steps,
         and -keep if the clients' moments are kept.
         """
         word = {0.0: "noniid", 0.99: "iid"}.get(self.lang_mix, f"mix{self.lang_mix:g}")
         if self.partitioner != "lang_mix":
-            word = f"{self.partitioner}{self.alpha:g}"
+            word = self.partitioner + (f"{self.alpha:g}" if self.partitioner == "dirichlet" else "")
         if self.centralized:
             word = "centralized"
         elif self.frac_fit < 1:

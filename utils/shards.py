@@ -32,8 +32,8 @@ def partitioned(config: RunConfig, spec: TaskSpec, train: pa.Table, rows: np.nda
             shards = [np.sort(np.asarray(partitioner.load_partition(k)["row"][:], np.int64))
                       for k in range(partitioner.num_partitions)]
     except (ValueError, AssertionError) as error:
-        raise UserError(f"{flag}: {' '.join(str(error).split())} (--alpha {config.alpha:g}, {n_clients} clients, "
-                        f"{len(rows)} rows)") from error
+        raise UserError(f"{flag}: {' '.join(str(error).split())} ({n_clients} clients, {len(rows)} rows, "
+                        f"--alpha {config.alpha:g})") from error
     if min(map(len, shards)) == 0:
         raise UserError(f"{flag}: a client has no rows; give fewer --n_clients or another --alpha")
     if not np.array_equal(np.sort(np.concatenate(shards)), np.sort(rows)):

@@ -16,7 +16,10 @@ from utils.errors import UserError, one_line
 
 def check_tracker(name: str) -> None:
     """Raise UserError if the package of a tracker is not installed."""
-    if name != "none" and importlib.util.find_spec(name) is None:
+    if name == "none":
+        return
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:  # a folder of this name, such as one that a tracker has made, is none
         package = importlib.import_module(f"utils.trackers.{name}").PACKAGE
         raise UserError(f"--track {name}: its package is not installed; give `pip install {package}`, or leave it out")
 

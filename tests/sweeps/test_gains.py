@@ -116,6 +116,11 @@ def test_known_models_and_those_left_out(tmp_path):
                       **flags)
     found, left_out = trends(read_records([tmp_path]).comparisons, "centralized")
     assert [(trend.mixture, len(trend.points)) for trend in found] == [("iid", 2), ("noniid", 0)]
+    for method in ("centralized", "iid"):  # another learning rate is no third model on the line
+        write_run(tmp_path / f"faster{method}", method, 1, (0.5, 0.5), model="bert-base-uncased", lr=1e-3)
+    found, _ = trends(read_records([tmp_path]).comparisons, "centralized")
+    assert [(trend.task, len(trend.points)) for trend in found if trend.mixture == "iid"] == [
+        ("toy", 1), ("toy, lr 0.0001", 1), ("toy, lr 0.001", 1)]
     assert left_out == ["minilm is left out of the compute figure: starts from random weights.",
                         "unheard is left out of the compute figure: its pre-training compute is not in "
                         "pretraining.json."]

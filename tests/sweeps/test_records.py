@@ -44,8 +44,12 @@ def test_runs_on_other_test_rows_or_models_are_compared_apart(runs):
     write_run(runs / "random", "iid", 1, (0.2, 0.2), random_init=True)
     write_run(runs / "local", "iid", 1, (0.2, 0.2), model="/models/m")
     titles = [compared.title for compared in read_records([runs]).comparisons]
-    assert titles == ["toy, m (/models/m, 9 tokens, data toy)", "toy, m (m, 9 tokens, data toy)",
-                      "toy, m, 50 rows per domain", "toy, m, random weights"]
+    assert titles == ["toy, m (/models/m, 9 tokens, data toy, 2 domains, a …)",
+                      "toy, m (m, 9 tokens, data toy, 2 domains, a …)", "toy, m, 50 rows per domain",
+                      "toy, m, random weights"]
+    write_run(runs / "other", "iid", 1, (0.2, 0.2, 0.1), names="abc")
+    titles = [compared.title for compared in read_records([runs]).comparisons]
+    assert len(set(titles)) == 5 and "toy, m (m, 9 tokens, data toy, 3 domains, a …)" in titles
 
 
 def test_a_folder_named_twice_counts_once(runs):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -51,9 +52,9 @@ def base(tmp_path_factory):
     return base
 
 
-def start(*words: object) -> subprocess.Popen:
+def start(*words: object, cwd: Path = ROOT) -> subprocess.Popen:
     """Start sweeps/run.py with its output redirected."""
-    return subprocess.Popen([sys.executable, "sweeps/run.py", *map(str, words)], cwd=ROOT, text=True,
+    return subprocess.Popen([sys.executable, ROOT / "sweeps/run.py", *map(str, words)], cwd=cwd, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "HF_HUB_OFFLINE": "1"})
 
 
@@ -69,7 +70,7 @@ def test_a_study_runs_what_is_left_and_names_what_failed(base):
     assert (out / "report" / "report.html").is_file() and "summary data=rte" in (out / "iid-seed4.txt").read_text()
     weights = processes.model(out / "noniid-seed4")
 
-    again = processes.finish(start(base / "study.toml", "--out", out))
+    again = processes.finish(start("study.toml", "--out", "out", cwd=base))  # whose records are where it was started
     assert again.returncode == 3 and sum(" started " in line for line in again.stderr.splitlines()) == 1
     assert processes.model(out / "noniid-seed4") == weights
 
@@ -93,6 +94,12 @@ def test_an_interrupted_study_leaves_no_process_and_goes_on(base):
     dry = processes.finish(start(base / "long.toml", "--out", out, "--dry_run"))
     assert dry.returncode == 0
     assert [line.split()[0] for line in dry.stdout.splitlines()] == ["resume", "resume", "resume"]
+
+
+def test_records_that_cannot_be_written_are_one_line(base):
+    done = processes.finish(start(base / "study.toml", "--out", base / "study.toml" / "out"))
+    assert done.returncode == 2 and not done.stdout and "Traceback" not in done.stderr
+    assert str(base / "study.toml") in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("study, n_runs, word", [
@@ -120,6 +127,8 @@ def test_the_ladders_models_have_their_budgets():
     ("[common]\nlerning_rate = 1\n", "run run: unrecognized arguments: --lerning_rate 1"),
     ("[common]\nlr = -1.0\n", "run run: --lr -1.0: must be a number above 0"),
     ("[common]\nn_cpu = 4096\n", "--n_cpu 4096: this machine has"),
+    ("[common]\nn_workers = 1000\n", "--n_workers 1000: the runs of a study share this machine's"),
+    ("[common]\nray_address = 'auto'\n", "--ray_address: a study starts a Ray of its own"),
     (None, "cannot be read (No such file or directory)"),
 ])
 def test_a_wrong_study_is_one_line_and_nothing_starts(text, message, tmp_path):

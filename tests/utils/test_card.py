@@ -48,6 +48,9 @@ def test_the_card_tells_the_task_the_averaging_the_metrics_the_flags_and_whom_to
                   "| majority class | 0.0000 | 0.7500 |", "| a\\|b | 0.2500 | 0.5000 |", "\n--lang_mix 0.0\n",
                   "\n--seed 0\n", "Parameter Averaging Laws", "Multilingual Federated", cola.SPEC.citation):
         assert piece in text
+    other = card(tmp_path, replace(CONFIG, partitioner="dirichlet", alpha=0.1, strategy="fedadam")).text
+    assert "by the partitioner dirichlet (alpha 0.1)" in other and "lang_mix 0;" not in other
+    assert "the model is what the server optimizer fedadam makes of the mean of" in other
     assert "one client holds all rows" in card(tmp_path, replace(CONFIG, centralized=True)).text
     assert "only evaluated" in card(tmp_path, replace(CONFIG, n_iterations=0)).text
     best = card(tmp_path, summary=SUMMARY | {"best": {"round": 1}}).text

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT
@@ -42,16 +43,46 @@ def progress(clock):
 def test_rows_per_second_and_the_time_left_are_those_of_the_rounds_done(progress, clock):
     progress.work(0, 0, 4, "evaluating", 2)
     assert progress.line == "round 0 of 4: evaluating, 0 of 2 parts" and progress.seconds_left is None
+    progress.follow(None, [300, 0, 300])
     clock.seconds = 100.0
-    progress.work(1, 0, 4, "training", 2)
-    for clock.seconds in (110.0, 120.0):
-        progress.piece(rows=300)
-    assert progress.line == "round 1 of 4: training, 2 of 2 clients, 30 rows/s"
+    progress.work(1, 0, 4, "training", 2, [0, 2])
+    clock.seconds = 110.0
+    progress.piece(0)
+    assert progress.line == "round 1 of 4: training, 1 of 2 clients (50 %), 30 rows/s, about 70 s left"
+    clock.seconds = 120.0
+    progress.piece(2)
     progress.metric = "accuracy 0.8125"
+    progress.work(1, 0, 4, "evaluating", 2)
     clock.seconds = 125.0
-    progress.work(2, 0, 4, "training", 2)
+    progress.work(2, 0, 4, "training", 2, [0, 2])
     assert progress.seconds_left == 25.0 * 3
-    assert progress.line == "round 2 of 4: training, 0 of 2 clients, 30 rows/s, accuracy 0.8125, about 75 s left"
+    assert progress.line == ("round 2 of 4: training, 0 of 2 clients (0 %), 30 rows/s, accuracy 0.8125, "
+                             "about 75 s left")
+
+
+def test_the_last_evaluation_has_time_left_too(progress, clock):
+    for server_round in (1, 2):
+        progress.work(server_round, 0, 2, "training", 1, [0])
+        clock.seconds += 20.0
+        progress.work(server_round, 0, 2, "evaluating", 2)
+        clock.seconds += 5.0
+    progress.piece()
+    assert progress.seconds_left == pytest.approx(50 / (1 + 0.8 + 0.2 / 2) - 50 + 50 / 1.9, abs=2)
+    assert progress.line.endswith("about 3 s left")
+
+
+def test_what_clients_have_trained_on_is_seen_before_they_are_done(progress, clock):
+    """Several epochs count as so many passes; another round begins at nothing."""
+    shown = np.zeros(1, np.int64)
+    progress.follow(shown, [2 * 500])
+    progress.work(1, 0, 2, "training", 1, [0])
+    clock.seconds, shown[0] = 10.0, 250
+    assert progress.line == "round 1 of 2: training, 0 of 1 clients (25 %), 25 rows/s, about 70 s left"
+    clock.seconds, shown[0] = 40.0, 1000
+    progress.piece(0)
+    assert progress.rows == 1000
+    progress.work(2, 0, 2, "training", 1, [0])
+    assert shown[0] == 0 and progress.line.startswith("round 2 of 2: training, 0 of 1 clients (0 %), 25 rows/s")
 
 
 def test_a_resumed_run_counts_its_own_rounds_only(progress, clock):
@@ -67,11 +98,11 @@ def test_a_log_file_gets_a_line_for_each_phase_and_else_only_after_silence(progr
     progress.phase("reading the rows")
     progress.work(1, 0, 2, "training", 3)
     clock.seconds = SECONDS_OF_SILENCE - 0.1
-    progress.piece(rows=1)
+    progress.piece(0)
     assert [record.getMessage() for record in caplog.records] == ["[   0.0 s] reading the rows"]
     clock.seconds = SECONDS_OF_SILENCE
-    progress.piece(rows=1)
-    assert caplog.records[-1].getMessage() == "[  10.0 s] round 1 of 2: training, 2 of 3 clients, 0 rows/s"
+    progress.piece(1)
+    assert caplog.records[-1].getMessage() == "[  10.0 s] round 1 of 2: training, 2 of 3 clients, about 20 s left"
     assert len(caplog.records) == 2
 
 

@@ -110,7 +110,7 @@ def test_a_partitioner_that_loses_rows_is_refused(own, rows, message):
 
 
 def test_what_cannot_be_is_one_line_that_names_the_flags():
-    with pytest.raises(UserError, match=r"--partitioner dirichlet: .*--alpha 0\.001, 20 clients, 40 rows"):
+    with pytest.raises(UserError, match=r"--partitioner dirichlet: .*20 clients, 40 rows, --alpha 0\.001"):
         partitioned(config(alpha=0.001), SPEC, table(40), np.arange(40), 20)
     with pytest.raises(UserError, match="stsb has no classes as labels"):
         partitioned(config(), load("stsb").SPEC, table(40), np.arange(40), 2)

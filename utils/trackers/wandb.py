@@ -1,7 +1,7 @@
 """Weights & Biases: offline, in the run's folder `wandb/`, unless WANDB_MODE says `online`; `wandb sync` sends it."""
 
-import hashlib
 import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -17,10 +17,13 @@ class Tracker:
         os.environ["WANDB_ERROR_REPORTING"] = "false"
         import wandb
 
-        shutil.rmtree(folder / "wandb", ignore_errors=True)
-        quiet = wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True)
         # The same id each time, so that a run that goes on is the same one on a server, which skips what it has.
-        run_id = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+        kept = folder / "wandb" / "run-id"
+        run_id = kept.read_text() if kept.exists() else secrets.token_hex(8)
+        shutil.rmtree(folder / "wandb", ignore_errors=True)
+        kept.parent.mkdir()
+        kept.write_text(run_id)
+        quiet = wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True)
         self.run = wandb.init(project=PROJECT, name=name, id=run_id, resume="allow", reinit="create_new",
                               dir=str(folder), config=settings, settings=quiet)
 
