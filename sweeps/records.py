@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from pathlib import Path
@@ -101,7 +102,8 @@ def read_records(folders: list[Path]) -> Records:
     if not groups:
         stopped = f" ({len(unfinished)} without summary.json: failed, stopped or still running)" if unfinished else ""
         raise UserError(f"no finished run in {', '.join(map(str, folders))}{stopped}")
-    compared = [comparison(some, settings) for runs in groups.values() for settings, some in by_settings(runs)]
+    names = varied(groups.values())
+    compared = [comparison(some, settings) for runs in groups.values() for settings, some in by_settings(runs, names)]
     return Records(with_titles(compared), unfinished)
 
 
@@ -248,16 +250,23 @@ def setting(run: Run, name: str) -> object:
     return run.config["flags"].get(name, DEFAULTS.get(name))
 
 
-def by_settings(runs: list[Run]) -> list[tuple[dict[str, object], list[Run]]]:
-    """Sort runs by the flags, other than the seed, that runs of one method differ in: ({flag: value}, its runs)."""
-    names = {name for run in runs for name in run.config["flags"]} - INCIDENTAL
-    differing = sorted(name for name in names for run, other in combinations(runs, 2)
-                       if run.method == other.method and setting(run, name) != setting(other, name))
-    differing = list(dict.fromkeys(differing))
+def varied(groups: Iterable[list[Run]]) -> list[str]:
+    """Return the flags, other than the seed, in which two runs of one method of any group differ."""
+    found = set()
+    for runs in groups:
+        names = {name for run in runs for name in run.config["flags"]} - INCIDENTAL
+        for run, other in combinations(runs, 2):
+            if run.method == other.method:
+                found |= {name for name in names if setting(run, name) != setting(other, name)}
+    return sorted(found)
+
+
+def by_settings(runs: list[Run], names: list[str]) -> list[tuple[dict[str, object], list[Run]]]:
+    """Sort runs by their values of the flags `names`: ({flag: value}, its runs)."""
     groups: dict[tuple, list[Run]] = defaultdict(list)
     for run in runs:
-        groups[tuple(setting(run, name) for name in differing)].append(run)
-    return [(dict(zip(differing, values)), some) for values, some in groups.items()]
+        groups[tuple(setting(run, name) for name in names)].append(run)
+    return [(dict(zip(names, values)), some) for values, some in groups.items()]
 
 
 def comparison(runs: list[Run], settings: dict[str, object]) -> Comparison:

@@ -31,7 +31,7 @@ def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("matrix")
     toy_table(folder / "data")
     toy_choices(folder / "data")
-    for family, _ in MODELS.values():
+    for family, *_ in MODELS.values():
         tiny_once(folder, family)
     return folder
 

@@ -120,7 +120,7 @@ def test_known_models_and_those_left_out(tmp_path):
         write_run(tmp_path / f"faster{method}", method, 1, (0.5, 0.5), model="bert-base-uncased", lr=1e-3)
     found, _ = trends(read_records([tmp_path]).comparisons, "centralized")
     assert [(trend.task, len(trend.points)) for trend in found if trend.mixture == "iid"] == [
-        ("toy", 1), ("toy, lr 0.0001", 1), ("toy, lr 0.001", 1)]
+        ("toy, lr 0.0001", 2), ("toy, lr 0.001", 1)]
     assert left_out == ["minilm is left out of the compute figure: starts from random weights.",
                         "unheard is left out of the compute figure: its pre-training compute is not in "
                         "pretraining.json."]
