@@ -130,7 +130,7 @@ class Progress:
         seconds = dict(self.seconds)
         seconds[self.text] += self.now() - self.part_began
         of_training = seconds["training"] / max(sum(seconds.values()), 1e-9)  # of a round
-        done = self.round - self.first
+        done = float(self.round - self.first)
         done += of_training * self.share if self.text == "training" else of_training + (1 - of_training) * self.share
         if done < LEAST_TO_TELL:
             return None
