@@ -21,16 +21,13 @@ class Machine:
 
 #: what the libraries read in a worker's environment as in the driver's
 PASSED_ON = ("FLWR_TELEMETRY_ENABLED", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS",
-             "TRANSFORMERS_NO_ADVISORY_WARNINGS", "FLWR_LOG_LEVEL", "OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM",
-             "GLIBC_TUNABLES")
+             "TRANSFORMERS_NO_ADVISORY_WARNINGS", "FLWR_LOG_LEVEL", "OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM")
 
 
 def quiet_environment(own_ray: bool) -> None:
     """Set what Flower, Ray and Hugging Face read at import: nothing is sent anywhere, little is printed, and nobody
     outside can call an `own_ray`. A cluster that is there has its own addresses and tokens."""
     quiet_models()
-    # For the workers, which begin after this: memory in large pages, of which a round touches hundreds and not 100,000.
-    os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
     os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
                    "FLWR_LOG_LEVEL": "ERROR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
                    # seconds until Ray's agents give up looking for the rest of a killed run, and end too
