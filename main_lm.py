@@ -65,7 +65,7 @@ def run(config: RunConfig, opened: Callable = running_engine) -> None:
         print_finished(folder)
         return push(folder, config.push_to_hub)
     with Progress() as progress:
-        progress.phase("looking at the machine")
+        progress.phase("looking at the machine", brief=True)
         check_machine(config)
         progress.phase(f"reading the rows: {config.data}, {config.model_name}, {config.method}")
         from utils.dataset import TaskData

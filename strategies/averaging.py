@@ -82,13 +82,19 @@ class ParameterAveraging(Strategy):
 
     def read(self, out: np.ndarray) -> None:
         """Copy the global vector into `out`, float32 [n]."""
-        for part in self.transport.windows():
-            out[part] = self.transport.window(self.vector, part)
+        self._copy(self.vector, out)
 
     def read_states(self) -> list[np.ndarray]:
         """Return copies of the server's vectors, each float32 [n]."""
-        return [np.concatenate([self.transport.window(state, part) for part in self.transport.windows()])
-                for state in self.states]
+        copies = [np.empty(self.transport.size, np.float32) for _ in self.states]
+        for state, out in zip(self.states, copies):
+            self._copy(state, out)
+        return copies
+
+    def _copy(self, arrays: list[np.ndarray], out: np.ndarray) -> None:
+        """Copy a message's vector into `out`, of which no more than a window is mapped at once."""
+        for part in self.transport.windows():
+            out[part] = self.transport.window(arrays, part)
 
     def initialize_parameters(self, client_manager: ClientManager) -> Parameters:
         """Return the initial global vector as a message."""

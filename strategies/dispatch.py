@@ -99,12 +99,11 @@ def answers(grid: Grid, nodes: Sequence[int], pieces: Sequence[Piece], message_t
             for reply in replies:
                 piece, node = sent.pop(reply.metadata.reply_to_message_id)
                 free = sorted([*free, node])
-                reason = (reply.error.reason or "") if reply.has_error() else ""
                 if not reply.has_error():
                     reached[piece.position] = piece.end
                     if not piece.end:
                         finished[piece.position] = reply.content
-                elif RESTARTING in reason:  # it was not even begun, and Ray took its time to say so
+                elif RESTARTING in (reason := reply.error.reason or ""):  # not even begun; Ray took its time to say so
                     unsent.insert(0, piece)
                 else:
                     failures[piece] += 1

@@ -27,7 +27,7 @@ from strategies.cluster import OwnCluster, ray_folder  # noqa: E402
 from sweeps.study import Run, read_study  # noqa: E402
 from utils.console import NOTES, leave, notes_to_stderr  # noqa: E402
 from utils.errors import UserError  # noqa: E402
-from utils.machine import Machine, check_machine, machine_for, quiet_environment, usable_cores  # noqa: E402
+from utils.machine import Machine, check_machine, machine_for, quiet_environment, usable_cores, workers_for  # noqa: E402
 from utils.run_folder import finished, run_folder  # noqa: E402
 
 
@@ -69,11 +69,13 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         NOTES.error("sweeps/run.py: interrupted: the same command goes on from each run's last whole round")
         return 130
-    reported = len(failed) == len(runs) or not subprocess.run(
-        [sys.executable, ROOT / "report.py", folder, "--out", folder / "report"], check=False).returncode
+    code = 3 if failed else 0
+    if len(failed) < len(runs):
+        report = subprocess.run([sys.executable, ROOT / "report.py", folder, "--out", folder / "report"], check=False)
+        code = 3 if report.returncode else code
     for name, reason in failed.items():
         NOTES.error("failed: %s: %s (%s)", name, reason, folder / f"{name}.err")
-    return 0 if reported and not failed else 3
+    return code
 
 
 def state(run: Run) -> str:
@@ -91,7 +93,7 @@ class Sweep:
     def __init__(self, folder: Path, left: list[Run], jobs: int) -> None:
         for run in left:
             check_machine(run.config)
-            if not run.config.n_gpus and run.config.n_workers * run.config.n_cpu > usable_cores():
+            if run.config.n_workers > workers_for(run.config, usable_cores(), run.config.n_gpus):
                 raise UserError(f"--n_workers {run.config.n_workers}: the runs of a study share this machine's "
                                 f"{usable_cores()} cores; {run.name} needs more")
         most = min(machine_for(run.config, usable_cores()).workers for run in left)  # workers of the largest runs

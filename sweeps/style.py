@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeps.tables import plain
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -63,7 +65,7 @@ def panels(count: int, width: float, columns: int, height: float = 2.3, **subplo
 
 def short(text: str, limit: int = 40) -> str:
     """Return a label of a record as one printable line, cut where it would fill a figure."""
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    line = plain(text)
     return line if len(line) <= limit else line[:limit - 1] + "…"
 
 

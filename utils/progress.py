@@ -60,10 +60,10 @@ class Progress:
         """
         self.shown, self.sizes = shown, sizes
 
-    def phase(self, text: str) -> None:
-        """Begin a phase before the rounds."""
+    def phase(self, text: str, brief: bool = False) -> None:
+        """Begin a phase before the rounds; of one that should be `brief` a log file hears only if it is not."""
         self.text, self.pieces = text, 0
-        self._show(always=True)
+        self._show(always=not brief)
 
     def work(self, server_round: int, first: int, n_rounds: int, what: str, pieces: int,
              clients: Sequence[int] = ()) -> None:
