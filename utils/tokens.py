@@ -101,8 +101,10 @@ def cache_key(fingerprint: str, split_name: str, tokenizer: PreTrainedTokenizerF
 
     `fingerprint` is the table's, which covers the rows and the whole TaskSpec.
     """
-    backend = json.loads(tokenizer.backend_tokenizer.to_str())
-    backend["padding"] = backend["truncation"] = None  # a call's leftovers, no part of what the tokenizer is
+    with unchanged(tokenizer):  # what a call leaves there is no part of what the tokenizer is
+        tokenizer.backend_tokenizer.no_padding()
+        tokenizer.backend_tokenizer.no_truncation()
+        backend = tokenizer.backend_tokenizer.to_str()
     parts = [CACHE_FORMAT, fingerprint, split_name, backend, tokenizer.special_tokens_map,
              _has_types(tokenizer), max_length, text_to_text]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
