@@ -16,7 +16,7 @@ from utils.errors import Diverged
 from utils.heads import Head
 from utils.seeds import generator, torch_seed
 from utils.tokens import Tokens
-from utils.vector import ParameterVector
+from utils.vector import ParameterVector, zeros
 from utils.vocabulary import lookup_table, used_rows
 
 STEP = 64  # tokens whose training takes about as long as what each step costs beside its tokens
@@ -26,13 +26,15 @@ class FlatAdamW:
     """AdamW (Loshchilov & Hutter 2019) on a ParameterVector, with moments that can be cleared, saved and loaded.
 
     `moments`: float32 [2, n], the running means of the gradient and of its square; `steps`: the number of updates
-    made, as the optimizer counts it for each of its tensors.
+    made, as the optimizer counts it for each of its tensors; `written`: the parts (start, stop) of the moments that may
+    not be zero.
     """
 
     def __init__(self, vector: ParameterVector, weight_decay: float) -> None:
         assert vector.grads is not None, "what is trained has gradients"
         self.vector, self.grads, self.weight_decay = vector, vector.grads, weight_decay
-        self.moments = torch.zeros(2, vector.size, device=vector.values.device)
+        self.moments = zeros(2, vector.size, device=vector.values.device)
+        self.written: set[tuple[int, int]] = set()
         self._cover([(slice(0, vector.n_decayed), None)], step=0)
 
     def _cover(self, decayed: list[tuple[slice, torch.nn.Parameter | None]], step: int) -> None:
@@ -42,6 +44,7 @@ class FlatAdamW:
         """
         others = [(slice(self.vector.n_decayed, self.vector.size), None)]
         self.steps: list[torch.Tensor] = []
+        self.covered = {(part.start, part.stop) for part, _ in decayed + others}
         state: dict[torch.Tensor, dict[str, torch.Tensor]] = {}
         groups = []
         for parts, decay in ((decayed, self.weight_decay), (others, 0.0)):
@@ -87,8 +90,11 @@ class FlatAdamW:
     def restore(self, moments: np.ndarray | Sequence[np.ndarray] | None, step: int) -> None:
         """Start from saved `moments` (float32 [2, n], or two of [n]) and `step`, or afresh when there are none."""
         if moments is None:
-            self.moments.zero_()
+            for start, stop in self.written:
+                self.moments[:, start:stop].zero_()
+            self.written.clear()
         else:
+            self.written = {(0, self.vector.size)}
             for mine, saved in zip(self.moments, moments):
                 mine.copy_(torch.from_numpy(saved))
         for tensor in self.steps:
@@ -98,6 +104,7 @@ class FlatAdamW:
         """Make one step at learning rate `lr` with the vector's gradients."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
+        self.written |= self.covered
         self.optimizer.step()
 
 

@@ -1,5 +1,8 @@
 """A model is one vector: all its trainable parameters are views into one contiguous float32 tensor."""
 
+import math
+import mmap
+
 import numpy as np
 import torch
 
@@ -23,7 +26,7 @@ class ParameterVector:
         self.n_decayed = sum(map(aligned_size, matrices))
         self.size = self.n_decayed + sum(map(aligned_size, others))
         self.values = torch.zeros(self.size, dtype=torch.float32, device=trainable[0].device)
-        self.grads = torch.zeros_like(self.values) if with_grads else None
+        self.grads = zeros(self.size, device=self.values.device) if with_grads else None
         start = 0
         for p in matrices + others:
             part = slice(start, start + p.numel())
@@ -48,6 +51,13 @@ class ParameterVector:
     def numpy(self) -> np.ndarray:
         """Return the model's parameters, float32 [size]: their own memory, or a copy if that is not the CPU's."""
         return self.values.cpu().numpy()
+
+
+def zeros(*shape: int, device: torch.device) -> torch.Tensor:
+    """Return float32 zeros. On the CPU, parts that are never written to take no memory: rows of a big vocabulary's."""
+    if device.type != "cpu":
+        return torch.zeros(shape, device=device)
+    return torch.frombuffer(mmap.mmap(-1, 4 * math.prod(shape)), dtype=torch.float32).view(shape)
 
 
 def aligned_size(p: torch.Tensor) -> int:
