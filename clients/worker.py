@@ -165,7 +165,8 @@ class Worker:
     def save_optimizer(self, client: int, server_round: int) -> None:
         """Save the client's AdamW state with the run, for its next round.
 
-        The states that the rounds since the checkpoints began with stay: a client that is run again begins alike.
+        The states that the rounds since the checkpoints began with stay, of which the last may still be at work: a
+        client that is run again begins alike.
         """
         if self.job.config.optimizer_state != "keep":
             return
@@ -174,7 +175,7 @@ class Worker:
             save_file({"moments": self.optimizer.moments.cpu().numpy(),
                        "step": np.array([self.optimizer.step])}, path)
         saved = self._saved_states(client)
-        for number in sorted(number for number in saved if number < server_round)[:-KEPT]:
+        for number in sorted(number for number in saved if number < server_round)[:-KEPT - 1]:
             saved[number].unlink()
 
     @property

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from typing import Any
 
 import numpy as np
@@ -30,16 +31,19 @@ class Recorder:
 
     `model` and `vector` are the driver's own copy; `read_global(out)` copies the global vector into `out`, and
     `read_states()` returns the vectors that the strategy keeps beside it; `records` are those of the rounds that an
-    earlier process has done.
+    earlier process has done. Checkpoints are written by the one thread of `writer`, while the next round's clients
+    train.
     """
 
     def __init__(self, log: RunLog, spec: TaskSpec, data: TaskData, model: PreTrainedModel,
                  tokenizer: PreTrainedTokenizerFast, vector: ParameterVector,
                  read_global: Callable[[np.ndarray], None], read_states: Callable[[], list[np.ndarray]],
-                 machine: Machine, clock: Clock, records: list[dict]) -> None:
+                 machine: Machine, clock: Clock, records: list[dict], writer: Executor) -> None:
         self.log, self.spec, self.data, self.clock = log, spec, data, clock
         self.model, self.tokenizer, self.vector, self.read_global = model, tokenizer, vector, read_global
         self.read_states = read_states
+        self.writer = writer
+        self.checkpoint: Future | None = None
         self.last: dict = {}
         self.best: dict | None = None
         self.rows_trained = 0
@@ -70,9 +74,10 @@ class Recorder:
 
     def round(self, server_round: int, clients: list[dict], failures: list[str], evaluation: dict | None,
               seconds: dict) -> str:
-        """Record one round: keep its model if it is the best, write a checkpoint, print its result lines.
+        """Record one round: keep its model if it is the best, begin its checkpoint, print its result lines.
 
-        Returns the last test's headline metric, as a person reads it.
+        Returns the last test's headline metric, as a person reads it. Raises OSError when the disk has refused the
+        checkpoint before.
         """
         if not server_round:
             self.clock.done("workers")
@@ -92,12 +97,14 @@ class Recorder:
         is_best = self.count(record)
         if is_best or server_round:  # after round 0 nothing is lost yet
             began = time.perf_counter()
-            self.read_global(self.vector.numpy())
+            self.read_model()
             if is_best:
                 models.save(self.model, self.tokenizer, self.log.folder / "best_model")
-            if server_round:
-                save_checkpoint(self.log.folder / CHECKPOINTS, record, self.vector.numpy(), self.read_states())
+            states = self.read_states()
             record["seconds"]["checkpoint"] = round(time.perf_counter() - began, 3)
+            if server_round:
+                self.checkpoint = self.writer.submit(save_checkpoint, self.log.folder / CHECKPOINTS, record,
+                                                     self.vector.numpy(), states)
         self.log.round(record)
         self.tracking.round(record)
         losses = [client["loss"] for client in clients]
@@ -106,6 +113,12 @@ class Recorder:
                    ", ".join(f"{phase} {value:.1f} s" for phase, value in record["seconds"].items()))
         name = self.spec.metrics[0]
         return f"{name} {self.last['test'][name]:.4f}" if self.last else ""
+
+    def read_model(self) -> None:
+        """Let `model` be the global one, once the checkpoint of the one that it was is written."""
+        if self.checkpoint:
+            self.checkpoint.result()
+        self.read_global(self.vector.numpy())
 
     def failure(self, server_round: int, what: str, number: int, failure: Failure) -> None:
         """Note that a piece of a round's work, `what`, has failed for the `number`-th time."""
@@ -124,7 +137,7 @@ class Recorder:
         record is whole but the hub has not taken the model.
         """
         config = self.log.config
-        self.read_global(self.vector.numpy())
+        self.read_model()
         models.save(self.model, self.tokenizer, self.log.folder / "model")
         summary = {"data": config.data, "model": config.load_model or config.model, "method": config.method,
                    "seed": config.seed, "rounds": config.n_iterations, "rows_trained": self.rows_trained,
