@@ -23,8 +23,12 @@ class EvaluationSet:
     batches: tuple[np.ndarray, ...]
 
     def part(self, part: int, parts: int) -> list[np.ndarray]:
-        """Return the batches that worker `part` of `parts` evaluates."""
-        return list(self.batches[part::parts])
+        """Return the batches that worker `part` of `parts` evaluates.
+
+        They are dealt out to and fro, longest first, so that all parts cost about the same.
+        """
+        to_and_fro = part, 2 * parts - 1 - part
+        return [batch for k, batch in enumerate(self.batches) if k % (2 * parts) in to_and_fro]
 
     def assemble(self, parts: list[np.ndarray]) -> np.ndarray:
         """Return [3, n] (prediction, loss, weight) in row order from each part's [3, rows of the part]."""
