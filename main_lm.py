@@ -10,7 +10,6 @@ flags. Exit code 0: done; 1: a fault of the program; 2: the input is wrong; 3: a
 import signal
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,7 +105,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     model, tokenizer = models.load(config.load_model or config.model, spec, seed=config.seed,
                                    max_length=config.max_length, random_init=config.random_init,
                                    text_to_text=config.text_to_text, flag=config.start_flag)
-    vector = ParameterVector(model, with_grads=False)
+    vector = ParameterVector(model)
     data.tokenise(tokenizer, models.is_text_to_text(model))
     clock.done("model and tokens")
 
@@ -114,8 +113,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     n_nodes, server = nodes_for(vector.nbytes, machine.workers), server_of(config)
     n_buffers = buffers(n_clients, n_nodes, machine.workers, server.n_states if server else 0)
     with (open_run(folder, config) as log,
-          scratch_folder(vector.nbytes * n_buffers, log.folder if config.over_machines else None) as scratch,
-          ThreadPoolExecutor(1) as writer):
+          scratch_folder(vector.nbytes * n_buffers, log.folder if config.over_machines else None) as scratch):
         job = Job(config, spec, str(scratch), str(log.folder.resolve()))
         job.save_skeleton(model, tokenizer)
         last, start, states = last_checkpoint(log.folder / CHECKPOINTS) or (None, vector.numpy(), ())
@@ -128,7 +126,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
                                       done=max(0, len(records) - 1), threads=usable_cores(), server=server,
                                       states=states)
         recorder = Recorder(log, spec, data, model, tokenizer, vector, strategy.read, strategy.read_states,
-                            machine, clock, records, writer)
+                            machine, clock, records)
         progress.follow(job.rows_shown(n_clients), [config.epoch * len(shard) for shard in data.plan.shards])
         rounds = Rounds(strategy, planner(config, data, machine), recorder.round, recorder.failure, progress,
                         first=len(records), n_rounds=config.n_iterations, evaluate_every=config.skip_evalnum,

@@ -25,38 +25,31 @@ STEP = 64  # tokens whose training takes about as long as what each step costs b
 class FlatAdamW:
     """AdamW (Loshchilov & Hutter 2019) on a ParameterVector, with moments that can be cleared, saved and loaded.
 
-    `moments`: float32 [2, n], the running means of the gradient and of its square; `steps`: the number of updates
-    made, as the optimizer counts it for each of its tensors; `written`: the parts (start, stop) of the moments that may
-    not be zero.
+    `moments`: float32 [2, n], the running means of the gradient and of its square, at each parameter's part of the
+    vector; `steps`: the number of updates made, as the optimizer counts it for each of its tensors; `covered`: the
+    parts (start, stop) of the vector that an update changes; `written`: those of the moments that may not be zero.
+
+    Gradients are autograd's own tensors, new in each step: to add them to one vector would read and write them twice
+    more.
     """
 
     def __init__(self, vector: ParameterVector, weight_decay: float) -> None:
-        assert vector.grads is not None, "what is trained has gradients"
-        self.vector, self.grads, self.weight_decay = vector, vector.grads, weight_decay
+        self.vector, self.weight_decay = vector, weight_decay
         self.moments = zeros(2, vector.size, device=vector.values.device)
         self.written: set[tuple[int, int]] = set()
-        self._cover([(slice(0, vector.n_decayed), None)], step=0)
+        self._cover(vector.parts, step=0)
 
-    def _cover(self, decayed: list[tuple[slice, torch.nn.Parameter | None]], step: int) -> None:
-        """From now on update these parts of the vector, and those that weight decay does not apply to.
-
-        A part may stand for a tensor outside of the vector: its gradient and moments then lie in the part.
-        """
-        others = [(slice(self.vector.n_decayed, self.vector.size), None)]
-        self.steps: list[torch.Tensor] = []
-        self.covered = {(part.start, part.stop) for part, _ in decayed + others}
+    def _cover(self, parts: Sequence[tuple[torch.nn.Parameter, slice]], step: int) -> None:
+        """From now on update these tensors, each with the moments at its part of the vector."""
+        self.covered = {(part.start, part.stop) for _, part in parts}
+        self.steps = [torch.tensor(float(step), device=self.vector.values.device) for _ in parts]
+        groups: list[dict] = [{"params": [], "weight_decay": decay} for decay in (self.weight_decay, 0.0)]
         state: dict[torch.Tensor, dict[str, torch.Tensor]] = {}
-        groups = []
-        for parts, decay in ((decayed, self.weight_decay), (others, 0.0)):
-            parameters = []
-            for part, outside in parts:
-                parameter = torch.nn.Parameter(self.vector.values[part]) if outside is None else outside
-                parameter.grad = self.grads[part].view_as(parameter)
-                self.steps.append(torch.tensor(float(step), device=self.vector.values.device))
-                state[parameter] = {"step": self.steps[-1], "exp_avg": self.moments[0, part].view_as(parameter),
-                                    "exp_avg_sq": self.moments[1, part].view_as(parameter)}
-                parameters.append(parameter)
-            groups.append({"params": parameters, "weight_decay": decay})
+        for (parameter, part), number in zip(parts, self.steps):
+            parameter.grad = None
+            groups[part.start >= self.vector.n_decayed]["params"].append(parameter)
+            state[parameter] = {"step": number, "exp_avg": self.moments[0, part].view_as(parameter),
+                                "exp_avg_sq": self.moments[1, part].view_as(parameter)}
         # lr is set at each step; fused is one pass over memory instead of five.
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, fused=True)
         self.optimizer.state.update(state)
@@ -68,14 +61,13 @@ class FlatAdamW:
         The same update, for moments that start at zero and no weight decay. Those of the rows lie at the beginning of
         the table's, so only an optimizer of the same rows can go on with them.
         """
-        start, cut = table.weight.storage_offset(), self.vector.n_decayed
         with used_rows(table, ids) as weight:
-            self._cover([(slice(0, start), None), (slice(start, start + weight.numel()), weight),
-                         (slice(start + table.weight.numel(), cut), None)], self.step)
+            self._cover([(weight, slice(part.start, part.start + weight.numel())) if parameter is table.weight
+                         else (parameter, part) for parameter, part in self.vector.parts], self.step)
             try:
                 yield
             finally:
-                self._cover([(slice(0, cut), None)], self.step)
+                self._cover(self.vector.parts, self.step)
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -90,7 +82,8 @@ class FlatAdamW:
     def restore(self, moments: np.ndarray | Sequence[np.ndarray] | None, step: int) -> None:
         """Start from saved `moments` (float32 [2, n], or two of [n]) and `step`, or afresh when there are none."""
         if moments is None:
-            for start, stop in self.written:
+            whole = (0, self.vector.size)
+            for start, stop in {whole} if whole in self.written else self.written:
                 self.moments[:, start:stop].zero_()
             self.written.clear()
         else:
@@ -101,7 +94,7 @@ class FlatAdamW:
             tensor.fill_(step)
 
     def update(self, lr: float) -> None:
-        """Make one step at learning rate `lr` with the vector's gradients."""
+        """Make one step at learning rate `lr` with the parameters' gradients."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.written |= self.covered
@@ -208,7 +201,7 @@ def _steps(model: torch.nn.Module, vector: ParameterVector, optimizer: FlatAdamW
             masks.rng = generator(config.seed, "dropout", server_round, client, step)
         group = [shard.rows[batch] for batch in batches]
         terms = [head.terms(shard.labels[rows]) for rows in group]
-        optimizer.optimizer.zero_grad(set_to_none=False)
+        optimizer.optimizer.zero_grad()
         for rows, count in zip(group, terms):
             batch = head.collate(shard.tokens, rows, shard.labels[rows])
             batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}

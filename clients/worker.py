@@ -165,8 +165,8 @@ class Worker:
     def save_optimizer(self, client: int, server_round: int) -> None:
         """Save the client's AdamW state with the run, for its next round.
 
-        The states that the rounds since the checkpoints began with stay, of which the last may still be at work: a
-        client that is run again begins alike.
+        A client that is run again begins alike: when a round begins, the checkpoint of the one before it may still be
+        in writing, and the last one on disk damaged, so the states that three rounds back began with stay.
         """
         if self.job.config.optimizer_state != "keep":
             return

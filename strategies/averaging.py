@@ -21,7 +21,8 @@ from flwr.server.client_manager import ClientManager
 from flwr.server.client_proxy import ClientProxy
 from flwr.server.strategy import Strategy
 
-from strategies.mean import GROUP, weighted_mean
+from strategies.mean import weighted_mean
+from strategies.sums import GROUP
 from utils.config import RunConfig
 from utils.errors import RoundFailed
 from utils.partition import n_participants

@@ -1,16 +1,15 @@
 """The weighted mean of many vectors, a few at a time: memory does not grow with the number of clients."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 
+from strategies.sums import GROUP, add
 from utils.transport import Transport
-
-GROUP = 8  # vectors added in one pass over the sums; strategies.sums takes no more
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,6 @@ def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int]], most: int, tr
     so_far, total = None, 0
     refused: set[int] = set()
     with ThreadPoolExecutor(threads) as pool:
-        add = pool.submit(_compiled_add)
         for first in range(0, most + 1, GROUP):
             group = [Term(first + k, *vector) for k, vector in enumerate(islice(vectors, GROUP))]
             last = first + GROUP >= most or len(group) < GROUP
@@ -64,8 +62,7 @@ def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int]], most: int, tr
                     before = None if so_far is None else sums.window(so_far, part)
                     out = transport.window(mean, part) if into is None else sums.window(into, part)
                     windows = [transport.window(term.arrays, part) for term in group]
-                    squares = add.result()(windows, [term.weight for term in group], before, out,
-                                           weight if last else 0)
+                    squares = add(windows, [term.weight for term in group], before, out, weight if last else 0)
                     if squares is not None:
                         return set(), squares
                     return {term.position for term, window in zip(group, windows) if not np.isfinite(window).all()}, []
@@ -81,10 +78,3 @@ def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int]], most: int, tr
         drifts = {term.position: math.sqrt(sum(squares))
                   for term, squares in zip(group, zip(*(squares for _, squares in answers)))}
     return Mean(mean, refused, drifts)
-
-
-def _compiled_add() -> Callable[..., list[float] | None]:
-    """Import what adds vectors; it takes half a second, in which clients train."""
-    from strategies.sums import add
-
-    return add

@@ -1,21 +1,18 @@
 """The arithmetic of the mean, compiled by Numba: one pass over memory, where NumPy makes one for each operation.
 
-The machine code is kept beside Python's own, in `__pycache__`; where that cannot be written, each run compiles it anew,
-in 4 seconds. Threads run it side by side.
+The machine code is kept beside Python's own, in `__pycache__`; where that cannot be, each run compiles it anew, in 4
+seconds. Threads run it side by side.
 """
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numba import njit, types
 
-MOST = 8  # windows added in one pass
+GROUP = 8  # vectors added in one pass, at most
 _BLOCK = 2048  # elements, whose sums stay in a core's fastest cache
-_KEPT = os.access(Path(__file__).parent, os.W_OK)
 _FLOATS, _DOUBLES = (types.Array(dtype, 1, "C", readonly=True) for dtype in (types.float32, types.float64))
-_SIGNATURES = [types.float64(types.UniTuple(_FLOATS, MOST), _DOUBLES, _DOUBLES, out, types.float64, types.float64[::1])
+_SIGNATURES = [types.float64(types.UniTuple(_FLOATS, GROUP), _DOUBLES, _DOUBLES, out, types.float64, types.float64[::1])
                for out in (types.float32[::1], types.float64[::1])]
 
 
@@ -23,18 +20,18 @@ def add(windows: Sequence[np.ndarray], weights: Sequence[int], before: np.ndarra
         divisor: int) -> list[float] | None:
     """Set `out` to `before` + Σ weightₖ·windowₖ, divided by `divisor` unless that is 0; all are of one length.
 
-    `windows`: float32, at most MOST; `before` (None: 0) float64; `out` float32 with a divisor, else float64. The sums
-    are float64 and made in the order given. Returns each window's squared distance from `out`, if there is a divisor.
-    Returns None, with `out` of no use, when not every number is finite: float64 sums of finite float32 numbers are.
+    `windows`: float32, at most GROUP; `before` (None: 0) float64; `out` float32 with a divisor, else float64. The sums
+    are float64 and made in the order given. Returns each window's squared distance from `out`, or zeros without a
+    divisor. Returns None, with `out` of no use, when not every number is finite: sums of finite numbers are.
     """
     squares = np.zeros(len(windows))
-    nothing = [np.empty(0, np.float32)] * (MOST - len(windows))  # so that one compiled function serves any number
-    total = _add((*windows, *nothing), np.array(weights, np.float64), np.empty(0) if before is None else before, out,
-                 float(divisor), squares)
+    nothing = [np.empty(0, np.float32)] * (GROUP - len(windows))  # so that one compiled function serves any number
+    total = _compiled_add((*windows, *nothing), np.array(weights, np.float64),
+                          np.empty(0) if before is None else before, out, float(divisor), squares)
     return squares.tolist() if np.isfinite(total) else None
 
 
-@njit(nogil=True, cache=_KEPT, fastmath={"reassoc"})  # many lanes at once, so in an order of the compiler's
+@njit(nogil=True, fastmath={"reassoc"})  # many lanes at once, so in an order of the compiler's
 def _sum(x: np.ndarray) -> float:
     total = 0.0
     for i in range(x.size):
@@ -42,7 +39,7 @@ def _sum(x: np.ndarray) -> float:
     return total
 
 
-@njit(nogil=True, cache=_KEPT, fastmath={"reassoc"})
+@njit(nogil=True, fastmath={"reassoc"})
 def _squared_distance(x: np.ndarray, y: np.ndarray) -> np.float32:
     total = np.float32(0)
     for i in range(x.size):
@@ -51,7 +48,6 @@ def _squared_distance(x: np.ndarray, y: np.ndarray) -> np.float32:
     return total
 
 
-@njit(_SIGNATURES, nogil=True, cache=_KEPT, error_model="numpy")
 def _add(windows: tuple[np.ndarray, ...], weights: np.ndarray, before: np.ndarray, out: np.ndarray, divisor: float,
          squares: np.ndarray) -> float:
     """Return the sum over all elements, which is not finite if one of them is not; add to `squares`."""
@@ -76,3 +72,13 @@ def _add(windows: tuple[np.ndarray, ...], weights: np.ndarray, before: np.ndarra
         for k in range(weights.size):
             squares[k] += _squared_distance(windows[k][start:stop], here)
     return all_sums
+
+
+def _compiled(kept: bool) -> Callable[..., float]:
+    return njit(_SIGNATURES, nogil=True, cache=kept, error_model="numpy")(_add)
+
+
+try:
+    _compiled_add = _compiled(kept=True)
+except Exception:  # Numba has no error of its own for code that is damaged, or cannot be written
+    _compiled_add = _compiled(kept=False)

@@ -165,7 +165,7 @@ def _load(worker, folder, seed=0):
     from utils.vector import ParameterVector
 
     model, _ = models.load(str(folder), worker.job.spec, seed=seed, max_length=32)
-    return ParameterVector(model, with_grads=False)
+    return ParameterVector(model)
 
 
 @pytest.mark.parametrize("name, reason", [("diverging-client", "round 1: 0 of 3 clients succeeded"),

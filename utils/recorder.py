@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -31,19 +31,17 @@ class Recorder:
 
     `model` and `vector` are the driver's own copy; `read_global(out)` copies the global vector into `out`, and
     `read_states()` returns the vectors that the strategy keeps beside it; `records` are those of the rounds that an
-    earlier process has done. Checkpoints are written by the one thread of `writer`, while the next round's clients
-    train.
+    earlier process has done. A checkpoint is written while the next round's clients train.
     """
 
     def __init__(self, log: RunLog, spec: TaskSpec, data: TaskData, model: PreTrainedModel,
                  tokenizer: PreTrainedTokenizerFast, vector: ParameterVector,
                  read_global: Callable[[np.ndarray], None], read_states: Callable[[], list[np.ndarray]],
-                 machine: Machine, clock: Clock, records: list[dict], writer: Executor) -> None:
+                 machine: Machine, clock: Clock, records: list[dict]) -> None:
         self.log, self.spec, self.data, self.clock = log, spec, data, clock
         self.model, self.tokenizer, self.vector, self.read_global = model, tokenizer, vector, read_global
         self.read_states = read_states
-        self.writer = writer
-        self.checkpoint: Future | None = None
+        self.writing: Future | None = None  # the last checkpoint
         self.last: dict = {}
         self.best: dict | None = None
         self.rows_trained = 0
@@ -103,8 +101,8 @@ class Recorder:
             states = self.read_states()
             record["seconds"]["checkpoint"] = round(time.perf_counter() - began, 3)
             if server_round:
-                self.checkpoint = self.writer.submit(save_checkpoint, self.log.folder / CHECKPOINTS, record,
-                                                     self.vector.numpy(), states)
+                self.writing = self.log.writer.submit(save_checkpoint, self.log.folder / CHECKPOINTS, record,
+                                                      self.vector.numpy(), states)
         self.log.round(record)
         self.tracking.round(record)
         losses = [client["loss"] for client in clients]
@@ -115,9 +113,9 @@ class Recorder:
         return f"{name} {self.last['test'][name]:.4f}" if self.last else ""
 
     def read_model(self) -> None:
-        """Let `model` be the global one, once the checkpoint of the one that it was is written."""
-        if self.checkpoint:
-            self.checkpoint.result()
+        """Copy the global vector into `model`, once the last checkpoint, made of this memory, is written."""
+        if self.writing:
+            self.writing.result()
         self.read_global(self.vector.numpy())
 
     def failure(self, server_round: int, what: str, number: int, failure: Failure) -> None:

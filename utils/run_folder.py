@@ -120,7 +120,7 @@ def open_run(folder: Path, config: RunConfig) -> Iterator[RunLog]:
         except (FileExistsError, NotADirectoryError, PermissionError) as error:
             raise UserError(f"--run_dir {folder}: cannot be made: {error.strerror}") from None
         log = RunLog(folder, config)
-        stack.callback(log.close)
+        stack.push(lambda kind, *rest: log.close(hurried=kind is KeyboardInterrupt))
         yield log
 
 

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from utils.config import RunConfig
@@ -36,16 +37,21 @@ def headline(summary: dict) -> str:
 
 
 class RunLog:
-    """Writes a run's record into `folder` as it goes."""
+    """Writes a run's record into `folder` as it goes; `writer` is a thread for what takes long."""
 
     def __init__(self, folder: Path, config: RunConfig) -> None:
         self.folder = folder
         self.config = config
         self.closed = False
+        self.writer = ThreadPoolExecutor(1)
 
-    def close(self) -> None:
-        """Write no more: the folder is let go, while threads of a run that was broken off may still be at work."""
+    def close(self, hurried: bool = False) -> None:
+        """Write no more: the folder is let go, while threads of a run that was broken off may still be at work.
+
+        Wait until what `writer` has at hand is on disk, unless `hurried`: this process then ends at once.
+        """
         self.closed = True
+        self.writer.shutdown(wait=not hurried, cancel_futures=hurried)
 
     def go_back(self, last: dict | None) -> list[dict]:
         """Make `last` (a record, or None for no round at all) the last round in rounds.jsonl; return all there are.

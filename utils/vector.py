@@ -10,30 +10,29 @@ ALIGNMENT = 16  # floats: every view starts on a 64-byte line, as a tensor of it
 
 
 class ParameterVector:
-    """Moves a model's trainable parameters (tied weights once) and their gradients into flat tensors.
+    """Moves a model's trainable parameters (tied weights once) into one flat tensor.
 
-    `values` and `grads`: float32 [size]. Matrices and embeddings come first (`values[:n_decayed]`): they are
-    what weight decay applies to; biases and normalisation weights follow. Within each part the order is the
-    model's own, so two instances of one architecture agree on it. Between parameters lie up to ALIGNMENT − 1
-    zeros, which stay zero: unaligned views would be slower and change the last bits of a product.
+    `values`: float32 [size]; `parts`: each parameter and its place there. Matrices and embeddings come first
+    (`values[:n_decayed]`): they are what weight decay applies to; biases and normalisation weights follow. Within each
+    of the two the order is the model's own, so two instances of one architecture agree on it. Between parameters lie up
+    to ALIGNMENT − 1 zeros, which stay zero: unaligned views would be slower and change the last bits of a product.
     `n_parameters` counts the parameters themselves.
     """
 
-    def __init__(self, model: torch.nn.Module, with_grads: bool = True) -> None:
+    def __init__(self, model: torch.nn.Module) -> None:
         trainable = [p for p in model.parameters() if p.requires_grad]  # each shared tensor once
         matrices, others = [p for p in trainable if p.ndim >= 2], [p for p in trainable if p.ndim < 2]
         self.n_parameters = sum(p.numel() for p in trainable)
         self.n_decayed = sum(map(aligned_size, matrices))
         self.size = self.n_decayed + sum(map(aligned_size, others))
         self.values = torch.zeros(self.size, dtype=torch.float32, device=trainable[0].device)
-        self.grads = zeros(self.size, device=self.values.device) if with_grads else None
+        self.parts: list[tuple[torch.nn.Parameter, slice]] = []
         start = 0
         for p in matrices + others:
             part = slice(start, start + p.numel())
             self.values[part] = p.detach().reshape(-1)
             p.data = self.values[part].view(p.shape)
-            if self.grads is not None:
-                p.grad = self.grads[part].view(p.shape)
+            self.parts.append((p, part))
             start += aligned_size(p)
 
     @property
@@ -57,7 +56,8 @@ def zeros(*shape: int, device: torch.device) -> torch.Tensor:
     """Return float32 zeros. On the CPU, parts that are never written to take no memory: rows of a big vocabulary's."""
     if device.type != "cpu":
         return torch.zeros(shape, device=device)
-    return torch.frombuffer(mmap.mmap(-1, 4 * math.prod(shape)), dtype=torch.float32).view(shape)
+    memory = mmap.mmap(-1, 4 * math.prod(shape), mmap.MAP_PRIVATE)  # shared, it would be taken by reading, too
+    return torch.frombuffer(memory, dtype=torch.float32).view(shape)
 
 
 def aligned_size(p: torch.Tensor) -> int:

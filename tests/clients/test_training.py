@@ -92,20 +92,20 @@ def test_a_round_equals_plain_pytorch_and_hugging_face(tiny, flags):
 
 def models_start(tiny):
     model, _ = models.load(str(tiny[0]), RTE, seed=3, max_length=32)
-    return ParameterVector(model, with_grads=False).values
+    return ParameterVector(model).values
 
 
 def test_the_gradient_of_a_step_equals_hugging_faces(tiny):
     folder, shard, texts = tiny
     model, tokenizer = models.load(str(folder), RTE, seed=3, max_length=32)
-    vector, head = ParameterVector(model), make_head(RTE, tokenizer, False)
+    ParameterVector(model)
+    head = make_head(RTE, tokenizer, False)
     head.loss(model.train(), head.collate(shard.tokens, ROWS, shard.labels[ROWS])).backward()
     plain = AutoModelForSequenceClassification.from_pretrained(folder).train()
     encoded = tokenizer([texts[row] for row in ROWS], padding=True, return_tensors="pt")
     plain(**encoded, labels=torch.tensor(shard.labels[ROWS], dtype=torch.int64)).loss.backward()
     for (name, p), (_, q) in zip(model.named_parameters(), plain.named_parameters(), strict=True):
         assert torch.allclose(p.grad, q.grad, rtol=1e-5, atol=1e-8), name
-    assert vector.grads.norm() == pytest.approx(torch.cat([q.grad.reshape(-1) for q in plain.parameters()]).norm())
 
 
 def test_a_clients_update_is_a_pure_function(tiny):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import strategies.sums  # noqa: F401  (the mean imports it when it is needed, which takes longer than a test)
-from strategies.mean import GROUP, weighted_mean
+from strategies.mean import weighted_mean
+from strategies.sums import GROUP
 from utils.transport import WINDOW, Transport
 
 

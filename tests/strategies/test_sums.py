@@ -1,11 +1,16 @@
 """The compiled arithmetic of the mean: NumPy's float64, bit for bit, and what it says of numbers that are none."""
 
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strategies.sums import MOST, add
+from strategies import sums
+from strategies.sums import GROUP, add
 
 
 def numbers(seed: int, n_windows: int, size: int) -> tuple[list[np.ndarray], list[int], np.ndarray]:
@@ -15,7 +20,7 @@ def numbers(seed: int, n_windows: int, size: int) -> tuple[list[np.ndarray], lis
 
 
 @settings(deadline=None)
-@given(st.integers(0, 99), st.integers(0, MOST), st.sampled_from([1, 7, 2047, 2048, 2049, 5000]), st.booleans(),
+@given(st.integers(0, 99), st.integers(0, GROUP), st.sampled_from([1, 7, 2047, 2048, 2049, 5000]), st.booleans(),
        st.booleans())
 def test_it_is_numpys_float64_bit_for_bit(seed, n_windows, size, goes_on, ends):
     windows, weights, before = numbers(seed, n_windows, size)
@@ -50,3 +55,16 @@ def test_a_negative_zero_is_a_zero():
     out = np.empty(1, np.float32)
     add([np.array([-0.0], np.float32)], [1], None, out, 1)
     assert not np.signbit(out[0])
+
+
+def test_a_damaged_cache_of_compiled_code_is_no_fault(tmp_path):
+    shutil.copy(sums.__file__, tmp_path)
+    use = [sys.executable, "-c", "import sums; print(sums._compiled_add.stats.cache_hits)"]
+    hits = []
+    for damaged in (False, False, True):
+        if damaged:
+            for file in tmp_path.glob("__pycache__/*.nb*"):
+                file.write_bytes(b"")
+        hits.append(subprocess.run(use, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split())
+    first, again, after_damage = hits
+    assert first == after_damage and first != again

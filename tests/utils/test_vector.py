@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from utils.vector import ParameterVector
+from utils.vector import ParameterVector, zeros
 
 
 class Tied(torch.nn.Module):
@@ -40,7 +40,7 @@ def test_what_is_loaded_is_the_models():
     assert model.embedding.weight.detach().numpy().ravel().tolist() == new[:21].tolist()
 
 
-def test_gradients_fill_the_flat_tensor_and_equal_the_plain_ones():
+def test_parts_say_where_each_parameter_and_its_gradient_belong():
     torch.manual_seed(0)
     model, plain = Tied(), Tied()
     plain.load_state_dict(model.state_dict())
@@ -48,10 +48,15 @@ def test_gradients_fill_the_flat_tensor_and_equal_the_plain_ones():
     ids = torch.tensor([1, 2, 6])
     model(ids).square().mean().backward()
     plain(ids).square().mean().backward()
-    expected = [p.grad for p in plain.parameters() if p.requires_grad]
-    ordered = [g for g in expected if g.ndim >= 2] + [g for g in expected if g.ndim < 2]
-    assert torch.equal(vector.grads, torch.cat([padded(g) for g in ordered]))
+    trained = [p for p in plain.parameters() if p.requires_grad]
+    ordered = [p for p in trained if p.ndim >= 2] + [p for p in trained if p.ndim < 2]
+    for (parameter, part), expected in zip(vector.parts, ordered, strict=True):
+        assert torch.equal(parameter.grad, expected.grad)
+        assert torch.equal(vector.values[part], expected.detach().reshape(-1)) and part.start % 16 == 0
 
 
-def padded(gradient):
-    return torch.nn.functional.pad(gradient.reshape(-1), (0, -gradient.numel() % 16))
+def test_zeros_are_zeros_of_which_each_can_be_written():
+    numbers = zeros(2, 5000, device=torch.device("cpu"))
+    assert (numbers.shape, numbers.dtype, numbers.any()) == ((2, 5000), torch.float32, False)
+    numbers[1, 4999] = 7.0
+    assert numbers.sum() == 7.0

@@ -30,7 +30,7 @@ def test_the_same_steps_as_with_the_whole_table(tmp_path_factory, family):
 
         def steps():
             for batch in batches:
-                optimizer.optimizer.zero_grad(set_to_none=False)
+                optimizer.optimizer.zero_grad()
                 model(**batch).loss.backward()
                 optimizer.update(1e-2)
 
@@ -41,7 +41,7 @@ def test_the_same_steps_as_with_the_whole_table(tmp_path_factory, family):
             with optimizer.only_rows(lookup_table(model), ids):
                 steps()
         assert not torch.equal(vector.values, start)
-        assert [int(step) for step in optimizer.steps] == [2, 2]
+        assert optimizer.step == 2
         results.append(vector.values.clone())
     assert torch.allclose(*results, rtol=1e-6, atol=1e-7)
 
