@@ -26,8 +26,6 @@ def running_engine(cluster: Cluster, client: str) -> Iterator["Engine"]:
     with ray_folder() as folder:
         engine = Engine(cluster, client, folder)
         try:
-            import flwr.simulation  # noqa: F401  (it takes a second, in which Ray's processes come up)
-
             yield engine
         finally:
             engine.stop()
@@ -43,9 +41,11 @@ class Engine:
     def __init__(self, cluster: Cluster, client: str, folder: Path) -> None:
         """`client`: module and class of the NumPyClient, which is made from a job; not imported here.
 
-        Ray is imported before the thread starts: its waiting is what the driver's other imports fill. Its files go to
+        Ray and Flower are imported before the thread starts: its waiting is what the driver's other imports fill, and
+        were Flower imported here and there at once, each thread could wait for the other's half. Ray's files go to
         `folder`.
         """
+        import flwr.simulation  # noqa: F401
         import ray  # noqa: F401
 
         self.cluster = cluster
