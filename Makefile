@@ -3,7 +3,7 @@
 # make test    the tests
 # make lint    the style and the types of the code
 # make matrix  every cell of the matrix of determinism, of which make test runs a quarter
-# make bench   the speed figures of docs/speed.md, in about 25 minutes
+# make bench   the speed figures of docs/speed.md, in about 18 minutes
 
 PYTHON ?= python3
 VENV := .venv
