@@ -85,8 +85,8 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
             progress: Progress) -> None:
     """Prepare the model, run the rounds on `engine`, write the record in `folder`."""
     from clients.worker import Job
-    from strategies.averaging import ParameterAveraging, server_of
-    from strategies.dispatch import buffers, nodes_for
+    from strategies.averaging import ParameterAveraging, buffers, server_of
+    from strategies.dispatch import nodes_for
     from strategies.rounds import Rounds
     from strategies.schedule import planner
     from utils import models

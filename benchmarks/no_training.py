@@ -20,9 +20,9 @@ quiet_environment(own_ray=True)
 import torch  # noqa: E402
 from flwr.client import NumPyClient  # noqa: E402
 
-from strategies.averaging import ParameterAveraging  # noqa: E402
+from strategies.averaging import ParameterAveraging, buffers  # noqa: E402
 from strategies.cluster import OwnCluster  # noqa: E402
-from strategies.dispatch import Piece, buffers, nodes_for  # noqa: E402
+from strategies.dispatch import Piece, nodes_for  # noqa: E402
 from strategies.engine import Engine, running_engine  # noqa: E402
 from strategies.rounds import Rounds  # noqa: E402
 from utils import models  # noqa: E402, F401  (the memory of a driver that has it)
@@ -83,7 +83,7 @@ def run_rounds(engine: Engine, options: argparse.Namespace) -> None:
         def on_round(server_round: int, clients: list, failures: list, evaluation: dict | None, seconds: dict) -> str:
             if server_round:
                 strategy.read(initial)  # as a checkpoint would
-                digest = hashlib.sha256(initial).hexdigest()[:16]
+                digest = hashlib.blake2b(initial, digest_size=8).hexdigest() if server_round == options.rounds else "-"
                 print(f"round={server_round} seconds={seconds['train']:.3f} digest={digest}", flush=True)
             return ""
 

@@ -81,13 +81,13 @@ class FlatAdamW:
 
     def restore(self, moments: np.ndarray | Sequence[np.ndarray] | None, step: int) -> None:
         """Start from saved `moments` (float32 [2, n], or two of [n]) and `step`, or afresh when there are none."""
+        whole = (0, self.vector.size)
         if moments is None:
-            whole = (0, self.vector.size)
             for start, stop in {whole} if whole in self.written else self.written:
                 self.moments[:, start:stop].zero_()
             self.written.clear()
         else:
-            self.written = {(0, self.vector.size)}
+            self.written = {whole}
             for mine, saved in zip(self.moments, moments):
                 mine.copy_(torch.from_numpy(saved))
         for tensor in self.steps:

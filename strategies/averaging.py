@@ -46,6 +46,14 @@ def server_of(config: RunConfig) -> Server | None:
     return importlib.import_module(f"strategies.server.{config.strategy}").Server(config)
 
 
+def buffers(n_clients: int, n_nodes: int, workers: int, n_states: int = 0) -> int:
+    """Return how many vectors a run's buffers have room for.
+
+    Those of clients, two global ones, the server's `n_states`, two sums, and clients cut in two.
+    """
+    return min(n_clients, n_nodes + GROUP) + 2 + n_states + 4 * (n_clients > GROUP) + 3 * workers
+
+
 class ParameterAveraging(Strategy):
     """Keeps the global vector, chooses each round's participants, and averages their vectors.
 

@@ -14,7 +14,6 @@ from flwr.common import GetPropertiesIns, MessageTypeLegacy
 from flwr.compat.common import recorddict_compat as legacy
 from flwr.serverapp import Grid
 
-from strategies.sums import GROUP
 from utils.failure import Failure
 
 POLL_SECONDS = 0.005
@@ -43,14 +42,6 @@ class Piece:
 def nodes_for(vector_bytes: int, workers: int) -> int:
     """Return how many Flower nodes, and so messages on their way at once, serve a run."""
     return max(workers + 1, min(NODES, NODE_BYTES // vector_bytes))
-
-
-def buffers(n_clients: int, n_nodes: int, workers: int, n_states: int = 0) -> int:
-    """Return how many vectors a run's buffers have room for.
-
-    Those of clients, two global ones, the server's `n_states`, two sums, and clients cut in two.
-    """
-    return min(n_clients, n_nodes + GROUP) + 2 + n_states + 4 * (n_clients > GROUP) + 3 * workers
 
 
 def wait_for_nodes(grid: Grid, n: int) -> list[int]:

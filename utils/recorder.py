@@ -98,7 +98,7 @@ class Recorder:
             self.read_model()
             if is_best:
                 models.save(self.model, self.tokenizer, self.log.folder / "best_model")
-            states = self.read_states()
+            states = self.read_states() if server_round else []
             record["seconds"]["checkpoint"] = round(time.perf_counter() - began, 3)
             if server_round:
                 self.writing = self.log.writer.submit(save_checkpoint, self.log.folder / CHECKPOINTS, record,

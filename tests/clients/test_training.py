@@ -98,14 +98,15 @@ def models_start(tiny):
 def test_the_gradient_of_a_step_equals_hugging_faces(tiny):
     folder, shard, texts = tiny
     model, tokenizer = models.load(str(folder), RTE, seed=3, max_length=32)
-    ParameterVector(model)
-    head = make_head(RTE, tokenizer, False)
+    vector, head = ParameterVector(model), make_head(RTE, tokenizer, False)
     head.loss(model.train(), head.collate(shard.tokens, ROWS, shard.labels[ROWS])).backward()
     plain = AutoModelForSequenceClassification.from_pretrained(folder).train()
     encoded = tokenizer([texts[row] for row in ROWS], padding=True, return_tensors="pt")
     plain(**encoded, labels=torch.tensor(shard.labels[ROWS], dtype=torch.int64)).loss.backward()
     for (name, p), (_, q) in zip(model.named_parameters(), plain.named_parameters(), strict=True):
         assert torch.allclose(p.grad, q.grad, rtol=1e-5, atol=1e-8), name
+    gradients = torch.cat([p.grad.reshape(-1) for p, _ in vector.parts])
+    assert gradients.norm() == pytest.approx(torch.cat([q.grad.reshape(-1) for q in plain.parameters()]).norm())
 
 
 def test_a_clients_update_is_a_pure_function(tiny):

@@ -41,7 +41,7 @@ def test_the_same_steps_as_with_the_whole_table(tmp_path_factory, family):
             with optimizer.only_rows(lookup_table(model), ids):
                 steps()
         assert not torch.equal(vector.values, start)
-        assert optimizer.step == 2
+        assert {int(step) for step in optimizer.steps} - {0} == {2}  # 0: of what the loss does not depend on
         results.append(vector.values.clone())
     assert torch.allclose(*results, rtol=1e-6, atol=1e-7)
 
