@@ -3,13 +3,15 @@
 # make test    the tests
 # make lint    the style and the types of the code
 # make matrix  every cell of the matrix of determinism, of which make test runs a quarter
+# make newest the tests on the newest versions of all libraries (HELD='torch|ray': but these), in .newest/
 # make bench   the speed figures of docs/speed.md, in about 18 minutes
 
 PYTHON ?= python3
 VENV := .venv
+HELD ?= none
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test lint matrix bench clean
+.PHONY: setup demo test lint matrix newest bench clean
 
 BENCHMARKS := end_to_end federated_tax data_plane startup batching arithmetic many_clients long_run
 
@@ -40,9 +42,19 @@ lint: setup
 matrix: setup
 	$(BIN)/python -m pytest -q tests/test_determinism.py --whole_matrix
 
+newest:
+	rm -rf .newest
+	git clone --quiet . .newest/tree
+	test ! -e ../shared || ln -s ../../shared .newest/shared
+	sed -E '/^($(HELD))(\[|==)/! s/==[^ ]*//' requirements.txt > .newest/tree/requirements.txt
+	: > .newest/tree/constraints.txt
+	$(MAKE) -C .newest/tree setup
+	.newest/tree/.venv/bin/python -m tests.pins
+	$(MAKE) -C .newest/tree test
+
 bench: setup
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 	$(BIN)/python -m benchmarks.table
 
 clean:
-	rm -rf $(VENV) data .pytest_cache .hypothesis .mypy_cache
+	rm -rf $(VENV) .newest data .pytest_cache .hypothesis .mypy_cache
