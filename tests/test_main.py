@@ -3,6 +3,7 @@
 The runs are started together, two at a time, and each test looks at what some of them left.
 """
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -103,7 +104,7 @@ def test_stdout_has_one_line_per_evaluation_and_a_summary(runs):
 
 def test_the_record_tells_the_run(runs):
     config = json.loads((runs["partial"][1] / "config.json").read_text())
-    assert config["flags"]["frac_fit"] == 0.4 and config["versions"]["flwr"] == "1.41.0"
+    assert config["flags"]["frac_fit"] == 0.4 and config["versions"]["flwr"] == importlib.metadata.version("flwr")
     assert len(config["data_fingerprint"]) == 64 and len(config["shards"]) == 5
     records = rounds(runs, "partial")
     assert [record["round"] for record in records] == [0, 1, 2, 3]
