@@ -121,37 +121,43 @@ class ParameterAveraging(Strategy):
                 for k, (proxy, client) in enumerate(nodes(client_manager, self.participants(server_round)))]
 
     def aggregate_fit(  # type: ignore[override]  # failures are told in words
-            self, server_round: int, results: Iterable[tuple[ClientProxy | None, FitRes]],
+            self, server_round: int, results: Iterable[tuple[ClientProxy | None, FitRes] | None],
             failures: list[str]) -> tuple[Parameters, dict]:
-        """Average the participants' vectors, weighted by rows. `results` yields them in client order.
+        """Average the participants' vectors, weighted by rows.
 
-        They are averaged as they come in, while others still train. One that is no vector of finite numbers is left
-        out and joins the `failures`, which `results` itself may add to: why each failed client did, in words.
+        `results` yields them in client order, None for one that has failed, and adds to `failures` why, in words. They
+        are averaged as they come in, while others still train. One that is no vector of finite numbers is left out and
+        joins the `failures`.
 
         Each client's record has its `drift`, the L2 distance of its vector from the mean, where GROUP or fewer took
         part. Raises RoundFailed, with the global vector as it was, when fewer than `min_success` are left.
         """
-        clients, most = [], len(self.participants(server_round))
+        clients: dict[int, dict] = {}  # by their positions
+        most = len(self.participants(server_round))
 
-        def vectors() -> Iterator[tuple[list[np.ndarray], int]]:
-            for _, answer in results:
-                told: dict[str, Any] = answer.metrics
-                client, arrays = told["client"], parameters_to_ndarrays(answer.parameters)
+        def vectors() -> Iterator[tuple[list[np.ndarray], int] | None]:
+            for position, result in enumerate(results):
+                if result is None:
+                    yield None
+                    continue
+                answer = result[1]
+                metrics: dict[str, Any] = answer.metrics
+                client, arrays = metrics["client"], parameters_to_ndarrays(answer.parameters)
                 wrong = self.transport.fault(arrays)
                 if wrong:
                     failures.append(f"client {client}: its update is refused: {wrong}")
+                    yield None
                     continue
-                clients.append({"client": client, "rows": answer.num_examples, "loss": told["loss"],
-                                "seconds": round(told["seconds"], 3)})
+                clients[position] = {"client": client, "rows": answer.num_examples, "loss": metrics["loss"],
+                                     "seconds": round(metrics["seconds"], 3)}
                 yield arrays, answer.num_examples
 
         # Two slots in turn: were a round to fail while it is written, the last global vector would still be whole.
         mean = weighted_mean(vectors(), most, self.transport, f"global-{server_round % 2}", self.threads)
-        failures += [f"client {clients[k]['client']}: its update is refused: it holds NaN or infinity"
+        failures += [f"client {clients.pop(k)['client']}: its update is refused: it holds NaN or infinity"
                      for k in sorted(mean.refused)]
         for k, drift in mean.drifts.items():
             clients[k]["drift"] = float(f"{drift:.6g}")
-        clients = [client for k, client in enumerate(clients) if k not in mean.refused]
         if mean.arrays is None or len(clients) < (self.min_success or most):
             raise RoundFailed(f"round {server_round}: {len(clients)} of {most} clients succeeded, fewer than "
                               f"--min_success {self.min_success or most}: {'; '.join(failures)}")
@@ -161,7 +167,7 @@ class ParameterAveraging(Strategy):
                                         for arrays in (self.vector, mean.arrays, *self.states))
                 self.server.step(server_round, before, new, states)
         self.vector = mean.arrays
-        return ndarrays_to_parameters(self.vector), {"clients": clients}
+        return ndarrays_to_parameters(self.vector), {"clients": list(clients.values())}
 
     def configure_evaluate(self, server_round: int, parameters: Parameters,
                            client_manager: ClientManager) -> list[tuple[ClientProxy, EvaluateIns]]:

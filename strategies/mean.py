@@ -16,7 +16,7 @@ from utils.transport import Transport
 class Mean:
     """`arrays`: a message's arrays for the mean; None if there is no vector to take it of.
 
-    `refused`: positions, in the order they came, of the vectors that hold NaN or infinity. `drifts`: {position: L2
+    `refused`: positions among those that came of the vectors that hold NaN or infinity. `drifts`: {position: L2
     distance of that vector from the mean} of the others, if they came in one group.
     """
 
@@ -34,22 +34,24 @@ class Term:
     weight: int
 
 
-def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int]], most: int, transport: Transport, slot: str,
+def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int] | None], most: int, transport: Transport, slot: str,
                   threads: int = 1) -> Mean:
     """Write Σ wₖ·vₖ / Σ wₖ (FedAvg; McMahan et al. 2017, algorithm 1) to buffer `slot`, float32 [n].
 
-    `vectors` yields at most `most` of (a message's arrays, weight) in client order, and may take its time: GROUP of
-    them are added as soon as they are there, and never looked at again. The sums are float64 and made in the order
-    given, so neither GROUP nor `threads` changes a bit. A group is added once more without the vectors that turn out
-    not to be finite; so the sums before it are kept beside those with it.
+    `vectors` yields at most `most` of (a message's arrays, weight) in client order, None for one that has failed, and
+    may take its time: each GROUP positions are added as soon as they are there, and never looked at again. Groups go by
+    position, because the buffer of a position is used again once GROUP positions are behind it. The sums are float64
+    and made in the order given, so neither GROUP nor `threads` changes a bit. A group is added once more without the
+    vectors that turn out not to be finite; so the sums before it are kept beside those with it.
     """
     mean, sums = transport.buffer(slot), Transport(transport.folder, transport.size, np.float64)
     so_far, total = None, 0
     refused: set[int] = set()
     with ThreadPoolExecutor(threads) as pool:
         for first in range(0, most + 1, GROUP):
-            group = [Term(first + k, *vector) for k, vector in enumerate(islice(vectors, GROUP))]
-            last = first + GROUP >= most or len(group) < GROUP
+            came = list(islice(vectors, GROUP))
+            group = [Term(first + k, *vector) for k, vector in enumerate(came) if vector is not None]
+            last = first + GROUP >= most or len(came) < GROUP
             into = None if last else sums.buffer(f"sum-{first // GROUP % 2}")
             wrong = None
             while wrong is None or wrong:

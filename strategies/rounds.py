@@ -81,7 +81,8 @@ class Rounds:
                 self.progress.work(server_round, self.first, self.n_rounds, "evaluating", len(parts))
                 results: list[tuple[None, EvaluateRes]] = []
                 for reply in replies:
-                    results.append((None, legacy.recorddict_to_evaluateres(reply)))
+                    if reply is not None:
+                        results.append((None, legacy.recorddict_to_evaluateres(reply)))
                     self.progress.piece()
                 if untested:
                     raise RoundFailed(f"round {server_round}: {'; '.join(untested)}")
@@ -91,17 +92,20 @@ class Rounds:
                     seconds["evaluate"] = inside
             self.progress.metric = self.on_round(server_round, clients, failures, evaluation, seconds)
 
-    def trained(self, replies: Iterator[RecordDict]) -> Iterator[tuple[None, FitRes]]:
-        """Yield the clients' answers as they are consumed."""
+    def trained(self, replies: Iterator[RecordDict | None]) -> Iterator[tuple[None, FitRes] | None]:
+        """Yield the clients' answers as they are consumed, None for one that has failed."""
         for reply in replies:
+            if reply is None:
+                yield None
+                continue
             answer = legacy.recorddict_to_fitres(reply, keep_input=False)
             self.progress.piece(int(answer.metrics["client"]))
             yield None, answer
 
     def replies(self, grid: Grid, nodes: Sequence[int], server_round: int, names: Sequence[str],
                 pieces: Sequence[Piece], message_type: str, content: Callable[[Piece], RecordDict],
-                failures: list[str]) -> Iterator[RecordDict]:
-        """Have `pieces` done and yield the replies of those that succeed; add why others do not to `failures`.
+                failures: list[str]) -> Iterator[RecordDict | None]:
+        """Have `pieces` done and yield each position's reply; None if it has failed, and why goes to `failures`.
 
         `names`: what to call the work at each position.
         """
@@ -112,6 +116,7 @@ class Rounds:
         for name, answer in zip(names, every):
             if isinstance(answer, Failure):
                 failures.append(f"{name}: {answer.words}")
+                yield None
             else:
                 yield answer
 

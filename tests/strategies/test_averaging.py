@@ -61,7 +61,7 @@ WRONG = {"NaN": np.array([0, np.nan, 0], np.float32), "infinity": np.array([0, 0
 def test_a_wrong_update_is_refused_and_counts_as_a_failure(wrong):
     good, failures = np.array([1, 2, 3], np.float32), ["client 0: out of cheese"]
     averaging = strategy(4, min_success=2)
-    answers = [answer(1, [good], 5), answer(2, [WRONG[wrong]], 7), answer(3, [good * 3], 5)]
+    answers = [None, answer(1, [good], 5), answer(2, [WRONG[wrong]], 7), answer(3, [good * 3], 5)]
     _, metrics = averaging.aggregate_fit(1, answers, failures)
     assert [client["client"] for client in metrics["clients"]] == [1, 3] and averaging.vector[0].tolist() == [2, 4, 6]
     assert failures[0] == "client 0: out of cheese" and failures[1].startswith("client 2: its update is refused: it ")

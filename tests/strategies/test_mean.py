@@ -63,6 +63,22 @@ def test_a_vector_is_not_looked_at_again_once_its_group_is_summed():
     assert np.array_equal(mean, np.full(5, (n - 1) / 2, np.float32))
 
 
+def test_failed_positions_count_in_their_group():
+    """A buffer is overwritten GROUP positions later, whether or not those before it hold a vector."""
+    buffers, failed, n = np.zeros((GROUP, 5), np.float32), {1, 2, GROUP + 3, 2 * GROUP, 3 * GROUP - 1}, 3 * GROUP
+    transport = Transport("", 5)
+
+    def vectors():
+        for k in range(n):
+            buffers[k % GROUP] = k
+            yield None if k in failed else ([buffers[k % GROUP]], 1 + k)
+
+    mean = weighted_mean(vectors(), n, transport, "global-0").arrays[0]
+    good = np.array(sorted(set(range(n)) - failed))
+    assert np.array_equal(mean, np.full(5, ((1 + good) * good).sum() / (1 + good).sum(), np.float32))
+    assert weighted_mean(iter([None] * n), n, transport, "global-0").arrays is None
+
+
 @pytest.mark.parametrize("n", [3, GROUP, 2 * GROUP + 1])
 @pytest.mark.parametrize("by_reference", [True, False])
 def test_a_vector_that_is_not_finite_is_left_out_wherever_it_comes(tmp_path, n, by_reference):
