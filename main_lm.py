@@ -111,7 +111,9 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
 
     # The run's folder, with what it holds already; a private scratch folder for what driver and workers exchange
     n_nodes, server = nodes_for(vector.nbytes, machine.workers), server_of(config)
-    n_buffers = buffers(n_clients, n_nodes, machine.workers, server.n_states if server else 0)
+    n_buffers = 0  # in messages, vectors need none
+    if config.transport == "reference":
+        n_buffers = buffers(n_clients, n_nodes, machine.workers, server.n_states if server else 0)
     with (open_run(folder, config) as log,
           scratch_folder(vector.nbytes * n_buffers, log.folder if config.over_machines else None) as scratch):
         job = Job(config, spec, str(scratch), str(log.folder.resolve()))

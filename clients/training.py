@@ -19,6 +19,7 @@ from utils.tokens import Tokens
 from utils.vector import ParameterVector, zeros
 from utils.vocabulary import lookup_table, used_rows
 
+LARGEST = 2.0 ** 57  # of a parameter: the mean's sums of squared distances hold it in float32 (strategies/sums.py)
 STEP = 64  # tokens whose training takes about as long as what each step costs beside its tokens
 
 
@@ -155,7 +156,7 @@ def local_training(model: torch.nn.Module, vector: ParameterVector, optimizer: F
     part of the terms that the loss averages, so its gradient is that of the one large batch; the last of an
     epoch may have fewer batches and still makes its step.
 
-    Raises Diverged when the loss or a parameter is no longer a finite number.
+    Raises Diverged when the loss is no longer a finite number, or a parameter none below LARGEST.
     """
     so_far = so_far or Steps()
     model.train()
@@ -165,7 +166,8 @@ def local_training(model: torch.nn.Module, vector: ParameterVector, optimizer: F
             masks = take_shortcuts(shortcuts, model, optimizer, head, shard, config)
         _steps(model, vector, optimizer, head, shard, config, server_round, client, so_far, end, masks)
     mean = so_far.loss / (config.epoch * head.terms(shard.labels[shard.rows]))
-    if not (np.isfinite(mean) and all(map(torch.isfinite, torch.aminmax(vector.values)))):
+    low, high = torch.aminmax(vector.values)  # NaN if a parameter is
+    if not (np.isfinite(mean) and -LARGEST < low and high < LARGEST):
         raise Diverged(f"diverged (training loss {mean:.4g}); a lower --lr or --max_grad_norm 1 may help")
     return mean
 

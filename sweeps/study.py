@@ -44,14 +44,15 @@ def read_study(path: Path, out: Path | None, extra: list[str], tasks: Sequence[s
     for values in product(*grid.values()):
         point = dict(zip(grid, values))
         for method, flags in study.get("methods", {"run": {}}).items():
-            name = "-".join([method, *(part(key, value) for key, value in point.items())])
+            name = "-".join([cleaned(method), *(part(key, value, grid[key]) for key, value in point.items())])
             settings = study.get("common", {}) | point | flags
             words = (*(word for key, value in settings.items() for word in as_words(key, value)), *extra,
                      "--run_dir", str(folder / name), "--resume")
             runs.append(Run(name, words, parse_flags(list(words), tasks, prog=f"{path}: run {name}")))
     twice = {run.name for run in runs if sum(run.name == other.name for other in runs) > 1}
     if twice:
-        raise UserError(f"{path}: two runs are called {sorted(twice)[0]}; a value stands twice in [grid]")
+        raise UserError(f"{path}: two runs are called {sorted(twice)[0]}; a value stands twice in [grid], or names of "
+                        "methods differ only in characters that no file's name may have")
     return folder, runs
 
 
@@ -82,7 +83,17 @@ def as_words(flag: str, value: object) -> list[str]:
     return [f"--{flag}", str(value)]
 
 
-def part(key: str, value: object) -> str:
-    """Return a setting as a part of a run's name: numbers and switches with their flag, of a path the last folder."""
-    text = Path(value).name if isinstance(value, str) else f"{key}{value}"
+def part(key: str, value: object, values: Sequence[object]) -> str:
+    """Return a setting as a part of a run's name: numbers and switches with their flag, of a path the last folder.
+
+    `values`: all that the grid has of it; where two of them end in one folder's name, the whole path is taken.
+    """
+    if not isinstance(value, str):
+        return cleaned(f"{key}{value}")
+    last = [Path(other).name for other in dict.fromkeys(map(str, values))]
+    return cleaned(value if last.count(Path(value).name) > 1 else Path(value).name)
+
+
+def cleaned(text: str) -> str:
+    """Return `text` as a part of a file's name."""
     return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)

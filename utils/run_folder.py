@@ -1,5 +1,6 @@
 """The folder of a run: its name, whether it may be written, and going on with what was done there before."""
 
+import glob
 import os
 import shutil
 import time
@@ -45,8 +46,8 @@ def _settings(config: RunConfig) -> Path:
 def _folder_to_resume(config: RunConfig) -> Path | None:
     """Return the folder to go on in; None if there is none, so that one command both starts a run and resumes it."""
     settings = _settings(config)
-    folder = Path(config.run_dir) if config.run_dir else max(settings.parent.glob(f"{settings.name}-*"), default=None,
-                                                             key=lambda path: path.stat().st_mtime)
+    runs = settings.parent.glob(f"{glob.escape(settings.name)}-*")  # a model's name may hold [ or *
+    folder = Path(config.run_dir) if config.run_dir else max(runs, default=None, key=lambda run: run.stat().st_mtime)
     if folder is None or not folder.exists():
         NOTES.info("--resume: there is no such run yet: it starts now")
         return None

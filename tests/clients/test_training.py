@@ -163,6 +163,8 @@ def test_weight_decay_is_for_matrices_only(tiny):
     assert torch.equal(plain[cut:], decayed[cut:])
 
 
-def test_a_loss_that_is_no_number_is_an_error(tiny):
-    with pytest.raises(FloatingPointError, match="diverged .training loss nan"):
-        trained(tiny, RunConfig(lr=1e30, batch_size=4, precision="fp32"))
+@pytest.mark.parametrize("lr, batch_size, loss", [(1e30, 4, "nan"), (1e20, 22, r"\d")])
+def test_a_loss_or_a_parameter_out_of_bounds_is_an_error(tiny, lr, batch_size, loss):
+    """One step at 1e20 leaves a finite loss, and weights whose distance from a mean is infinite in float32."""
+    with pytest.raises(FloatingPointError, match=f"diverged .training loss {loss}"):
+        trained(tiny, RunConfig(lr=lr, batch_size=batch_size, precision="fp32"))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.study import read_study
 from tests import processes
 from tests.conftest import ROOT
 from tests.tiny import tiny_once
@@ -118,6 +119,14 @@ def test_the_ladders_models_have_their_budgets():
     assert {name.rpartition("/")[2] for name in ladder["grid"]["model"]} <= budgets
 
 
+def test_runs_are_named_by_what_sets_them_apart(tmp_path):
+    study = tmp_path / "study.toml"
+    study.write_text("[grid]\nmodel = ['a/bert', 'b/bert', 'c/t5']\nlr = [0.5, 1]\n[methods.'lr 1/2']\n")
+    folder, runs = read_study(study, None, [], ("sentiment",))
+    assert [run.name for run in runs[::2]] == ["lr_1_2-a_bert-lr0.5", "lr_1_2-b_bert-lr0.5", "lr_1_2-t5-lr0.5"]
+    assert {Path(run.config.run_dir).parent for run in runs} == {folder}
+
+
 @pytest.mark.parametrize("text, message", [
     ("[common]\ndata = \n", "is no TOML file: "),
     ("[commons]\ndata = 'rte'\n", "commons: a study has out, common, grid, methods"),
@@ -129,6 +138,7 @@ def test_the_ladders_models_have_their_budgets():
     ("[common]\nn_cpu = 4096\n", "--n_cpu 4096: this machine has"),
     ("[common]\nn_workers = 1000\n", "--n_workers 1000: the runs of a study share this machine's"),
     ("[common]\nray_address = 'auto'\n", "--ray_address: a study starts a Ray of its own"),
+    ("[methods.'a b']\n[methods.a_b]\n", "two runs are called a_b; a value stands twice in [grid], or names"),
     (None, "cannot be read (No such file or directory)"),
 ])
 def test_a_wrong_study_is_one_line_and_nothing_starts(text, message, tmp_path):

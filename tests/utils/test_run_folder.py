@@ -59,12 +59,13 @@ def test_only_flags_that_change_no_bit_may_change(tmp_path):
         check_resumed(free, tmp_path / "run", "g")
 
 
-def test_without_a_name_the_last_run_of_the_settings_goes_on(tmp_path, monkeypatch):
+@pytest.mark.parametrize("model", ["minilm", "m[1]", "m*", "m?"])
+def test_without_a_name_the_last_run_of_the_settings_goes_on(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = RunConfig(resume=True)
-    assert run_folder(config).name.startswith("sentiment-minilm-noniid-seed0-") and not list(tmp_path.iterdir())
-    recorded_run(tmp_path / "log" / "sentiment-minilm-noniid-seed0-20260101-000000")
-    assert run_folder(config).name == "sentiment-minilm-noniid-seed0-20260101-000000"
+    config = RunConfig(resume=True, model=model)
+    assert run_folder(config).name.startswith(f"sentiment-{model}-noniid-seed0-") and not list(tmp_path.iterdir())
+    recorded_run(tmp_path / "log" / f"sentiment-{model}-noniid-seed0-20260101-000000", model=model)
+    assert run_folder(config).name == f"sentiment-{model}-noniid-seed0-20260101-000000"
     assert not run_folder(replace(config, seed=1)).exists()
 
 
