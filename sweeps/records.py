@@ -1,15 +1,13 @@
 """Runs, read from their records and sorted into what can be compared."""
 
-import json
-import math
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
+from sweeps.values import NUMBER, Kind, is_number, parse, read_json, read_text, take
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.runlog import headline, metric_names
@@ -21,8 +19,6 @@ DEFAULTS = {field.name: field.default for field in fields(RunConfig)}
 #: flags that decide on which rows, and in what form, a run is tested
 TESTED_ON = ("data", "test", "test_split", "max_length")
 RECORD = ("config.json", "rounds.jsonl", "summary.json")
-NUMBER = (int, float)
-Kind = type | tuple[type, ...]  # what isinstance takes
 #: what must be in config.json's flags and in summary.json
 FLAGS: dict[str, Kind] = {"seed": int, "epoch": int, "data": str, "test": int, "test_split": str, "max_length": int}
 SUMMARY: dict[str, Kind] = {"data": str, "model": str, "rows_trained": NUMBER, "test": dict, "majority": dict}
@@ -44,6 +40,13 @@ class Run:
     @property
     def seed(self) -> int:
         return self.config["flags"]["seed"]
+
+    @property
+    def left_out(self) -> str:
+        """The rounds whose mean was made without some participants (--min_success); "" if there is none."""
+        rounds = {record["round"]: [failure.partition(":")[0] for failure in record.get("failed", [])]
+                  for record in self.rounds}
+        return "; ".join(f"round {number} without {', '.join(clients)}" for number, clients in rounds.items() if clients)
 
     def score(self, metric: str, domain: str | None = None) -> float:
         """Return the last round's test metric of one domain, or the macro average."""
@@ -180,56 +183,13 @@ def read_rounds(path: Path, finished: bool) -> tuple[list[dict], bool]:
             take(client, "rows", NUMBER, where)
             if "drift" in client:
                 take(client, "drift", NUMBER, where)
+        if "failed" in record and not all(isinstance(failure, str) for failure in take(record, "failed", list, where)):
+            raise UserError(f"{where}: failed must hold texts")
         if "seconds" in record:
             for phase in take(record, "seconds", dict, where):
                 take(record["seconds"], phase, NUMBER, where)
         rounds.append(record)
     return rounds, bool(rest)
-
-
-def read_json(path: Path) -> dict:
-    """Return the object of a JSON file; raises UserError naming it when it is missing or malformed."""
-    return parse(read_text(path), str(path))
-
-
-def read_text(path: Path) -> str:
-    """Return a file's text; raises UserError naming it."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path}: is missing") from None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: is not UTF-8 text") from None
-
-
-def parse(text: str, where: str) -> dict:
-    """Return a JSON object; raises UserError naming the place."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        line = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) and " line " not in where else ""
-        raise UserError(f"{where}{line}: is not JSON, or broken off") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{where}: must be a JSON object")
-    return value
-
-
-def is_number(value: object) -> bool:
-    """Say whether `value` is a finite number."""
-    return isinstance(value, NUMBER) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def take(record: dict, key: str, kind: Kind, where: Path | str) -> Any:
-    """Return record[key]; raises UserError when it is missing or of another kind."""
-    if key not in record:
-        raise UserError(f"{where}: lacks {key!r}")
-    value = record[key]
-    good = is_number(value) and isinstance(value, kind) if kind in (int, NUMBER) else isinstance(value, kind)
-    if not good:
-        raise UserError(f"{where}: {key!r} is {str(value)[:40]!r}")
-    return value
 
 
 def check_result(result: dict, where: Path | str, metric: str = "", domains: dict | None = None) -> None:

@@ -58,6 +58,8 @@ def score_table(compared: Comparison) -> Table:
                    for part in (floor, *(floor["domains"][name] for name in compared.domains)))])
     best = [method for method, mean in means.items() if abs(mean - max(means.values())) < 1e-12]
     notes = [f"Tie for the best mean: {', '.join(best)}."] if len(best) > 1 else []
+    notes += [f"{method}, seed {run.seed}: clients are missing ({run.left_out})."
+              for method, runs in compared.methods.items() for run in runs if run.left_out]
     return Table(f"Scores: {compared.title}", rows, notes)
 
 

@@ -92,6 +92,10 @@ def check_resumed(config: RunConfig, folder: Path, fingerprint: str) -> RunConfi
     if before["data_fingerprint"] != fingerprint:
         raise UserError(f"--resume: {folder} was made with other rows of {config.data} than {config.data_dir} has now; "
                         "start a new run")
+    needed = before["flags"].get("min_success", config.min_success)
+    if needed != config.min_success:
+        NOTES.warning("--resume: --min_success was %d and is %d from here on: rounds.jsonl names the clients that a "
+                      "round's mean lacks", needed, config.min_success)
     others = [f"{name} {before['versions'].get(name)} before, {version} now" for name, version in versions().items()
               if before["versions"].get(name) != version]
     if others:

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from sweeps.records import read_records
+from sweeps.tables import score_table
 from tests.conftest import ROOT
 from tests.sweeps.toy_records import write_run, write_study
 from utils.errors import UserError
@@ -73,6 +74,15 @@ def test_unfinished_runs_are_listed_not_counted(runs):
     assert [run.seed for run in records.comparisons[0].methods["iid"]] == [1]
     assert [run.state for run in records.unfinished] == [
         "no round recorded", "last round recorded: 2 of 2, the next one broken off"]
+
+
+def test_runs_that_lack_clients_are_named_below_their_scores(runs):
+    lines = [json.loads(line) for line in (runs / "i2" / "rounds.jsonl").read_text().splitlines()]
+    lines[2]["failed"] = ["client 1: its worker died: killed", "client 3: diverged"]
+    (runs / "i2" / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    [compared] = read_records([runs]).comparisons
+    assert score_table(compared).notes == ["iid, seed 2: clients are missing (round 2 without client 1, client 3)."]
+    assert [run.left_out for run in compared.methods["centralized"]] == ["", ""]
 
 
 def test_nothing_finished_is_an_error(tmp_path):

@@ -46,7 +46,7 @@ def recorded_run(folder, **flags):
     return config
 
 
-def test_only_flags_that_change_no_bit_may_change(tmp_path):
+def test_only_flags_that_change_no_bit_may_change(tmp_path, caplog):
     config = replace(recorded_run(tmp_path / "run", lr=0.5), resume=True)
     free = replace(config, n_workers=7, transport="message", client_retries=0, min_success=1, precision="auto")
     assert run_folder(free) == tmp_path / "run" and not finished(tmp_path / "run")
@@ -55,6 +55,7 @@ def test_only_flags_that_change_no_bit_may_change(tmp_path):
         with pytest.raises(UserError, match=f"--resume: .* was made with {message}"):
             run_folder(replace(config, **changed))
     assert check_resumed(free, tmp_path / "run", "f").precision == "bf16"
+    assert "--min_success was 0 and is 1 from here on" in caplog.text
     with pytest.raises(UserError, match="other rows"):
         check_resumed(free, tmp_path / "run", "g")
 
