@@ -44,9 +44,9 @@ class Run:
     @property
     def left_out(self) -> str:
         """The rounds whose mean was made without some participants (--min_success); "" if there is none."""
-        rounds = {record["round"]: [failure.partition(":")[0] for failure in record.get("failed", [])]
+        rounds = {record["round"]: ", ".join(failure.partition(":")[0] for failure in record.get("failed", []))
                   for record in self.rounds}
-        return "; ".join(f"round {number} without {', '.join(clients)}" for number, clients in rounds.items() if clients)
+        return "; ".join(f"round {number} without {clients}" for number, clients in rounds.items() if clients)
 
     def score(self, metric: str, domain: str | None = None) -> float:
         """Return the last round's test metric of one domain, or the macro average."""
