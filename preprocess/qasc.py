@@ -27,23 +27,22 @@ def file_row(record: Row) -> Row:
     stem, choices = record["question"].get("stem"), record["question"].get("choices")
     if type(stem) is not str or type(choices) is not list or not all(type(c) is dict for c in choices):
         raise ValueError("question is not {stem: text, choices: [{text, label}, …]}")
-    texts = [choice.get("text") for choice in choices]
-    letters = [choice.get("label") for choice in choices]
-    if letters != list(SPEC.labels) or not all(type(text) is str for text in texts):
-        raise ValueError("the choices are not eight texts labelled A to H in order")
-    return {"question": stem, "choices": texts, "label": class_index(SPEC.labels, record["answerKey"]),
-            "domain": "all"}
+    columns = {name: [choice.get(name) for choice in choices] for name in ("text", "label")}
+    return hub_row({"question": stem, "choices": columns,
+                    "answerKey": class_index(SPEC.labels, record["answerKey"])})
 
 
 def hub_row(record: Row) -> Row:
-    """Return the table's row of a hub row, whose choices are {text: [eight], label: [eight]}."""
-    return {"question": record["question"], "choices": list(record["choices"]["text"]),
-            "label": record["answerKey"], "domain": "all"}
+    """Return the table's row of a hub row, whose choices are {text: [eight], label: [A … H]}; raises ValueError."""
+    texts, letters = record["choices"]["text"], record["choices"]["label"]
+    if letters != list(SPEC.labels) or not all(type(text) is str for text in texts):
+        raise ValueError("the choices are not eight texts labelled A to H in order")
+    return {"question": record["question"], "choices": texts, "label": record["answerKey"], "domain": "all"}
 
 
 SOURCE = JsonLines(
     SPEC, places=("qasc", "QASC_Dataset"), dev="dev.jsonl", keys={"question": dict, "answerKey": str},
-    file_row=file_row, repo="allenai/qasc", config="default", hub_row=hub_row, hub_label="answerKey",
+    file_row=file_row, repo="allenai/qasc", config="default", hub_row=hub_row, label="answerKey",
 )
 read_files, read_hub = SOURCE.read_files, SOURCE.read_hub
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.errors import UserError
-from utils.readers import Row, class_index, file_name_part, number, read_jsonl, read_tsv
+from utils.readers import NO_LABEL, Row, class_index, file_name_part, number, read_jsonl, read_tsv, unlabelled
 from utils.task import TaskSpec
 
 if TYPE_CHECKING:
@@ -59,11 +59,12 @@ def load_hub(spec: TaskSpec, repo: str, config: str) -> DatasetDict:
 
 
 def hub_rows(dataset: Dataset, spec: TaskSpec, row: Callable[[Row], Row], label: str = "label"
-             ) -> Iterator[Row] | None:
-    """Return the rows that `row` makes of a hub split, in order, or None when the split is unlabelled (−1).
+             ) -> Iterator[Row]:
+    """Return the rows that `row` makes of a hub split, in order; of an unlabelled one, NO_LABEL.
 
     `row` is given the hub's row with `label` turned into the index into `spec.labels`, by the class names the
-    hub states, or into a float for regression. Raises UserError when those classes are others.
+    hub states, or into a float for regression. Raises UserError when those classes are others, and, as rows are
+    had, for a label that is none of them and for whatever `row` complains of.
     """
     if label not in dataset.features:
         raise UserError(f"{spec.name}: the hub's columns are {', '.join(dataset.features)}; expected {label}")
@@ -71,24 +72,39 @@ def hub_rows(dataset: Dataset, spec: TaskSpec, row: Callable[[Row], Row], label:
     if sorted(stated) != sorted(spec.labels):
         raise UserError(f"{spec.name}: the hub's classes are {', '.join(stated)}; "
                         f"expected {', '.join(spec.labels)}")
-    values = dataset[label][:] if len(dataset) else []
-    if any(value in (-1, "", None) for value in values):
-        return None
-    index = {name: spec.labels.index(name) for name in stated}
+    classes = dict(enumerate(stated))
 
-    def value_of(value: Any) -> int | float:
-        if not spec.labels:
-            return float(value)
-        return index[value] if isinstance(value, str) else index[stated[value]]
+    def turned(value: Any) -> int | float:
+        return class_index(spec.labels, classes.get(value, value)) if spec.labels else score(value)
 
-    return (row({**record, label: value_of(record[label])}) for record in dataset)
+    def rows() -> Iterator[Row]:
+        for place, record in enumerate(dataset):
+            try:
+                yield (NO_LABEL if unlabelled(record, label) else
+                       row({**record, label: turned(record[label])}))
+            except KeyError as error:
+                raise UserError(f"{spec.name}: the hub's columns are {', '.join(record)}; expected {error}") from None
+            except ValueError as error:
+                raise UserError(f"{spec.name}: the hub's {dataset.split} row {place}: {error}") from None
+
+    return rows()
+
+
+def score(value: object) -> float:
+    """Return the label of a regression task, from 0 to 5, by the fewest digits that say the same float32.
+
+    The hub holds scores as float32, where the files' 3.8 is 3.799999952316284 and their 2.11111111111111 is
+    2.1111112: so both give the same table. Raises ValueError for anything else.
+    """
+    import numpy as np
+
+    return float(str(np.float32(number(str(value), 0, 5))))
 
 
 def hub_splits(spec: TaskSpec, data: dict[str, Dataset], row: Callable[[Row], Row], label: str = "label",
-               names: dict[str, str] = HUB_SPLITS) -> dict[str, Iterable[Row]]:
-    """Return split → rows of the labelled splits; `names` gives the hub's name → the official one."""
-    made = {split: hub_rows(data[name], spec, row, label) for name, split in names.items() if name in data}
-    return {split: rows for split, rows in made.items() if rows is not None}
+               names: dict[str, str] = HUB_SPLITS) -> dict[str, Iterator[Row]]:
+    """Return split → rows of the splits that are there; `names` gives the hub's name → the official one."""
+    return {split: hub_rows(data[name], spec, row, label) for name, split in names.items() if name in data}
 
 
 @dataclass(frozen=True)
@@ -123,16 +139,17 @@ class Glue:
         def row(record: dict[str, str]) -> Row:
             text = {name: record[source] for name, source in sources.items()}
             value = record[self.label]
-            label = class_index(self.codes, value) if self.codes else number(value, 0, 5)
+            label = class_index(self.codes, value) if self.codes else score(value)
             domain = record[self.domain] if self.domain else "all"
             return {**text, "label": label, "domain": file_name_part(self.same_domain.get(domain, domain))}
 
         def read(file: Path) -> list[Row]:
-            return read_tsv(file, self.columns or wanted, row, header=not self.columns, skip_torn=self.skip_torn)
+            return read_tsv(file, self.columns or wanted, row, label=self.label, header=not self.columns,
+                            skip_torn=self.skip_torn)
 
         return read_splits(folder, self.files, self.spec, read)
 
-    def read_hub(self) -> dict[str, Iterable[Row]]:
+    def read_hub(self) -> dict[str, Iterator[Row]]:
         """Return split → rows of the hub's copy; raises UserError as load_hub does."""
         data = load_hub(self.spec, self.repo, self.config or self.spec.name)
         return hub_splits(self.spec, data, self.hub_row, names=self.hub_names)
@@ -155,15 +172,15 @@ class JsonLines:
     dev: str = "val.jsonl"
     repo: str = "aps/super_glue"
     config: str = ""  #: the task's name if empty
-    hub_label: str = "label"
+    label: str = "label"
 
     def read_files(self, path: Path) -> dict[str, list[Row]]:
         """Return split → rows of the official files; raises UserError as find_folder and read_jsonl do."""
         folder = find_folder(path, "train.jsonl", *self.places)
         return read_splits(folder, {"train": "train.jsonl", "dev": self.dev}, self.spec,
-                           lambda file: read_jsonl(file, self.keys, self.file_row))
+                           lambda file: read_jsonl(file, self.keys, self.file_row, label=self.label))
 
-    def read_hub(self) -> dict[str, Iterable[Row]]:
+    def read_hub(self) -> dict[str, Iterator[Row]]:
         """Return split → rows of the hub's copy; raises UserError as load_hub does."""
         data = load_hub(self.spec, self.repo, self.config or self.spec.name)
-        return hub_splits(self.spec, data, self.hub_row, self.hub_label)
+        return hub_splits(self.spec, data, self.hub_row, self.label)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from preprocess.common import main
-from preprocess.sources import find_folder, hub_rows, load_hub
+from preprocess.sources import HUB_SPLITS, find_folder, hub_rows, load_hub
 from utils.errors import UserError, quoted
-from utils.readers import Row, class_index, read_tsv
+from utils.readers import Row, class_index, read_tsv, unlabelled
 from utils.task import TaskSpec
 
 if TYPE_CHECKING:
@@ -50,33 +50,34 @@ def read_files(folder: Path) -> dict[str, list[Row]]:
         for path in [path for path in paths if path.is_file()][:1]:
             train += read_translated(path, language)
     columns = ("language", "gold_label", "sentence1", "sentence2")
-    tested = {split: read_tsv(folder / f"xnli.{split}.tsv", columns, file_row) for split in ("dev", "test")}
+    tested = {split: read_tsv(folder / f"xnli.{split}.tsv", columns, file_row, label="gold_label")
+              for split in ("dev", "test")}
     return {"train": train, **tested} if train else tested
 
 
 def read_translated(path: Path, language: str) -> list[Row]:
-    """Return the rows of one multinli.train file, whose header is premise, hypo, label."""
-    codes = ("entailment", "neutral", "contradictory")
-    return read_tsv(path, ("premise", "hypo", "label"), lambda record: table_row(
-        record["premise"], record["hypo"], class_index(codes, record["label"]), language))
+    """Return the rows of one multinli.train file: premise, hypo, label, whose third class has two names."""
+    def row(record: dict[str, str]) -> Row:
+        label = "contradiction" if record["label"] == "contradictory" else record["label"]
+        return table_row(record["premise"], record["hypo"], class_index(SPEC.labels, label), language)
+
+    return read_tsv(path, ("premise", "hypo", "label"), row, label="label")
 
 
-def read_hub() -> dict:
+def read_hub() -> dict[str, Iterator[Row]]:
     """Return split → rows of the hub's copy, language after language."""
-    names = {"train": "train", "validation": "dev", "test": "test"}
     by_language = {language: load_hub(SPEC, "facebook/xnli", language) for language in LANGUAGES}
-    return {split: chain.from_iterable(hub_language(data[name], language)
-                                       for language, data in by_language.items())
-            for name, split in names.items()}
+    # chain(*…), not chain.from_iterable(…): the latter would read `name` when rows are had, and then it is the last one
+    return {split: chain(*(hub_language(data[name], language) for language, data in by_language.items()))
+            for name, split in {**HUB_SPLITS, "test": "test"}.items()}
 
 
 def hub_language(dataset: Dataset, language: str) -> Iterator[Row]:
-    """Return the rows of one language's hub split; raises UserError when it has no labels."""
-    rows = hub_rows(dataset, SPEC, lambda record: table_row(
-        record["premise"], record["hypothesis"], record["label"], language))
-    if rows is None:
+    """Return the rows of one language's hub split; raises UserError when none has a label."""
+    if all(unlabelled(record, "label") for record in dataset.select_columns("label")):
         raise UserError(f"xnli: the hub's {language} rows have no labels; pass --source PATH with the official files")
-    return rows
+    return hub_rows(dataset, SPEC, lambda record: table_row(
+        record["premise"], record["hypothesis"], record["label"], language))
 
 
 def file_row(record: dict[str, str]) -> Row:

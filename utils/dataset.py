@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from utils.columns import numbers
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.evaluation import evaluation_set
 from utils.partition import make_plan, n_participants
-from utils.table import numbers, open_table
+from utils.table import open_table
 from utils.task import TaskSpec
 from utils.tokens import open_tokens
 

@@ -10,11 +10,11 @@ from fractions import Fraction
 import numpy as np
 import pyarrow as pa
 
+from utils.columns import numbers
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.seeds import generator
 from utils.shards import partitioned
-from utils.table import numbers
 from utils.task import TaskSpec
 
 DEFAULT_SLICES = 3  # contiguous thirds, as published, for tasks without natural domains

@@ -1,7 +1,8 @@
 """Readers of raw data files: tab-separated and JSON lines, strict, with the file and line in every complaint.
 
 A reader hands each record to `row`, which makes the table's row of it, returns None to leave the record out,
-or raises ValueError with what is wrong; the reader adds where.
+or raises ValueError with what is wrong; the reader adds where. A record whose `label` says that it has none is not
+handed over: its row is NO_LABEL, which a table counts and leaves out.
 """
 
 import json
@@ -16,18 +17,21 @@ from utils.console import NOTES
 from utils.errors import UserError, quoted
 
 Row = dict[str, Any]
+#: how a label is left open: by a dash in MultiNLI's files, by −1 or nothing on the hub and in files made of its rows
+UNLABELLED = (None, "", "-", -1, "-1", "-1.0")
+NO_LABEL: Row = {"label": None}
 
 
 def read_tsv(path: Path, columns: Sequence[str], row: Callable[[dict[str, str]], Row | None], *,
-             header: bool = True, skip_torn: bool = False) -> list[Row]:
+             label: str = "", header: bool = True, skip_torn: bool = False) -> list[Row]:
     """Return the rows that `row` makes of a tab-separated file, in file order: see `tsv_rows`."""
     with _opened(path) as stream:
-        return tsv_rows(stream, str(path), columns, row, header=header, skip_torn=skip_torn)
+        return tsv_rows(stream, str(path), columns, row, label=label, header=header, skip_torn=skip_torn)
 
 
 def tsv_rows(stream: BinaryIO, name: str, columns: Sequence[str],
              row: Callable[[dict[str, str]], Row | None], *,
-             header: bool = True, skip_torn: bool = False) -> list[Row]:
+             label: str = "", header: bool = True, skip_torn: bool = False) -> list[Row]:
     """Return the rows of tab-separated UTF-8 bytes called `name`, in order, every field exactly as written.
 
     There is no quoting: a tab always parts two fields, and a line feed (or CR LF) always ends a line. With
@@ -50,7 +54,7 @@ def tsv_rows(stream: BinaryIO, name: str, columns: Sequence[str],
     for number, line in lines:
         fields = line.split("\t")
         if len(fields) == len(names):
-            _append(rows, row, {column: fields[i] for column, i in wanted}, name, number)
+            _append(rows, row, {column: fields[i] for column, i in wanted}, label, f"{name}:{number}")
         elif skip_torn:
             torn += 1
         else:
@@ -61,7 +65,7 @@ def tsv_rows(stream: BinaryIO, name: str, columns: Sequence[str],
     return _not_empty(rows, name)
 
 
-def read_jsonl(path: Path, keys: dict[str, type], row: Callable[[Row], Row | None]) -> list[Row]:
+def read_jsonl(path: Path, keys: dict[str, type], row: Callable[[Row], Row | None], *, label: str = "") -> list[Row]:
     """Return the rows that `row` makes of a file with one JSON object a line, in file order.
 
     `keys` gives the keys each object must have and the exact type of their values (so `True` is no int).
@@ -73,12 +77,17 @@ def read_jsonl(path: Path, keys: dict[str, type], row: Callable[[Row], Row | Non
     with _opened(path) as stream:
         for number, line in _lines(stream, str(path)):
             record = _json_object(line, f"{path}:{number}")
-            for key, kind in keys.items():
+            for key, kind in {} if unlabelled(record, label) else keys.items():
                 if type(record.get(key)) is not kind:
                     found = f"has {json.dumps(record[key])[:40]}" if key in record else "is missing"
                     raise UserError(f"{path}:{number}: key {key!r} {found}; expected a {kind.__name__}")
-            _append(rows, row, record, str(path), number)
+            _append(rows, row, record, label, f"{path}:{number}")
     return _not_empty(rows, str(path))
+
+
+def unlabelled(record: Row, label: str) -> bool:
+    """Whether a record has the column or key `label`, and what stands there says that the row has no label."""
+    return label in record and record[label] in UNLABELLED
 
 
 def class_index(codes: Sequence[str], value: str) -> int:
@@ -154,11 +163,11 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> Row:
     return record
 
 
-def _append(rows: list[Row], row: Callable, record: dict, name: str, number: int) -> None:
+def _append(rows: list[Row], row: Callable, record: dict, label: str, where: str) -> None:
     try:
-        made = row(record)
+        made = NO_LABEL if unlabelled(record, label) else row(record)
     except ValueError as error:
-        raise UserError(f"{name}:{number}: {error}") from None
+        raise UserError(f"{where}: {error}") from None
     if made is not None:
         rows.append(made)
 

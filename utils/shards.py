@@ -6,9 +6,9 @@ import warnings
 import numpy as np
 import pyarrow as pa
 
+from utils.columns import numbers
 from utils.config import RunConfig
 from utils.errors import UserError
-from utils.table import numbers
 from utils.task import TaskSpec
 
 

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from utils.columns import check_row, fault, numbers, schema
 from utils.errors import UserError, quoted
 from utils.readers import file_name_part
 from utils.task import TABLE_FORMAT, TaskSpec
@@ -29,7 +29,11 @@ CHUNK = 20_000  # rows held in memory at once while writing
 
 
 class StaleTable(UserError):
-    """The table was made for another TaskSpec or TABLE_FORMAT: make it anew."""
+    """The table was made for another TaskSpec or TABLE_FORMAT: make it anew, from its `source`."""
+
+    def __init__(self, message: str, source: str) -> None:
+        super().__init__(message)
+        self.source = source
 
 
 class Table:
@@ -96,7 +100,7 @@ def open_table(folder: Path, spec: TaskSpec) -> Table:
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is no table's card ({quoted(error, 200)}): {again}") from None
     if made_for != (TABLE_FORMAT, _plain(spec)):
-        raise StaleTable(f"{path} is of another version of {spec.name}: {again}")
+        raise StaleTable(f"{path} is of another version of {spec.name}: {again}", card["source"])
     for file in files:
         _own_file(folder / file, again)
     return Table(folder, spec, card)
@@ -134,7 +138,7 @@ def write_table(folder: Path, spec: TaskSpec, splits: Mapping[str, Iterable[dict
 
     It is written beside `folder` and then renamed into place, so no reader meets half a table, and an older
     one stays until the new one is whole. `source` goes into the card. Rows may be a generator: one pass is
-    made, CHUNK rows at a time.
+    made, CHUNK rows at a time. Rows whose label is None are left out, and counted in the card.
 
     Raises UserError for a row that does not fit the spec, for a split without rows, for a folder that holds
     something else than a table, and when the disk refuses.
@@ -179,7 +183,7 @@ def _holds_something_else(folder: Path) -> bool:
 def _write_split(folder: Path, spec: TaskSpec, split: str, rows: Iterable[dict],
                  digest: "hashlib._Hash") -> dict:
     """Write the files of one split, feed `digest`, and return the split's entry in the card."""
-    schema, scores = _schema(spec), []
+    columns, scores, unlabelled = schema(spec), [], 0
     labels: Counter[str] = Counter()
     domains: Counter[str] = Counter()
     digest.update(json.dumps([split]).encode())
@@ -188,9 +192,12 @@ def _write_split(folder: Path, spec: TaskSpec, split: str, rows: Iterable[dict],
         for chunk in _chunks(rows):
             by_domain = defaultdict(list)
             for row in chunk:
+                if row["label"] is None:
+                    unlabelled += 1
+                    continue
                 row = {**row, "row": domains.total()}
-                _check(row, spec, f"{spec.name}: {split} row {row['row']}")
-                values = [row[name] for name in schema.names]
+                check_row(row, spec, f"{spec.name}: {split} row {row['row']}")
+                values = [row[name] for name in columns.names]
                 digest.update(json.dumps(values, ensure_ascii=False).encode())
                 domains[row["domain"]] += 1
                 if spec.labels:
@@ -201,11 +208,11 @@ def _write_split(folder: Path, spec: TaskSpec, split: str, rows: Iterable[dict],
             for domain, members in by_domain.items():
                 if domain not in writers:
                     writers[domain] = stack.enter_context(pq.ParquetWriter(
-                        folder / _file_name(split, domain), schema, write_page_checksum=True))
-                writers[domain].write_table(pa.Table.from_pylist(members, schema))
+                        folder / _file_name(split, domain), columns, write_page_checksum=True))
+                writers[domain].write_table(pa.Table.from_pylist(members, columns))
     if not domains:
-        raise UserError(f"{spec.name}: split {split} has no rows")
-    told = {"rows": domains.total(), "domains": dict(domains)}
+        raise UserError(f"{spec.name}: split {split} has no rows with a label")
+    told = {"rows": domains.total(), "unlabelled": unlabelled, "domains": dict(domains)}
     if spec.labels:
         told["labels"] = {label: labels[label] for label in spec.labels}
     else:
@@ -213,80 +220,25 @@ def _write_split(folder: Path, spec: TaskSpec, split: str, rows: Iterable[dict],
     return {**told, "files": {domain: _file_name(split, domain) for domain in domains}}
 
 
-def _check(row: dict, spec: TaskSpec, where: str) -> None:
-    """Raise UserError unless the values of a row are what the spec says."""
-    try:
-        file_name_part(row["domain"])
-    except ValueError as error:
-        raise UserError(f"{where}: domain {error}") from None
-    label = row["label"]
-    if spec.labels and not (type(label) is int and 0 <= label < len(spec.labels)):
-        raise UserError(f"{where}: label {quoted(label)} is no index into {', '.join(spec.labels)}")
-    if not spec.labels and not (type(label) is float and math.isfinite(label)):
-        raise UserError(f"{where}: label {label!r} is no finite float")
-    texts = [row[name] for name in spec.text]
-    if spec.kind == "multiple_choice":
-        texts += row["choices"]
-        if len(row["choices"]) != len(spec.labels):
-            raise UserError(f"{where}: {len(row['choices'])} choices; expected {len(spec.labels)}")
-    for text in texts:
-        if type(text) is not str:
-            raise UserError(f"{where}: {quoted(text)} is no text")
-
-
-def _schema(spec: TaskSpec) -> pa.Schema:
-    """The columns of every file of a table, in file order."""
-    fields = [("row", pa.int64()), ("domain", pa.string()),
-              ("label", pa.int64() if spec.labels else pa.float64()),
-              *((name, pa.string()) for name in spec.text)]
-    if spec.kind == "multiple_choice":
-        fields.append(("choices", pa.list_(pa.string())))
-    return pa.schema(fields)
-
-
-def numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a column without missing values as NumPy's; `to_numpy` would import pandas, half a second of a start."""
-    return np.from_dlpack(column.combine_chunks())
-
-
 def _read(path: Path, spec: TaskSpec, domain: str, rows: int) -> pa.Table:
     """Return one file's rows; raises UserError when it is damaged, or they are not what the spec and card say."""
-    schema, again = _schema(spec), f"make the table again with python preprocess/{spec.name}.py"
+    columns, again = schema(spec), f"make the table again with python preprocess/{spec.name}.py"
     try:
         # ParquetFile, not read_table: the latter takes columns of its own from a path such as x=1/
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             found = file.schema_arrow, file.metadata.num_rows
-            if not found[0].equals(schema) or found[1] != rows:
+            if not found[0].equals(columns) or found[1] != rows:
                 raise UserError(f"{path} is not what {CARD} says: found {found[1]} rows of "
                                 f"({', '.join(found[0].names)[:200]}), expected {rows} of "
-                                f"({', '.join(schema.names)}); {again}")
+                                f"({', '.join(columns.names)}); {again}")
             table = file.read()
         table.validate(full=True)  # that text is UTF-8, for one: Arrow reads it as it comes
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path} cannot be read ({str(error)[:200]}); {again}") from None
-    fault = _fault(table, spec, domain)
-    if fault:
-        raise UserError(f"{path} is not what {CARD} says: {fault}; {again}")
+    wrong = fault(table, spec, domain)
+    if wrong:
+        raise UserError(f"{path} is not what {CARD} says: {wrong}; {again}")
     return table
-
-
-def _fault(table: pa.Table, spec: TaskSpec, domain: str) -> str:
-    """Return what the values of one domain's rows have that `_check` would not have let in; "" when nothing."""
-    for name in table.column_names:
-        if table[name].null_count:
-            return f"column {name!r} lacks values"
-    labels, classes = numbers(table["label"]), len(spec.labels)
-    if classes and not 0 <= labels.min() <= labels.max() < classes:
-        return f"labels from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}"
-    if not np.isfinite(labels).all():
-        return "labels that are no finite numbers"
-    if table["domain"].unique().to_pylist() != [domain]:
-        return f"rows of other domains than {domain!r}"
-    if spec.kind == "multiple_choice":
-        choices = table["choices"].combine_chunks()
-        if choices.flatten().null_count or set(choices.value_lengths().to_pylist()) != {len(spec.labels)}:
-            return f"rows without {len(spec.labels)} choices"
-    return ""
 
 
 def _rename(made: Path, folder: Path) -> None:

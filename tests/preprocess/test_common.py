@@ -4,6 +4,7 @@ import pytest
 
 from preprocess.common import load, prepare, task_names
 from utils.errors import UserError
+from utils.task import TABLE_FORMAT
 
 RTE = "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\tentailment\n1\tC.\tD.\tnot_entailment\n"
 
@@ -50,9 +51,9 @@ def test_a_table_is_made_once_and_again_when_stale(rte, tmp_path, caplog):
     caplog.clear()
     assert prepare("rte", str(rte), out, again=True).card["splits"]["dev"]["rows"] == 3
     card = out / "rte" / "card.json"
-    card.write_text(card.read_text().replace('"format": 1', '"format": 0'))
-    assert prepare("rte", str(rte), out).card["format"] == 1
-    assert "of another version" in caplog.text
+    card.write_text(card.read_text().replace(f'"format": {TABLE_FORMAT}', '"format": 0'))
+    assert prepare("rte", None, out).card["format"] == TABLE_FORMAT  # from where the stale one was made
+    assert f"of another version\npreprocess: making {out / 'rte'} from {rte}" in "\n".join(caplog.messages)
 
 
 def test_missing_sources_and_files_are_named(rte, tmp_path):

@@ -7,8 +7,9 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
 from preprocess import boolq, cola, copa, mnli, qasc, rte, stsb, xnli
-from preprocess.sources import hub_rows, hub_splits
+from preprocess.sources import hub_rows, hub_splits, score
 from utils.errors import UserError
+from utils.readers import NO_LABEL
 
 TEXT = Value("string")
 
@@ -23,12 +24,12 @@ def glue_rte(labels, names=("entailment", "not_entailment")) -> Dataset:
                 sentence1=TEXT, sentence2=TEXT, label=ClassLabel(names=list(names)), idx=Value("int32"))
 
 
-def test_unlabelled_splits_are_left_out():
-    data = datasets.DatasetDict(train=glue_rte([0, 1]), validation=glue_rte([1]), test=glue_rte([-1, -1]))
+def test_unlabelled_rows_are_marked_for_the_table_to_leave_out():
+    data = datasets.DatasetDict(train=glue_rte([0, -1, 1]), validation=glue_rte([1]), test=glue_rte([-1, None]))
     splits = hub_splits(rte.SPEC, data, rte.GLUE.hub_row, names={**{"test": "test"}, **rte.GLUE.hub_names})
+    zero, one = ({"sentence1": "A.", "sentence2": "B.", "label": label, "domain": "all"} for label in (0, 1))
     assert {name: list(rows) for name, rows in splits.items()} == {
-        "train": [{"sentence1": "A.", "sentence2": "B.", "label": label, "domain": "all"} for label in (0, 1)],
-        "dev": [{"sentence1": "A.", "sentence2": "B.", "label": 1, "domain": "all"}]}
+        "train": [zero, NO_LABEL, one], "dev": [one], "test": [NO_LABEL, NO_LABEL]}
 
 
 def test_labels_go_by_the_names_that_the_hub_states():
@@ -38,6 +39,23 @@ def test_labels_go_by_the_names_that_the_hub_states():
         hub_rows(glue_rte([0], names=("no", "yes")), rte.SPEC, rte.GLUE.hub_row)
     with pytest.raises(UserError, match="the hub's columns are .*; expected label"):
         hub_rows(glue_rte([0]).remove_columns("label"), rte.SPEC, rte.GLUE.hub_row)
+    with pytest.raises(UserError, match="rte: the hub's columns are sentence1, label, idx; expected 'sentence2'"):
+        list(hub_rows(glue_rte([0]).remove_columns("sentence2"), rte.SPEC, rte.GLUE.hub_row))
+
+
+@pytest.mark.parametrize(("spec", "row", "label", "message"), [
+    (rte.SPEC, rte.GLUE.hub_row, Value("int64"), "label 7 is none of entailment, not_entailment"),
+    (rte.SPEC, rte.GLUE.hub_row, TEXT, "label '7' is none of entailment, not_entailment"),
+    (stsb.SPEC, stsb.GLUE.hub_row, Value("float32"), "score '7.0' is no number from 0 to 5"),
+])
+def test_a_wrong_label_names_the_row(spec, row, label, message):
+    columns = {name: ["A.", "B."] for name in spec.text}
+    good = "entailment" if label == TEXT else 0
+    data = Dataset.from_dict({**columns, "label": [good, "7" if label == TEXT else 7]},
+                             Features({**dict.fromkeys(spec.text, TEXT), "label": label}), split="train")
+    with pytest.raises(UserError) as raised:
+        list(hub_rows(data, spec, row))
+    assert str(raised.value) == f"{spec.name}: the hub's train row 1: {message}"
 
 
 def test_glue_rows_with_and_without_domains():
@@ -49,9 +67,6 @@ def test_glue_rows_with_and_without_domains():
     assert list(hub_rows(data, mnli.SPEC, mnli.GLUE.hub_row)) == [
         {"premise": "P", "hypothesis": "H", "label": 2, "domain": "slate"}]
     assert list(xnli.hub_language(data, "sw")) == [{"premise": "P", "hypothesis": "H", "label": 2, "domain": "sw"}]
-    data = made({"sentence1": ["A"], "sentence2": ["B"], "label": [3.5]}, sentence1=TEXT, sentence2=TEXT,
-                label=Value("float32"))
-    assert list(hub_rows(data, stsb.SPEC, stsb.GLUE.hub_row))[0]["label"] == 3.5
 
 
 def test_superglue_and_qasc_rows():
@@ -71,7 +86,20 @@ def test_superglue_and_qasc_rows():
     assert list(hub_rows(data, qasc.SPEC, qasc.hub_row, label="answerKey")) == [
         {"question": "q", "choices": choices["text"], "label": 5, "domain": "all"}]
     unlabelled = made({"question": ["q"], "choices": [choices], "answerKey": [""]}, **features)
-    assert hub_rows(unlabelled, qasc.SPEC, qasc.hub_row, label="answerKey") is None
+    assert list(hub_rows(unlabelled, qasc.SPEC, qasc.hub_row, label="answerKey")) == [NO_LABEL]
+    shuffled = {**choices, "label": letters[::-1]}
+    with pytest.raises(UserError, match="row 0: the choices are not eight texts labelled A to H in order"):
+        list(hub_rows(made({"question": ["q"], "choices": [shuffled], "answerKey": ["F"]}, **features), qasc.SPEC,
+                      qasc.hub_row, label="answerKey"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_scores_are_those_of_the_files(dtype):
+    written = ("3.800", "0.2", "5.000", "2.615", "3.77777777777778")
+    data = made({"sentence1": ["A"] * 5, "sentence2": ["B"] * 5, "label": list(map(float, written))},
+                sentence1=TEXT, sentence2=TEXT, label=Value(dtype))
+    found = [row["label"] for row in hub_rows(data, stsb.SPEC, stsb.GLUE.hub_row)]
+    assert found == list(map(score, written)) == [3.8, 0.2, 5, 2.615, 3.7777777]
 
 
 def test_an_unlabelled_split_of_a_language_is_refused():

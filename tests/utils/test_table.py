@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.errors import UserError
+from utils.readers import NO_LABEL
 from utils.table import StaleTable, open_table, write_table
 from utils.task import TaskSpec
 
@@ -53,11 +54,13 @@ def test_every_value_comes_back_in_row_order(data, spec):
 
 
 def test_the_card_counts_rows_domains_and_labels(tmp_path):
-    table = write_table(tmp_path / "t", PAIRS, {"train": ROWS}, "by hand")
+    table = write_table(tmp_path / "t", PAIRS, {"train": [NO_LABEL, *ROWS[:2], NO_LABEL, ROWS[2]]}, "by hand")
     assert table.card["splits"]["train"] == {
-        "rows": 3, "domains": {"x": 2, "y": 1}, "labels": {"no": 1, "yes": 2},
+        "rows": 3, "unlabelled": 2, "domains": {"x": 2, "y": 1}, "labels": {"no": 1, "yes": 2},
         "files": {"x": "train-x.parquet", "y": "train-y.parquet"}}
     assert table.card["source"] == "by hand"
+    assert table.split("train").to_pylist() == [{"row": i, **row} for i, row in enumerate(ROWS)]
+    assert table.fingerprint == write_table(tmp_path / "u", PAIRS, {"train": ROWS}, "by hand").fingerprint
     assert sorted(path.name for path in table.folder.iterdir()) == ["card.json", "train-x.parquet", "train-y.parquet"]
     assert table.split("train").schema == pa.schema({
         "row": pa.int64(), "domain": pa.string(), "label": pa.int64(), "left": pa.string(), "right": pa.string()})
@@ -100,8 +103,9 @@ def test_a_row_that_does_not_fit_leaves_the_old_table(tmp_path, spec, change, me
 
 
 def test_an_empty_split_and_a_foreign_folder_are_refused(tmp_path):
-    with pytest.raises(UserError, match="split dev has no rows"):
-        write_table(tmp_path / "t", PAIRS, {"train": ROWS, "dev": []}, "")
+    for rows in ([], [NO_LABEL]):
+        with pytest.raises(UserError, match="split dev has no rows with a label"):
+            write_table(tmp_path / "t", PAIRS, {"train": ROWS, "dev": rows}, "")
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "train.jsonl").write_text("precious")
     with pytest.raises(UserError, match="raw holds something else than a table"):
