@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.hub import Hub
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -22,6 +25,13 @@ def shared_data() -> Path:
     if not (SHARED_DATA / "README.md").is_file():
         pytest.skip("the official files are not here (../shared/data)")
     return SHARED_DATA
+
+
+@pytest.fixture
+def hub(tmp_path) -> Iterator[Hub]:
+    """A hub on loopback for one test, empty, and commands that get its `environment()` find nothing else."""
+    with Hub(tmp_path) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
