@@ -2,8 +2,9 @@
 
     python preprocess/qqp.py [--source hub | PATH] [--out DIR]
 
-A few lines of the official train file are torn by line feeds inside a question; they are left out, as in the
-hub's copy.
+The official files are quoted, and the hub's copy and published results are of the fields as they stand: a question
+with a quote in it is in quotes, and those inside are doubled. A few lines of the train file are torn by line feeds
+inside a question; they are left out, as in the hub's copy.
 """
 
 from preprocess.common import main

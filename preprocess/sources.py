@@ -124,7 +124,7 @@ class Glue:
     files: dict[str, str] = field(default_factory=lambda: {"train": "train.tsv", "dev": "dev.tsv"})
     #: all columns, for files without a header line
     columns: tuple[str, ...] = ()
-    #: leave out lines that a line feed or tab inside a text has torn
+    #: take quoted fields as they stand, and leave out lines that a line feed or tab inside a text has torn
     skip_torn: bool = False
     repo: str = "nyu-mll/glue"
     config: str = ""  #: the task's name if empty

@@ -5,6 +5,7 @@ or raises ValueError with what is wrong; the reader adds where. A record whose `
 handed over: its row is NO_LABEL, which a table counts and leaves out.
 """
 
+import codecs
 import json
 import math
 import re
@@ -20,6 +21,8 @@ Row = dict[str, Any]
 #: how a label is left open: by a dash in MultiNLI's files, by −1 or nothing on the hub and in files made of its rows
 UNLABELLED = (None, "", "-", -1, "-1", "-1.0")
 NO_LABEL: Row = {"label": None}
+UNQUOTED = ("quotes are part of a text here, as in the official files: write it without quoting "
+            "(pandas: to_csv(path, sep='\\t', quoting=csv.QUOTE_NONE)), and texts without tabs and line ends")
 
 
 def read_tsv(path: Path, columns: Sequence[str], row: Callable[[dict[str, str]], Row | None], *,
@@ -36,12 +39,15 @@ def tsv_rows(stream: BinaryIO, name: str, columns: Sequence[str],
 
     There is no quoting: a tab always parts two fields, and a line feed (or CR LF) always ends a line. With
     `header`, the first line names the fields and `columns` says which to pass to `row`; without, `columns`
-    names all fields of a line. `skip_torn` leaves out lines with another number of fields, and says how many
-    on stderr.
+    names all fields of a line. `skip_torn` is for a file that is quoted and yet to be read so: its quotes stay, and
+    lines with another number of fields are left out; stderr says how many. `stream` must be seekable.
 
     Raises UserError, naming file and line, for another number of fields, a missing or repeated header column,
-    bytes that are not UTF-8, a NUL, whatever `row` complains of, and a file without rows.
+    fields that are quoted all the same, bytes that are not UTF-8, a NUL, whatever `row` complains of, and a file
+    without rows.
     """
+    if not skip_torn:
+        _refuse_quoted(stream, name)
     lines = _lines(stream, name)
     names = next(lines, (0, ""))[1].split("\t") if header else list(columns)
     for column in columns:
@@ -58,8 +64,8 @@ def tsv_rows(stream: BinaryIO, name: str, columns: Sequence[str],
         elif skip_torn:
             torn += 1
         else:
-            raise UserError(f"{name}:{number}: expected {len(names)} columns parted by tabs, "
-                            f"found {len(fields)}")
+            hint = f"; {UNQUOTED}" if '"' in line else ""
+            raise UserError(f"{name}:{number}: expected {len(names)} columns parted by tabs, found {len(fields)}{hint}")
     if torn:
         NOTES.warning("preprocess: %s: left out %d torn lines (not %d columns)", name, torn, len(names))
     return _not_empty(rows, name)
@@ -140,6 +146,31 @@ def _lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
         except UnicodeDecodeError as error:
             where = f"{name}:{number}: byte {error.start + 1}"
             raise UserError(f"{where} is not UTF-8; expected UTF-8 text") from None
+
+
+def _refuse_quoted(stream: BinaryIO, name: str) -> None:
+    """Raise UserError where fields are quoted as csv and pandas write them, and go back to the start.
+
+    They put quotes round each field that holds one, which they double; or round each field there is. So a quote that
+    stands otherwise, as the official files' do, says that quotes are text.
+    """
+    tabs = quoted_line = 0
+    for number, line in enumerate(stream, 1):
+        line = line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")
+        tabs = line.count(b"\t") if number == 1 else tabs
+        if b'"' not in line or line.count(b"\t") != tabs:  # torn lines say nothing
+            continue
+        fields = line.split(b"\t")
+        marked = [field for field in fields if b'"' in field]
+        inner = [field[1:-1] for field in marked if len(field) > 1 and field[0] == field[-1] == ord('"')]
+        if len(inner) < len(marked) or any(b'"' in part.replace(b'""', b"") for part in inner):
+            break
+        if len(marked) == len(fields) > 1 or any(b'"' in part for part in inner):
+            quoted_line = quoted_line or number
+    else:
+        if quoted_line:
+            raise UserError(f"{name}:{quoted_line}: its fields are in quotes; {UNQUOTED}")
+    stream.seek(0)
 
 
 def _json_object(line: str, where: str) -> Row:

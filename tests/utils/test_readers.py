@@ -1,14 +1,16 @@
 """The strict readers: what they keep, and where they say a file is wrong."""
 
+import csv
 import io
 import os
 
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from utils.errors import UserError
-from utils.readers import class_index, number, read_jsonl, read_tsv, tsv_rows
+from utils.readers import NO_LABEL, class_index, number, read_jsonl, read_tsv, tsv_rows
 
 # any text that a field can hold: no tab, no line feed, no NUL, no half surrogate
 TEXT = st.text(st.characters(exclude_characters="\t\n\0", exclude_categories=["Cs"]))
@@ -20,6 +22,7 @@ def labelled(record):
 
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1), st.booleans())
 def test_tsv_gives_every_field_back_as_written(fields, last_newline):
+    fields = [('a bare " says that the others are text, too', ""), *fields]
     content = "a\tb\n" + "\n".join(f"{a}\t{b}" for a, b in fields) + "\n" * last_newline
     rows = tsv_rows(io.BytesIO(content.encode()), "x", ("a", "b"), dict)
     # a CR before the line feed belongs to the line's end
@@ -30,6 +33,55 @@ def test_tsv_keeps_quotes_blanks_and_odd_separators(tmp_path):
     (tmp_path / "t.tsv").write_bytes('\ufefftext\tlabel\r\n"odd quote \tyes\r\na\u2028b\x0bc\x85d\x1c \tno'.encode())
     assert read_tsv(tmp_path / "t.tsv", ("text", "label"), labelled) == [
         {"text": '"odd quote ', "label": 1}, {"text": "a\u2028b\x0bc\x85d\x1c ", "label": 0}]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize(("quoting", "line"), [("MINIMAL", 3), ("ALL", 1), ("NONNUMERIC", 1)])
+def test_a_tsv_that_pandas_has_quoted_is_refused_and_its_advice_helps(tmp_path, quoting, line, line_end):
+    rows = [{"text": text, "label": label} for text, label in (("plain, so far", 1), ('She said "no".', 0), ('"', 1))]
+    path, frame = tmp_path / "t.tsv", pandas.DataFrame(rows)
+    frame.to_csv(path, sep="\t", index=False, quoting=getattr(csv, f"QUOTE_{quoting}"), lineterminator=line_end,
+                 encoding="utf-8-sig")
+    with pytest.raises(UserError) as raised:
+        read_tsv(path, ("text", "label"), dict)
+    assert str(raised.value).startswith(f"{path}:{line}: its fields are in quotes; ")
+    assert r"(pandas: to_csv(path, sep='\t', quoting=csv.QUOTE_NONE))" in str(raised.value)
+    frame.to_csv(path, sep="\t", quoting=csv.QUOTE_NONE)
+    assert read_tsv(path, ("text", "label"), lambda r: {**r, "label": int(r["label"])}) == rows
+
+
+def test_quotes_that_are_text_stay(tmp_path):
+    rows = ['"in quotes"', '""', '"', '"a ""doubled"" one"', 'a "bare" one']
+    (tmp_path / "t.tsv").write_text("text\tlabel\n" + "".join(f"{text}\tyes\n" for text in rows))
+    assert [row["text"] for row in read_tsv(tmp_path / "t.tsv", ("text", "label"), labelled)] == rows
+    (tmp_path / "t.tsv").write_text("text\tlabel\n" + "".join(f"{text}\tyes\n" for text in rows[:2]))
+    assert [row["text"] for row in read_tsv(tmp_path / "t.tsv", ("text", "label"), labelled)] == rows[:2]
+
+
+@pytest.mark.parametrize("text", ["two\nlines", "a\ttab"])
+def test_a_quoted_line_end_or_tab_is_told_with_the_torn_line(tmp_path, text):
+    with (tmp_path / "t.tsv").open("w", newline="") as file:
+        csv.writer(file, "excel-tab").writerows([("label", "text"), ("yes", "A"), ("no", text)])
+    with pytest.raises(UserError, match=r"t\.tsv:[34]: expected 2 columns .*; quotes are part of a text .*without"):
+        read_tsv(tmp_path / "t.tsv", ("text", "label"), labelled)
+
+
+@pytest.mark.parametrize("code", ["", "-", "-1", "-1.0"])
+def test_rows_without_a_label_are_marked_in_a_tsv(tmp_path, code):
+    (tmp_path / "t.tsv").write_text(f"text\tlabel\nA\tyes\nB\t{code}\n")
+    assert read_tsv(tmp_path / "t.tsv", ("text", "label"), labelled, label="label") == [
+        {"text": "A", "label": 1}, NO_LABEL]
+    with pytest.raises(UserError, match=r"t\.tsv:3: label '.*' is none of no, yes"):
+        read_tsv(tmp_path / "t.tsv", ("text", "label"), labelled)  # of a column where it may mean something
+
+
+@pytest.mark.parametrize("code", ["null", '""', '"-"', "-1", "-1.0", '"-1"'])
+def test_rows_without_a_label_are_marked_in_json_lines(tmp_path, code):
+    (tmp_path / "t.jsonl").write_text('\ufeff{"label": true}\r\n{"label": %s}' % code)
+    assert read_jsonl(tmp_path / "t.jsonl", {"label": bool}, dict, label="label") == [{"label": True}, NO_LABEL]
+    (tmp_path / "t.jsonl").write_text('{"label": true}\n{"label": 0}')
+    with pytest.raises(UserError, match=r"t\.jsonl:2: key 'label' has 0; expected a bool"):
+        read_jsonl(tmp_path / "t.jsonl", {"label": bool}, dict, label="label")
 
 
 def test_tsv_columns_are_found_by_name_and_rows_can_be_left_out(tmp_path):
