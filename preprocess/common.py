@@ -80,7 +80,7 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
     _say(f"{folder} has {', '.join(counts)}")
     for name, split in table.card["splits"].items():
         if split["unlabelled"]:
-            _say(f"{folder}: left out {split['unlabelled']:,} rows of {name}, which have no label")
+            _say(f"{folder}: rows of {name} that have no label and are left out: {split['unlabelled']:,}")
     if spec.domain and {"all"} == {domain for split in table.card["splits"].values() for domain in split["domains"]}:
         _say(f"{folder}: {source} does not say the rows' {spec.domain}, as the official files do (--source PATH): "
              "all are of the domain all")

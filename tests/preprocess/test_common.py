@@ -1,8 +1,14 @@
 """Finding tasks, making tables and the command line."""
 
+import os
+import shutil
+import subprocess
+import sys
+
 import pytest
 
 from preprocess.common import load, prepare, task_names
+from tests.conftest import ROOT
 from utils.errors import UserError
 from utils.task import TABLE_FORMAT
 
@@ -116,13 +122,48 @@ def test_xnli_trains_on_translated_rows_where_they_are(tmp_path):
         (tmp_path / f"xnli.{split}.tsv").write_text(f"{header}de\tneutral\tA\tB\nsw\tentailment\tC\tD\n")
     assert prepare("xnli", str(tmp_path), tmp_path / "data").train_split == "dev"
     (tmp_path / "multinli").mkdir()
-    for language, label in (("sw", "contradictory"), ("de", "entailment")):
+    for language, label in (("sw", "contradictory"), ("de", "entailment"), ("vi", "contradiction")):
         (tmp_path / "multinli" / f"multinli.train.{language}.tsv").write_text(f"premise\thypo\tlabel\nP\tH\t{label}\n")
     table = prepare("xnli", str(tmp_path), tmp_path / "data", again=True)
     assert table.train_split == "train"
     assert table.split("train").to_pylist() == [
         {"row": 0, "domain": "de", "label": 0, "premise": "P", "hypothesis": "H"},
-        {"row": 1, "domain": "sw", "label": 2, "premise": "P", "hypothesis": "H"}]
+        {"row": 1, "domain": "sw", "label": 2, "premise": "P", "hypothesis": "H"},
+        {"row": 2, "domain": "vi", "label": 2, "premise": "P", "hypothesis": "H"}]
+
+
+def test_rows_without_a_label_are_left_out_and_counted(tmp_path, caplog):
+    caplog.set_level("INFO", logger="lm")
+    header, texts = "genre\tsentence1\tsentence2\tgold_label\n", ("neutral", "-", "entailment", "-")
+    for split, labels in {"train": texts, "dev_matched": texts[:2], "dev_mismatched": "--"}.items():
+        (tmp_path / f"{split}.tsv").write_text(header + "".join(f"slate\tA\tB\t{label}\n" for label in labels))
+    table = prepare("mnli", str(tmp_path), tmp_path / "data")
+    assert {name: (told["rows"], told["unlabelled"]) for name, told in table.card["splits"].items()} == {
+        "train": (2, 2), "dev_matched": (1, 1)}
+    assert table.split("train")["row"].to_pylist() == [0, 1]
+    for said in ("left out the split dev_mismatched: none of its 2 rows has a label",
+                 "rows of train that have no label and are left out: 2", "rows of dev_matched that have no label"):
+        assert said in caplog.text
+    (tmp_path / "dev_matched.tsv").write_text(f"{header}slate\tA\tB\t-\n")
+    with pytest.raises(UserError, match="mnli: .* has the splits train; expected .* and dev_matched to test on"):
+        prepare("mnli", str(tmp_path), tmp_path / "data", again=True)
+
+
+def test_a_table_opens_where_nothing_may_be_written(rte, tmp_path):
+    """Root may write anywhere, so as root the right to is given up first."""
+    prefix = ("setpriv", "--bounding-set=-dac_override") if os.geteuid() == 0 else ()
+    if prefix and not shutil.which("setpriv"):
+        pytest.skip("root, and no setpriv to give its rights up")
+    made = prepare("rte", str(rte), tmp_path / "data")
+    for folder in (made.folder, made.folder.parent):
+        folder.chmod(0o555)
+    code = ("import os, sys, pathlib, preprocess.common as common; out = pathlib.Path(sys.argv[1])\n"
+            "table = common.prepare('rte', None, out); print(table.split('train').num_rows, os.access(out, os.W_OK))")
+    done = subprocess.run([*prefix, sys.executable, "-c", code, tmp_path / "data"], cwd=ROOT, capture_output=True,
+                          text=True)
+    for folder in (made.folder, made.folder.parent):
+        folder.chmod(0o755)
+    assert (done.stdout, done.stderr) == ("2 False\n", "")
 
 
 def test_the_command_makes_a_table(run_script, rte, tmp_path):

@@ -202,7 +202,7 @@ def test_what_is_left_out_and_what_the_hub_lacks_is_said(both, task):
     for name, told in table.card["splits"].items():
         expected = 0 if (task, name) == ("xnli", "train") else 1
         assert told["unlabelled"] == expected
-        assert said.count(f"left out 1 rows of {name}, which have no label") == expected
+        assert said.count(f"rows of {name} that have no label and are left out: 1") == expected
     assert ("left out the split dev_mismatched: none of its 39 rows has a label" in said) == (task == "mnli")
     assert ("hub does not say the rows'" in said) == (task in WITHOUT_DOMAINS)
 
