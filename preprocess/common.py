@@ -82,8 +82,8 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
         if split["unlabelled"]:
             _say(f"{folder}: rows of {name} that have no label and are left out: {split['unlabelled']:,}")
     if spec.domain and {"all"} == {domain for split in table.card["splits"].values() for domain in split["domains"]}:
-        _say(f"{folder}: {source} does not say the rows' {spec.domain}, as the official files do (--source PATH): "
-             "all are of the domain all")
+        _say(f"{folder} does not say its rows' {spec.domain}, as one made from the official files does (--source "
+             "PATH): all are of the domain all")
     _say_split(table)
     return table
 

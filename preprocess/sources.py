@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.errors import UserError
-from utils.readers import NO_LABEL, Row, class_index, file_name_part, number, read_jsonl, read_tsv, unlabelled
+from utils.readers import (
+    NO_LABEL,
+    UNLABELLED,
+    Row,
+    class_index,
+    file_name_part,
+    number,
+    read_jsonl,
+    read_tsv,
+    unlabelled,
+)
 from utils.task import TaskSpec
 
 if TYPE_CHECKING:
@@ -80,8 +90,10 @@ def hub_rows(dataset: Dataset, spec: TaskSpec, row: Callable[[Row], Row], label:
     def rows() -> Iterator[Row]:
         for place, record in enumerate(dataset):
             try:
-                yield (NO_LABEL if unlabelled(record, label) else
-                       row({**record, label: turned(record[label])}))
+                if unlabelled(record, label) and record[label] not in spec.labels:
+                    yield NO_LABEL
+                else:
+                    yield row({**record, label: turned(record[label])})
             except KeyError as error:
                 raise UserError(f"{spec.name}: the hub's columns are {', '.join(record)}; expected {error}") from None
             except ValueError as error:
@@ -144,7 +156,8 @@ class Glue:
             return {**text, "label": label, "domain": file_name_part(self.same_domain.get(domain, domain))}
 
         def read(file: Path) -> list[Row]:
-            return read_tsv(file, self.columns or wanted, row, label=self.label, header=not self.columns,
+            label = "" if {*self.codes} & {*UNLABELLED} else self.label  # -1 and 1 may be the classes
+            return read_tsv(file, self.columns or wanted, row, label=label, header=not self.columns,
                             skip_torn=self.skip_torn)
 
         return read_splits(folder, self.files, self.spec, read)
@@ -172,7 +185,7 @@ class JsonLines:
     dev: str = "val.jsonl"
     repo: str = "aps/super_glue"
     config: str = ""  #: the task's name if empty
-    label: str = "label"
+    label: str = "label"  #: key and hub column; what UNLABELLED lists says that a row has none
 
     def read_files(self, path: Path) -> dict[str, list[Row]]:
         """Return split → rows of the official files; raises UserError as find_folder and read_jsonl do."""

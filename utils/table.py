@@ -31,7 +31,7 @@ CHUNK = 20_000  # rows held in memory at once while writing
 class StaleTable(UserError):
     """The table was made for another TaskSpec or TABLE_FORMAT: make it anew, from its `source`."""
 
-    def __init__(self, message: str, source: str) -> None:
+    def __init__(self, message: str, source: str | None = None) -> None:
         super().__init__(message)
         self.source = source
 

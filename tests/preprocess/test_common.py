@@ -4,10 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from preprocess.common import load, prepare, task_names
+from preprocess.sources import Glue
 from tests.conftest import ROOT
 from utils.errors import UserError
 from utils.task import TABLE_FORMAT
@@ -147,6 +149,14 @@ def test_rows_without_a_label_are_left_out_and_counted(tmp_path, caplog):
     (tmp_path / "dev_matched.tsv").write_text(f"{header}slate\tA\tB\t-\n")
     with pytest.raises(UserError, match="mnli: .* has the splits train; expected .* and dev_matched to test on"):
         prepare("mnli", str(tmp_path), tmp_path / "data", again=True)
+
+
+def test_a_code_that_says_unlabelled_elsewhere_may_be_a_class(tmp_path):
+    spec = replace(load("sst2").SPEC, labels=("-1", "1"))
+    for split in ("train", "dev"):
+        (tmp_path / f"{split}.tsv").write_text("sentence\tlabel\nA\t-1\nB\t1\n")
+    rows = Glue(spec, folder="x", codes=spec.labels).read_files(tmp_path)["train"]
+    assert [row["label"] for row in rows] == [0, 1]
 
 
 def test_a_table_opens_where_nothing_may_be_written(rte, tmp_path):
