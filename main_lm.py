@@ -22,7 +22,7 @@ from utils.config import RunConfig, parse_flags
 from utils.console import NOTES, leave, notes_to_stderr
 from utils.durable import DISK_REFUSES
 from utils.errors import RoundFailed, UserError
-from utils.hub import push
+from utils.push import push
 from utils.machine import check_machine, pause_collector, quiet_environment, resume_collector, usable_cores
 from utils.progress import Progress
 from utils.run_folder import check_resumed, finished, open_run, run_folder

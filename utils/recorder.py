@@ -17,7 +17,7 @@ from utils.console import NOTES
 from utils.dataset import TaskData
 from utils.errors import RoundFailed
 from utils.failure import Failure
-from utils.hub import push
+from utils.push import push
 from utils.machine import Machine
 from utils.metrics import evaluate_domains, majority_baseline
 from utils.runlog import CHECKPOINTS, OPTIMIZER, RunLog

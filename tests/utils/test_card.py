@@ -16,7 +16,7 @@ from tests.toy import toy_table
 from utils.card import write_card
 from utils.config import RunConfig
 from utils.errors import UserError
-from utils.hub import push
+from utils.push import push
 
 FIGURES = {"matthews": 0.25, "accuracy": 0.5}
 SUMMARY = {"rows_trained": 60, "majority": {"matthews": 0.0, "accuracy": 0.75, "loss": 1.0},
