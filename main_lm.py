@@ -4,7 +4,8 @@
     python main_lm.py --data sentiment --model minilm --centralized --n_iterations 3      standard fine-tuning
 
 Results go to stdout, everything else to stderr; the record of the run goes to log/<run>/. `--help` lists all
-flags. Exit code 0: done; 1: a fault of the program; 2: the input is wrong; 3: a round failed; 130: interrupted.
+flags. Exit code 0: done (a model that the hub has not taken is the last line's matter); 1: a fault of the program; 2:
+the input is wrong; 3: a round failed; 130: interrupted.
 """
 
 import signal
@@ -22,9 +23,9 @@ from utils.config import RunConfig, parse_flags
 from utils.console import NOTES, leave, notes_to_stderr
 from utils.durable import DISK_REFUSES
 from utils.errors import RoundFailed, UserError
-from utils.push import push
 from utils.machine import check_machine, pause_collector, quiet_environment, resume_collector, usable_cores
 from utils.progress import Progress
+from utils.push import check_push, push
 from utils.run_folder import check_resumed, finished, open_run, run_folder
 from utils.runlog import CHECKPOINTS, print_finished
 from utils.tracking import check_tracker
@@ -61,9 +62,10 @@ def run(config: RunConfig, opened: Callable = running_engine) -> None:
     check_tracker(config.track)
     config = replace(config, data_dir=str(Path(config.data_dir).resolve()))  # workers may run elsewhere
     folder = run_folder(config)
+    check_push(config)
     if finished(folder):
         print_finished(folder)
-        return push(folder, config.push_to_hub)
+        return push(folder, config)
     with Progress() as progress:
         progress.phase("looking at the machine", brief=True)
         check_machine(config)
@@ -78,12 +80,13 @@ def run(config: RunConfig, opened: Callable = running_engine) -> None:
         clock.done("rows")
         progress.phase("starting Ray, importing libraries")
         with opened(cluster_for(config, len(data.plan.shards)), "clients.lm_client.LMClient") as engine:
-            average(config, data, folder, engine, clock, progress)
+            folder = average(config, data, folder, engine, clock, progress)
+    push(folder, config)
 
 
 def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, clock: Clock,
-            progress: Progress) -> None:
-    """Prepare the model, run the rounds on `engine`, write the record in `folder`."""
+            progress: Progress) -> Path:
+    """Prepare the model, run the rounds on `engine`, write the record in `folder`; return where it is."""
     from clients.worker import Job
     from strategies.averaging import ParameterAveraging, buffers, server_of
     from strategies.dispatch import nodes_for
@@ -138,6 +141,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
         resume_collector()
         engine.run(rounds.run, job)
         recorder.finish()
+    return log.folder
 
 
 if __name__ == "__main__":

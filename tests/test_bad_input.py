@@ -228,6 +228,7 @@ FLAGS = cases(
     ("hub repository as an address", "--push_to_hub https://hub/me/toy", "--push_to_hub https://hub/me/toy: must be"),
     ("hub repository as a path", "--push_to_hub ../toy", "--push_to_hub ../toy: must be the NAME/REPO"),
     ("hub repository without its second half", "--push_to_hub=me/", "--push_to_hub me/: must be the NAME/REPO"),
+    ("public without a repository", "--hub_public", "--hub_public: there is nothing to send; name the repository"),
     ("two starts", "--random_init --load_model x", "--random_init and --load_model contradict each other"),
 )
 ROWS = cases(

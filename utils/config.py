@@ -159,8 +159,9 @@ class RunConfig:
                         changes_results=False)
     track: str = flag("none", "also send the metrics to a tracker, one of utils/trackers/; it writes on this machine",
                       choices=TRACKERS, changes_results=False)
-    push_to_hub: str = flag("", "send the run's model to this NAME/REPO of the Hugging Face hub, made (public) if "
+    push_to_hub: str = flag("", "send the run's model to this NAME/REPO of the Hugging Face hub, made (private) if "
                                 "absent", valid=HUB_REPOSITORY, changes_results=False)
+    hub_public: bool = flag(False, "make the repository of --push_to_hub a public one", changes_results=False)
     resume: bool = flag(False, "go on with the run in --run_dir (default: the last one of these settings in log/), "
                                "from its last whole round", changes_results=False)
 
@@ -186,6 +187,8 @@ class RunConfig:
             raise UserError(f"--strategy {self.strategy} and --centralized contradict each other: give one of them")
         if self.partitioner == "lang_mix" and self.alpha != ALPHA:
             raise UserError(f"--alpha {self.alpha:g}: --partitioner lang_mix has none; give --partitioner dirichlet")
+        if self.hub_public and not self.push_to_hub:
+            raise UserError("--hub_public: there is nothing to send; name the repository by --push_to_hub NAME/REPO")
         if self.random_init and self.load_model:
             raise UserError("--random_init and --load_model contradict each other: give one of them")
 

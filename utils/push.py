@@ -1,29 +1,115 @@
 """Sending a finished run's model to the Hugging Face hub: only when asked, and never at the cost of the run."""
 
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+from utils.config import RunConfig
 from utils.console import NOTES
-from utils.errors import UserError
+from utils.errors import UserError, one_line
+
+SECONDS_TO_ASK = 10
+SECONDS_TO_SEND = 120  # and more for a large model:
+SLOWEST = 250_000  # bytes a second
 
 
-def push(folder: Path, repository: str) -> None:
-    """Upload `folder`/model to `repository` (NAME/REPO), made as a public one if it is absent; "": do nothing.
+def check_push(config: RunConfig) -> None:
+    """Before a run begins, look whether its model can be sent where `--push_to_hub` says; nothing is changed there.
 
-    Raises: UserError, when the hub has not taken it, that says where the model lies and how to send it later.
+    Raises UserError when the token is missing, unknown or may not write there. A hub that does not answer is only
+    told of: it may do so when the run is done.
     """
+    repository = config.push_to_hub
     if not repository:
         return
-    from huggingface_hub import HfApi, get_token
+    news = _ask("check", SECONDS_TO_ASK, repository)
+    if "refused" in news:
+        raise UserError(f"--push_to_hub {repository}: {news['refused']}")
+    if "failed" in news:
+        NOTES.warning("--push_to_hub %s: cannot be looked at now: %s; it is tried when the run is done", repository,
+                      one_line(news["failed"]))
+    elif news["visibility"]:
+        NOTES.info("--push_to_hub %s: is there, and %s", repository, news["visibility"])
+    else:
+        NOTES.info("--push_to_hub %s: will be made, %s", repository, _visibility(config))
 
-    model = folder / "model"
-    try:
-        if get_token() is None:
-            raise PermissionError("no token of the hub is here (`hf auth login` or HF_TOKEN gives one)")
-        api = HfApi()
-        api.create_repo(repository, exist_ok=True)
-        commit = api.upload_folder(repo_id=repository, folder_path=model, commit_message="Upload a fine-tuned model")
-    except Exception as error:  # what the hub's client raises has no common class but Exception
-        reason = " ".join(str(error).split())[:200].rstrip(".") or repr(error)
-        raise UserError(f"--push_to_hub {repository}: not sent: {reason}; the run is whole, its model in {model}: "
-                        f"send it later by `hf upload {repository} {model}`") from error
-    NOTES.info("the model is at %s", commit.commit_url.partition("/commit/")[0])
+
+def push(folder: Path, config: RunConfig) -> None:
+    """Send `folder`/model where `--push_to_hub` says, if it does; a repository that is absent is made.
+
+    A failure is told in one line and is none of the run's: its cause, what it leaves at the hub, and the command that
+    tries again.
+    """
+    repository, model = config.push_to_hub, (folder / "model").resolve()
+    if not repository:
+        return
+    files = [path for path in model.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    NOTES.info("sending %s in %d files to %s", _amount(size), len(files), repository)
+    began = time.monotonic()
+    news = _ask("send", SECONDS_TO_SEND + size / SLOWEST, repository, _visibility(config), str(model))
+    seconds = time.monotonic() - began
+    if "url" in news:
+        NOTES.info("sent in %.1f s (%s/s): the model is at %s (%s)", seconds, _amount(size / seconds), news["url"],
+                   news["visibility"])
+        return
+    cause = one_line(news.get("refused") or news["failed"])
+    if sys.stderr.isatty():
+        print(file=sys.stderr)  # below the bars of what was sent so far
+    NOTES.error("--push_to_hub %s: the run is whole, but its model is not sent: %s%s; to send it: %s", repository,
+                cause, _left(news), _command(repository, model, config.hub_public, news.get("xet", True)))
+
+
+def _ask(verb: str, seconds: float, *values: str) -> dict:
+    """Have utils/upload.py do something in at most so many seconds; return all it says, or how it `failed`."""
+    shown = {"HF_HUB_DISABLE_PROGRESS_BARS": "0"} if sys.stderr.isatty() else {"HF_HUB_VERBOSITY": "info"}  # lines
+    done = subprocess.run([sys.executable, "-P", Path(__file__).with_name("upload.py"), verb, str(seconds), *values],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False,
+                          env={**os.environ, **shown})
+    news: dict = {}
+    for line in done.stdout.splitlines():
+        news |= json.loads(line)
+    if done.returncode == -signal.SIGALRM:
+        news["failed"] = f"not done within {seconds:.0f} s"
+    elif done.returncode:
+        news["failed"] = f"its process ended with {done.returncode}"
+    return news
+
+
+def _left(news: dict) -> str:
+    """Return, as the middle of a sentence, what a failed push has left at the hub."""
+    if "made" not in news:
+        return ""
+    state = {True: "is empty" if news["made"] else "is as it was", False: "has changed all the same: look at it first",
+             None: "may hold the model or not: look at it first"}[news.get("unchanged")]
+    made = f", made for it ({news['visibility']})," * news["made"]
+    return f"; the repository{made} {state}"
+
+
+def _visibility(config: RunConfig) -> str:
+    return "public" if config.hub_public else "private"
+
+
+def _command(repository: str, model: Path, public: bool, xet: bool) -> str:
+    """Return the command line that sends a model, as a shell reads it; without the storage `xet` if it was amiss."""
+    client = "hf" if shutil.which("hf") else str(Path(sys.executable).with_name("hf"))
+    words = [client, "upload", repository, str(model), *([] if public else ["--private"])]
+    return "HF_HUB_DISABLE_XET=1 " * (not xet) + " ".join(_word(word) for word in words)
+
+
+def _word(text: str) -> str:
+    """Return a word of a command line, quoted for bash and printable."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + one_line(text.replace("\\", r"\\").replace("'", r"\'")) + "'"
+
+
+def _amount(size: float) -> str:
+    """Return bytes as a person reads them."""
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"

@@ -17,7 +17,6 @@ from utils.console import NOTES
 from utils.dataset import TaskData
 from utils.errors import RoundFailed
 from utils.failure import Failure
-from utils.push import push
 from utils.machine import Machine
 from utils.metrics import evaluate_domains, majority_baseline
 from utils.runlog import CHECKPOINTS, OPTIMIZER, RunLog
@@ -129,10 +128,9 @@ class Recorder:
         return record["val"][self.spec.metrics[0]]
 
     def finish(self) -> None:
-        """Write the model with its card, and the summary; send the model where `--push_to_hub` says.
+        """Write the model with its card, and the summary.
 
-        The last round is what is reported; the best by held-out rows is named beside it. Raises UserError when the
-        record is whole but the hub has not taken the model.
+        The last round is what is reported; the best by held-out rows is named beside it.
         """
         config = self.log.config
         self.read_model()
@@ -149,4 +147,3 @@ class Recorder:
         self.log.summary(summary)
         for name in (CHECKPOINTS, OPTIMIZER):  # the model is there, and nobody goes on from these
             shutil.rmtree(self.log.folder / name, ignore_errors=True)
-        push(self.log.folder, config.push_to_hub)

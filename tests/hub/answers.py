@@ -106,8 +106,9 @@ def _whoami(user: User | None) -> Answer:
     if user is None:
         raise Refused(401, "Invalid username or password.")
     organizations = [{"type": "org", "name": name, "roleInOrg": role} for name, role in user.organizations.items()]
+    token = {"displayName": "token", "role": user.role, "fineGrained": {"global": [], "scoped": user.scopes}}
     return said({"type": "user", "name": user.name, "fullname": user.name, "isPro": False, "orgs": organizations,
-                 "auth": {"type": "access_token", "accessToken": {"displayName": "token", "role": user.role}}})
+                 "auth": {"type": "access_token", "accessToken": token}})
 
 
 def _create(store: Store, user: User | None, request: Request) -> Answer:

@@ -23,14 +23,18 @@ class User:
     """Who a token belongs to, and what the token may do."""
 
     name: str
-    role: str = "write"  #: of the token; one of "read" writes nowhere
+    role: str = "write"  #: of the token: "read", which writes nowhere, "write" or "fineGrained"
+    scopes: list[dict] = field(default_factory=list)  #: what a fine-grained token may do, as whoami-v2 has it
     organizations: dict[str, str] = field(default_factory=dict)  #: name → the user's role in it
     gated: bool = False  #: whether gated repositories are open
 
     def may_write(self, repository: str) -> bool:
         """Return whether the token may make or change a repository."""
         owner = repository.partition("/")[0]
-        return self.role == "write" and (owner == self.name or self.organizations.get(owner, "read") != "read")
+        may = {"read": False, "write": True, "fineGrained": any(
+            scope["entity"]["name"] in (owner, repository) and "repo.write" in scope["permissions"]
+            for scope in self.scopes)}[self.role]
+        return may and (owner == self.name or self.organizations.get(owner, "read") != "read")
 
 
 @dataclass
