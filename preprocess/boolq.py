@@ -6,7 +6,7 @@
 from preprocess.common import main
 from preprocess.sources import JsonLines
 from utils.readers import Row
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="boolq",
@@ -17,6 +17,7 @@ SPEC = TaskSpec(
     prompt="boolq question: {question} passage: {passage}",
     label_words=("False", "True"),
     citation="Clark et al. 2019, BoolQ",
+    origin=Origin("aps/super_glue", "boolq", license="CC BY-SA 3.0"),
 )
 
 

@@ -8,7 +8,7 @@ are of the domain `all`.
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="cola",
@@ -20,6 +20,7 @@ SPEC = TaskSpec(
     label_words=("unacceptable", "acceptable"),
     domain="source",
     citation="Warstadt, Singh, Bowman 2019, Neural Network Acceptability Judgments",
+    origin=Origin("nyu-mll/glue", "cola"),
 )
 # the files have no header line; `mark` is the author's own * before a bad sentence
 GLUE = Glue(SPEC, folder="CoLA", codes=("0", "1"), domain="source",

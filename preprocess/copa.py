@@ -9,7 +9,7 @@ from preprocess.common import main
 from preprocess.sources import JsonLines
 from utils.errors import quoted
 from utils.readers import Row
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 QUESTIONS = {"cause": "What was the cause of this?", "effect": "What happened as a result?"}
 SPEC = TaskSpec(
@@ -21,6 +21,7 @@ SPEC = TaskSpec(
     prompt="copa {choices} question: {question}",
     label_words=("A", "B"),
     citation="Roemmele, Bejan, Gordon 2011, Choice of Plausible Alternatives",
+    origin=Origin("aps/super_glue", "copa", license="BSD 2-Clause"),
 )
 
 

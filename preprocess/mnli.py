@@ -9,7 +9,7 @@ is a split too. The hub's GLUE copy has no genres, so the rows are had from the 
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="mnli",
@@ -23,13 +23,14 @@ SPEC = TaskSpec(
     domain="genre",
     natural_by_default=True,
     citation="Williams, Nangia, Bowman 2018, A Broad-Coverage Challenge Corpus",
+    origin=Origin("nyu-mll/multi_nli", "default",
+                  license="mostly the OANC licence; fiction partly CC BY 3.0, CC BY-SA 3.0 or public domain"),
 )
 GLUE = Glue(
     SPEC, folder="MNLI", codes=SPEC.labels, label="gold_label", domain="genre",
     renamed={"premise": "sentence1", "hypothesis": "sentence2"},
     files={"train": "train.tsv", **{name: f"{name}.tsv" for name in
                                     ("dev_matched", "dev_mismatched", "dev_matched_text")}},
-    repo="nyu-mll/multi_nli", config="default",
     hub_names={"train": "train", "validation_matched": "dev_matched", "validation_mismatched": "dev_mismatched"},
 )
 read_files, read_hub = GLUE.read_files, GLUE.read_hub

@@ -7,7 +7,7 @@ The only GLUE task here whose official test split is labelled, so that one is re
 
 from preprocess.common import main
 from preprocess.sources import HUB_SPLITS, Glue
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="mrpc",
@@ -19,6 +19,7 @@ SPEC = TaskSpec(
     label_words=("not_equivalent", "equivalent"),
     test_split="test",
     citation="Dolan, Brockett 2005, Automatically Constructing a Corpus of Sentential Paraphrases",
+    origin=Origin("nyu-mll/glue", "mrpc", license="Microsoft Research's own terms, research use"),
 )
 GLUE = Glue(
     SPEC, folder="MRPC", codes=("0", "1"), label="Quality",

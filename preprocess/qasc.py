@@ -8,7 +8,7 @@ Only the question and the choices are given to a model, not the facts.
 from preprocess.common import main
 from preprocess.sources import JsonLines
 from utils.readers import Row, class_index
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="qasc",
@@ -19,6 +19,7 @@ SPEC = TaskSpec(
     prompt="qasc question: {question} {choices}",
     label_words=tuple("ABCDEFGH"),
     citation="Khot et al. 2020, QASC: A Dataset for Question Answering via Sentence Composition",
+    origin=Origin("allenai/qasc", "default", license="CC BY 4.0"),
 )
 
 
@@ -42,7 +43,7 @@ def hub_row(record: Row) -> Row:
 
 SOURCE = JsonLines(
     SPEC, places=("qasc", "QASC_Dataset"), dev="dev.jsonl", keys={"question": dict, "answerKey": str},
-    file_row=file_row, repo="allenai/qasc", config="default", hub_row=hub_row, label="answerKey",
+    file_row=file_row, hub_row=hub_row, label="answerKey",
 )
 read_files, read_hub = SOURCE.read_files, SOURCE.read_hub
 

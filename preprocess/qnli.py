@@ -5,7 +5,7 @@
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="qnli",
@@ -16,6 +16,7 @@ SPEC = TaskSpec(
     prompt="qnli question: {question} sentence: {sentence}",
     label_words=("entailment", "not_entailment"),
     citation="Rajpurkar et al. 2016, SQuAD; Wang et al. 2019, GLUE",
+    origin=Origin("nyu-mll/glue", "qnli", license="CC BY-SA 4.0"),
 )
 GLUE = Glue(SPEC, folder="QNLI", codes=("entailment", "not_entailment"))
 read_files, read_hub = GLUE.read_files, GLUE.read_hub

@@ -9,7 +9,7 @@ inside a question; they are left out, as in the hub's copy.
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="qqp",
@@ -20,6 +20,7 @@ SPEC = TaskSpec(
     prompt="qqp question1: {question1} question2: {question2}",
     label_words=("not_duplicate", "duplicate"),
     citation="Iyer, Dandekar, Csernai 2017, Quora Question Pairs",
+    origin=Origin("nyu-mll/glue", "qqp", license="Quora's terms, non-commercial use"),
 )
 GLUE = Glue(SPEC, folder="QQP", codes=("0", "1"), label="is_duplicate", skip_torn=True)
 read_files, read_hub = GLUE.read_files, GLUE.read_hub

@@ -5,7 +5,7 @@
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="rte",
@@ -16,6 +16,7 @@ SPEC = TaskSpec(
     prompt="rte sentence1: {sentence1} sentence2: {sentence2}",
     label_words=("entailment", "not_entailment"),
     citation="Dagan et al. 2006; Bar-Haim et al. 2006; Giampiccolo et al. 2007; Bentivogli et al. 2009",
+    origin=Origin("nyu-mll/glue", "rte"),
 )
 GLUE = Glue(SPEC, folder="RTE", codes=("entailment", "not_entailment"))
 read_files, read_hub = GLUE.read_files, GLUE.read_hub

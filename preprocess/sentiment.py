@@ -26,7 +26,7 @@ from preprocess.common import main
 from preprocess.sources import find_folder
 from utils.errors import UserError
 from utils.readers import Row, number, tsv_rows
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="sentiment",
@@ -40,6 +40,7 @@ SPEC = TaskSpec(
     domain="domain",
     natural_by_default=True,
     citation="Hutto, Gilbert 2014, VADER: A Parsimonious Rule-based Model for Sentiment Analysis (ICWSM)",
+    origin=Origin(license="MIT"),
 )
 FILES = {"movie": "movieReviewSnippets_GroundTruth.txt", "product": "amazonReviewSnippets_GroundTruth.txt",
          "editorial": "nytEditorialSnippets_GroundTruth.txt", "tweets": "tweets_GroundTruth.txt"}

@@ -138,8 +138,6 @@ class Glue:
     columns: tuple[str, ...] = ()
     #: take quoted fields as they stand, and leave out lines that a line feed or tab inside a text has torn
     skip_torn: bool = False
-    repo: str = "nyu-mll/glue"
-    config: str = ""  #: the task's name if empty
     hub_names: dict[str, str] = field(default_factory=lambda: HUB_SPLITS)
 
     def read_files(self, path: Path) -> dict[str, list[Row]]:
@@ -164,7 +162,7 @@ class Glue:
 
     def read_hub(self) -> dict[str, Iterator[Row]]:
         """Return split → rows of the hub's copy; raises UserError as load_hub does."""
-        data = load_hub(self.spec, self.repo, self.config or self.spec.name)
+        data = load_hub(self.spec, self.spec.origin.repo, self.spec.origin.config)
         return hub_splits(self.spec, data, self.hub_row, names=self.hub_names)
 
     def hub_row(self, record: Row) -> Row:
@@ -183,8 +181,6 @@ class JsonLines:
     file_row: Callable[[Row], Row]
     hub_row: Callable[[Row], Row]
     dev: str = "val.jsonl"
-    repo: str = "aps/super_glue"
-    config: str = ""  #: the task's name if empty
     label: str = "label"  #: key and hub column; what UNLABELLED lists says that a row has none
 
     def read_files(self, path: Path) -> dict[str, list[Row]]:
@@ -195,5 +191,5 @@ class JsonLines:
 
     def read_hub(self) -> dict[str, Iterator[Row]]:
         """Return split → rows of the hub's copy; raises UserError as load_hub does."""
-        data = load_hub(self.spec, self.repo, self.config or self.spec.name)
+        data = load_hub(self.spec, self.spec.origin.repo, self.spec.origin.config)
         return hub_splits(self.spec, data, self.hub_row, self.label)

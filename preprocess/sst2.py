@@ -7,7 +7,7 @@ The sentences are kept as the official files have them, with a blank at the end.
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="sst2",
@@ -18,6 +18,7 @@ SPEC = TaskSpec(
     prompt="sst2 sentence: {sentence}",
     label_words=("negative", "positive"),
     citation="Socher et al. 2013, Recursive Deep Models for Semantic Compositionality",
+    origin=Origin("nyu-mll/glue", "sst2"),
 )
 GLUE = Glue(SPEC, folder="SST-2", codes=("0", "1"))
 read_files, read_hub = GLUE.read_files, GLUE.read_hub

@@ -8,7 +8,7 @@ A text-to-text model says the score to the nearest 0.2, as T5 does.
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="stsb",
@@ -20,6 +20,8 @@ SPEC = TaskSpec(
     label_words=tuple(f"{fifth / 5:.1f}" for fifth in range(26)),
     domain="genre",
     citation="Cer et al. 2017, SemEval-2017 Task 1",
+    origin=Origin("nyu-mll/glue", "stsb",
+                  license="the scores CC BY-SA 4.0, the texts under the terms of their sources"),
 )
 # the official train file writes main-forum, dev main-forums
 GLUE = Glue(SPEC, folder="STS-B", label="score", domain="genre", same_domain={"main-forum": "main-forums"})

@@ -7,7 +7,7 @@ Its dev rows are adversarial to its train rows: learning the latter ends below t
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="wnli",
@@ -18,6 +18,7 @@ SPEC = TaskSpec(
     prompt="wnli sentence1: {sentence1} sentence2: {sentence2}",
     label_words=("not_entailment", "entailment"),
     citation="Levesque, Davis, Morgenstern 2012, The Winograd Schema Challenge",
+    origin=Origin("nyu-mll/glue", "wnli", license="CC BY 4.0"),
 )
 GLUE = Glue(SPEC, folder="WNLI", codes=("0", "1"))
 read_files, read_hub = GLUE.read_files, GLUE.read_hub

@@ -18,7 +18,7 @@ from preprocess.common import main
 from preprocess.sources import HUB_SPLITS, find_folder, hub_rows, load_hub
 from utils.errors import UserError, quoted
 from utils.readers import Row, class_index, read_tsv, unlabelled
-from utils.task import TaskSpec
+from utils.task import Origin, TaskSpec
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -37,6 +37,7 @@ SPEC = TaskSpec(
     domain="language",
     natural_by_default=True,
     citation="Conneau et al. 2018, XNLI: Evaluating Cross-lingual Sentence Representations",
+    origin=Origin("facebook/xnli", "all_languages", LANGUAGES, license="CC BY-NC 4.0; the English part as MultiNLI"),
 )
 
 
@@ -66,7 +67,7 @@ def read_translated(path: Path, language: str) -> list[Row]:
 
 def read_hub() -> dict[str, Iterator[Row]]:
     """Return split → rows of the hub's copy, language after language."""
-    by_language = {language: load_hub(SPEC, "facebook/xnli", language) for language in LANGUAGES}
+    by_language = {language: load_hub(SPEC, SPEC.origin.repo, language) for language in LANGUAGES}
     # chain(*…), not chain.from_iterable(…): the latter would read `name` when rows are had, and then it is the last one
     return {split: chain(*(hub_language(data[name], language) for language, data in by_language.items()))
             for name, split in {**HUB_SPLITS, "test": "test"}.items()}

@@ -2,12 +2,15 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from utils.config import RunConfig
 from utils.durable import whole_file
+from utils.partition import n_participants
 from utils.runlog import metric_names, versions
 from utils.task import TaskSpec
 
@@ -18,29 +21,54 @@ _PAPERS = """\
 - Weller et al.: *Pretrained Models for Multilingual Federated Learning*. NAACL 2022."""
 
 
-def write_card(folder: Path, config: RunConfig, spec: TaskSpec, summary: dict, text_to_text: bool,
-               n_clients: int) -> None:
+@dataclass(frozen=True)
+class Facts:
+    """What a card tells beside the flags, the task and the summary."""
+
+    n_clients: int
+    text_to_text: bool = False
+    license: str | None = None  #: of the model that the run started from
+    #: the hub's, of `model` and `data`, where they are known
+    commits: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def license_of(folder: Path) -> str | None:
+    """Return the licence that the card in a model's folder states, by the hub's name for it; None without one."""
+    try:
+        stated = ModelCard((folder / "README.md").read_text(encoding="utf-8")).data.license
+    except Exception:  # no card there, or YAML from anywhere
+        return None
+    return stated if isinstance(stated, str) else None
+
+
+def write_card(folder: Path, config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -> None:
     """Write the card of the model in `folder`, whole or not at all; `summary` is what summary.json gets."""
     with whole_file(folder / "README.md") as path:
-        path.write_text(str(model_card(config, spec, summary, text_to_text, n_clients)), encoding="utf-8")
+        path.write_text(str(model_card(config, spec, summary, facts)), encoding="utf-8")
 
 
-def model_card(config: RunConfig, spec: TaskSpec, summary: dict, text_to_text: bool, n_clients: int) -> ModelCard:
+def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -> ModelCard:
     """Return the card. It names no path of this machine: of a local model it has the folder's name only."""
-    start = _start(config)
+    start, origin = _start(config), spec.origin
     name = f"{config.data}-{start.rpartition('/')[2]}-{config.method}-seed{config.seed}"
+    averaged = config.n_iterations and not config.centralized and n_participants(facts.n_clients, config.frac_fit) > 1
     split = config.test_split or spec.test_split
     data = ModelCardData(
         model_name=name, library_name="transformers", base_model=_base_model(config),
+        language=[*origin.languages], license=None if config.random_init else facts.license,
+        datasets=[origin.repo] if origin.repo else None,
         metrics=[_HUB_METRICS.get(metric, metric) for metric in spec.metrics],
-        pipeline_tag=None if text_to_text else _task_type(spec), eval_results=_results(spec, split, summary["test"]),
-        tags=["text2text-generation"] * text_to_text + ([] if config.centralized else ["parameter-averaging"]))
+        pipeline_tag=None if facts.text_to_text else _task_type(spec),
+        eval_results=_results(spec, split, summary["test"], facts.commits.get("data")),
+        tags=["text2text-generation"] * facts.text_to_text + ["parameter-averaging"] * bool(averaged))
+    commit = f" at the hub's commit `{facts.commits['model']}`" if facts.commits.get("model") else ""
+    done = "fine-tuned" if config.n_iterations else "evaluated"
     parts = [
         f"# {name}",
-        f"`{start}`, fine-tuned on **{spec.name}** ({spec.kind.replace('_', ' ')}"
+        f"`{start}`{commit}, {done} on **{spec.name}** ({spec.kind.replace('_', ' ')}"
         + (f" of {', '.join(f'`{label}`' for label in spec.labels)}" if spec.labels else "") + ").",
-        "## Data", _data(spec, split, summary),
-        "## How it was trained", _training(config, n_clients, summary),
+        "## Data", _data(spec, split, summary, facts.commits.get("data")),
+        "## How it was trained", _training(config, facts.n_clients, summary),
         "## Metrics", _metrics_table(summary),
         "## Flags", "\n".join(["```", *_flags(config), "```"]),
         "Versions: " + ", ".join(f"{library} {version}" for library, version in versions().items()) + ".",
@@ -48,39 +76,55 @@ def model_card(config: RunConfig, spec: TaskSpec, summary: dict, text_to_text: b
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")
 
 
+def _is_local(name: str) -> bool:
+    return name != "minilm" and os.path.exists(os.path.expanduser(name))
+
+
 def _shown(name: str) -> str:
     """Return a model as the card names it: a hub id whole, of a local folder only the last part."""
-    return Path(name).expanduser().resolve().name if os.path.exists(os.path.expanduser(name)) else name
+    return Path(name).expanduser().resolve().name if _is_local(name) else name
 
 
 def _start(config: RunConfig) -> str:
-    return _MINILM if (config.load_model or config.model) == "minilm" else _shown(config.load_model or config.model)
+    """Return the model that the run started from, of NAME@REV without REV."""
+    name = config.load_model or config.model
+    if name == "minilm":
+        return _MINILM
+    return _shown(name) if _is_local(name) else name.partition("@")[0]
 
 
 def _base_model(config: RunConfig) -> str | None:
     """Return the hub id that the run started from; None for a local folder, or random weights."""
-    name = config.load_model or config.model
-    local = name != "minilm" and os.path.exists(os.path.expanduser(name))
-    return None if config.random_init or local else _start(config)
+    return None if config.random_init or _is_local(config.load_model or config.model) else _start(config)
 
 
 def _task_type(spec: TaskSpec) -> str:
     return "multiple-choice" if spec.kind == "multiple_choice" else "text-classification"
 
 
-def _results(spec: TaskSpec, split: str, test: dict) -> list[EvalResult]:
-    """Return the macro averages, then each domain's figures as a configuration of the data set."""
-    domains = test["domains"] if len(test["domains"]) > 1 else {}
-    return [EvalResult(task_type=_task_type(spec), dataset_type=spec.name, dataset_name=spec.name, dataset_split=split,
-                       dataset_config=domain, metric_type=_HUB_METRICS.get(metric, metric), metric_name=metric,
-                       metric_value=figures[metric])
-            for domain, figures in ((None, test), *domains.items()) for metric in metric_names(test)]
+def _results(spec: TaskSpec, split: str, test: dict, commit: str | None) -> list[EvalResult]:
+    """Return the macro averages, then each domain's figures, by the names that the hub has for the data and its splits.
+
+    The domains are no configurations of the data set, so a figure's name says whose it is.
+    """
+    origin, domains = spec.origin, test["domains"] if len(test["domains"]) > 1 else {}
+    return [EvalResult(task_type=_task_type(spec), dataset_type=origin.repo or spec.name, dataset_name=spec.name,
+                       dataset_config=origin.config or None, dataset_revision=commit or None,
+                       dataset_split=split.replace("dev", "validation") if origin.repo else split,
+                       metric_type=_HUB_METRICS.get(metric, metric), metric_value=figures[metric],
+                       metric_name=f"{metric} ({domain})" if domain else metric)
+            for domain, figures in (("", test), *domains.items()) for metric in metric_names(test)]
 
 
-def _data(spec: TaskSpec, split: str, summary: dict) -> str:
-    columns = " and ".join(f"`{column}`" for column in spec.text)
-    return (f"Read: {columns}. Evaluated on {summary['test']['rows']} rows of the split `{split}`; "
-            f"{summary['rows_trained']} rows were trained on, all passes counted.")
+def _data(spec: TaskSpec, split: str, summary: dict, commit: str | None) -> str:
+    origin, columns = spec.origin, " and ".join(f"`{column}`" for column in spec.text)
+    words = (f"Read: {columns}. Evaluated on {summary['test']['rows']} rows of the split `{split}`; "
+             f"{summary['rows_trained']} rows were trained on, all passes counted.")
+    if origin.repo:
+        words += (f" The hub has the data set as [`{origin.repo}`](https://huggingface.co/datasets/{origin.repo}), "
+                  f"configuration `{origin.config}`"
+                  + (f"; the rows are those of its commit `{commit}`." if commit else "."))
+    return words + f" Licence of the data, as publicly known: {origin.license or 'none is stated'}."
 
 
 def _training(config: RunConfig, n_clients: int, summary: dict) -> str:

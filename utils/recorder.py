@@ -4,13 +4,14 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from utils import models
-from utils.card import write_card
+from utils.card import Facts, license_of, write_card
 from utils.checkpoint import save_checkpoint
 from utils.clock import Clock
 from utils.console import NOTES
@@ -19,7 +20,7 @@ from utils.errors import RoundFailed
 from utils.failure import Failure
 from utils.machine import Machine
 from utils.metrics import evaluate_domains, majority_baseline
-from utils.runlog import CHECKPOINTS, OPTIMIZER, RunLog
+from utils.runlog import CHECKPOINTS, OPTIMIZER, RunLog, read_json
 from utils.task import TaskSpec
 from utils.tracking import Tracking
 from utils.vector import ParameterVector
@@ -141,8 +142,10 @@ class Recorder:
                    "seconds": round(self.seconds, 1)}
         if self.best:
             summary["best"] = {key: self.best[key] for key in ("round", "val", "test")}
-        write_card(self.log.folder / "model", config, self.spec, summary,
-                   models.is_text_to_text(self.model), len(self.data.plan.shards))
+        write_card(self.log.folder / "model", config, self.spec, summary, Facts(
+            len(self.data.plan.shards), models.is_text_to_text(self.model),
+            license_of(Path(self.model.config.name_or_path)),
+            read_json(self.log.folder / "config.json").get("commits", {})))
         self.tracking.close()
         self.log.summary(summary)
         for name in (CHECKPOINTS, OPTIMIZER):  # the model is there, and nobody goes on from these

@@ -262,5 +262,5 @@ def _chunks(rows: Iterable[dict]) -> Iterator[list[dict]]:
 
 
 def _plain(spec: TaskSpec) -> dict:
-    """The spec as it reads back from JSON: tuples are lists."""
-    return json.loads(json.dumps(asdict(spec)))
+    """The spec as it reads back from JSON, without its origin: tuples are lists."""
+    return json.loads(json.dumps({name: value for name, value in asdict(spec).items() if name != "origin"}))

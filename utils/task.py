@@ -8,8 +8,18 @@ TABLE_FORMAT = 2
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a task's rows are on the Hugging Face hub, and what is publicly known of them: for the card of a model."""
+
+    repo: str = ""  #: the data set's id; "" if the hub has no copy that this program reads
+    config: str = ""
+    languages: tuple[str, ...] = ("en",)  #: ISO 639-1
+    license: str = ""  #: in words; "" where none is stated
+
+
+@dataclass(frozen=True)
 class TaskSpec:
-    """One task. It is a plain value: `dataclasses.asdict` of it goes into the table's JSON card.
+    """One task. It is a plain value: its fields but `origin`, which decides no row, go into the table's JSON card.
 
     Every table has the columns `row` (int64: place in the split's official order), `domain` (string) and
     `label` (int64 index into `labels`; float64 for regression) beside the text columns. A multiple-choice
@@ -39,6 +49,7 @@ class TaskSpec:
     natural_by_default: bool = False
     #: where the data set comes from (paper)
     citation: str = ""
+    origin: Origin = Origin()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
