@@ -74,7 +74,7 @@ def _ask(verb: str, seconds: float, *values: str) -> dict:
                           env={**os.environ, **shown})
     news: dict = {}
     for line in done.stdout.splitlines():
-        news |= json.loads(line)
+        news |= json.loads(line) if line.startswith("{") else {}
     if done.returncode == -signal.SIGALRM:
         news["failed"] = f"not done within {seconds:.0f} s"
     elif done.returncode:

@@ -29,7 +29,7 @@ def check(repository: str) -> None:
 
     Raises Refused unless the token may write there, or make it, as far as the hub tells without a change to it.
     """
-    tokens, owner = f"{constants.ENDPOINT}/settings/tokens", repository.partition("/")[0]
+    tokens, owner = f"{constants.ENDPOINT}/settings/tokens", repository.partition("/")[0].lower()
     if constants.is_offline_mode():
         raise Refused("HF_HUB_OFFLINE is set; unset it, or leave the flag out and send the model later")
     if get_token() is None:
@@ -41,7 +41,7 @@ def check(repository: str) -> None:
         if error.response.status_code != 401:
             raise
         raise Refused(f"the hub does not know the token, or it has expired; make one at {tokens}") from None
-    roles = {user["name"]: "", **{each["name"]: each.get("roleInOrg") for each in user.get("orgs", [])}}
+    roles = {each["name"].lower(): each.get("roleInOrg") for each in [*user.get("orgs", []), user]}  # in any case
     if owner not in roles:
         raise Refused(f"{owner} is neither you ({user['name']}) nor an organization of yours; name another")
     if roles[owner] == "read":
@@ -61,12 +61,12 @@ def check(repository: str) -> None:
 
 
 def may_write(token: dict, owner: str, repository: str) -> bool:
-    """Return whether a token may write in a name space, by the hub's description of it."""
+    """Return whether a token may write in the name space `owner` (in lower case), by the hub's description of it."""
     if token.get("role") != "fineGrained":
         return token.get("role") != "read"
     rights = token.get("fineGrained", {})
     scopes = [scope["permissions"] for scope in rights.get("scoped", [])
-              if scope.get("entity", {}).get("name") in (owner, repository)]
+              if scope.get("entity", {}).get("name", "").lower() in (owner, repository.lower())]
     return any("repo.write" in permissions for permissions in [rights.get("global", []), *scopes])
 
 

@@ -114,7 +114,7 @@ def test_a_fine_grained_token_is_known_by_its_scopes(hub, login):
         return {"role": "fineGrained", "fineGrained": {
             "global": ["discussion.write"], "scoped": [{"entity": {"name": name}, "permissions": permissions}]}}
 
-    for told, may in ((token("me", "repo.content.read", "repo.write"), True), (token("me/toy", "repo.write"), True),
+    for told, may in ((token("Me", "repo.content.read", "repo.write"), True), (token("me/toy", "repo.write"), True),
                       (token("me/else", "repo.write"), False), (token("me", "repo.content.read"), False),
                       ({"role": "fineGrained"}, False), ({"role": "write"}, True), ({}, True)):
         assert may_write(told, "me", "me/toy") is may
@@ -125,7 +125,7 @@ def test_a_fine_grained_token_is_known_by_its_scopes(hub, login):
 
 
 def test_name_spaces_and_repositories_that_only_read(hub, login, finished, monkeypatch, notes):
-    check_push(config("team/toy"))
+    check_push(config("Team/toy"))
     with pytest.raises(UserError, match="you may only read in the organization readers; name another"):
         check_push(config("readers/toy"))
     hub.add_model("team/toy", finished / "model")
@@ -216,3 +216,4 @@ def test_a_run_is_whole_whatever_becomes_of_the_sending(hub, tmp_path):
     assert again.stderr.splitlines()[-1].endswith(f"the model is at {hub.url}/me/toy (private)")
     sent = {path.name: path.read_bytes() for path in (tmp_path / AWKWARD / "model").iterdir()}
     assert hub.models["me/toy"].files().items() >= sent.items()
+    assert not any("agent" in request.path for request in hub.requests)  # which the client asks of its own accord
