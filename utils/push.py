@@ -68,7 +68,9 @@ def push(folder: Path, config: RunConfig) -> None:
 
 def _ask(verb: str, seconds: float, *values: str) -> dict:
     """Have utils/upload.py do something in at most so many seconds; return all it says, or how it `failed`."""
-    shown = {"HF_HUB_DISABLE_PROGRESS_BARS": "0"} if sys.stderr.isatty() else {"HF_HUB_VERBOSITY": "info"}  # lines
+    shown = {"HF_HUB_DISABLE_PROGRESS_BARS": "0"}
+    if not sys.stderr.isatty():  # lines, a few each minute
+        shown = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_VERBOSITY": "info"}
     done = subprocess.run([sys.executable, "-P", Path(__file__).with_name("upload.py"), verb, str(seconds), *values],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False,
                           env={**os.environ, **shown})

@@ -11,7 +11,7 @@ import signal
 import sys
 from contextlib import suppress
 
-from huggingface_hub import CommitInfo, HfApi, constants, get_token
+from huggingface_hub import CommitInfo, HfApi, ModelInfo, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 
@@ -41,7 +41,7 @@ def check(repository: str) -> None:
         if error.response.status_code != 401:
             raise
         raise Refused(f"the hub does not know the token, or it has expired; make one at {tokens}") from None
-    roles = {each["name"].lower(): each.get("roleInOrg") for each in [*user.get("orgs", []), user]}  # in any case
+    roles = {each["name"].lower(): each.get("roleInOrg") for each in [*user.get("orgs", []), user]}  # case is ignored
     if owner not in roles:
         raise Refused(f"{owner} is neither you ({user['name']}) nor an organization of yours; name another")
     if roles[owner] == "read":
@@ -49,7 +49,7 @@ def check(repository: str) -> None:
     if not may_write(user.get("auth", {}).get("accessToken") or {}, owner, repository):
         raise Refused(f"the token may not write in {owner}; make one that may at {tokens}")
     try:
-        visibility = "private" if api.model_info(repository).private else "public"
+        visibility = seen(api.model_info(repository))
         api.auth_check(repository, write=True)
     except RepositoryNotFoundError:
         visibility = ""
@@ -58,6 +58,11 @@ def check(repository: str) -> None:
             raise
         raise Refused(f"you may not write to it: {reason(error)}; name another") from None
     say(visibility=visibility)
+
+
+def seen(repository: ModelInfo) -> str:
+    """Return who may see a repository."""
+    return "private" if repository.private else "public"
 
 
 def may_write(token: dict, owner: str, repository: str) -> bool:
@@ -77,7 +82,7 @@ def send(repository: str, visibility: str, folder: str) -> None:
     if made:
         api.create_repo(repository, private=visibility == "private", exist_ok=True)
     before = api.model_info(repository)
-    say(made=made, visibility="private" if before.private else "public")
+    say(made=made, visibility=visibility if made else seen(before))
     try:
         commit = upload(api, repository, folder)
     except Exception:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,23 @@ def test_a_hub_out_of_order_before_the_run_does_not_stop_it(hub, login, monkeypa
     line, = notes()
     assert line.startswith(f"--push_to_hub me/toy: cannot be looked at now: {said}")
     assert line.endswith("; it is tried when the run is done")
+
+
+def test_a_terminal_shows_size_and_speed_and_a_log_file_gets_plain_lines(hub, finished):
+    code = ("import sys; from pathlib import Path; from utils.config import RunConfig; from utils.push import push; "
+            "push(Path(sys.argv[1]), RunConfig(push_to_hub='me/toy'))")
+    command = [sys.executable, "-c", code, str(finished)]
+    environment = {**os.environ, **hub.environment("hf_good")}
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (40, 100))
+    subprocess.run(command, cwd=ROOT, env=environment, stderr=theirs, timeout=60, check=True)
+    shown = os.read(ours, 65536).decode()
+    assert "model.safetensors: 100%" in shown and "128k/128k" in shown and "B/s]" in shown
+    for end in (ours, theirs):
+        os.close(end)
+    (finished / "model" / "model.safetensors").write_bytes(b"others")
+    logged = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert "\r" not in logged.stderr and "%" not in logged.stderr and "\x1b" not in logged.stderr
 
 
 LEFT = [  # what goes wrong, what is said of it, and of what it leaves: where there was nothing, and something, before
