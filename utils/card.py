@@ -15,6 +15,7 @@ from utils.runlog import metric_names, versions
 from utils.task import TaskSpec
 
 _HUB_METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
+_LARGEST = 10**6  # bytes of a card that is read
 _MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _PAPERS = """\
 - Chung, Cho, Thorne, Yun: *Parameter Averaging Laws for Multitask Language Models*. FL@FM-NeurIPS 2023.
@@ -34,9 +35,12 @@ class Facts:
 
 def license_of(folder: Path) -> str | None:
     """Return the licence that the card in a model's folder states, by the hub's name for it; None without one."""
+    card = folder / "README.md"
+    if not card.is_file() or card.stat().st_size > _LARGEST:
+        return None
     try:
-        stated = ModelCard((folder / "README.md").read_text(encoding="utf-8")).data.license
-    except Exception:  # no card there, or YAML from anywhere
+        stated = ModelCard(card.read_text(encoding="utf-8")).data.license
+    except Exception:  # YAML from anywhere
         return None
     return stated if isinstance(stated, str) else None
 

@@ -80,7 +80,11 @@ def test_the_licence_is_that_of_the_model_it_started_from(tmp_path):
     for metadata, stated in (("license: mit", "mit"), ("tags: []", None), ("license: [a, b]", None), ("{ no", None)):
         (folder / "README.md").write_text(f"---\n{metadata}\n---\n# a\n")
         assert license_of(folder) == stated
-    assert license_of(tmp_path / "none") is None
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n" + "x" * 10**6)
+    assert license_of(folder) is None and license_of(tmp_path / "none") is None
+    (folder / "README.md").unlink()
+    os.mkfifo(folder / "README.md")  # which would never end
+    assert license_of(folder) is None
 
 
 def test_the_card_tells_the_task_the_averaging_the_metrics_the_flags_and_whom_to_cite(tmp_path):
