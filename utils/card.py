@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +28,7 @@ class Facts:
     n_clients: int
     text_to_text: bool = False
     license: str | None = None  #: of the model that the run started from
-    #: the hub's, of `model` and `data`, where they are known
-    commits: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    data_commit: str | None = None  #: of the hub's data set that the rows are of, where they are
 
 
 def license_of(folder: Path) -> str | None:
@@ -63,15 +61,15 @@ def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -
         datasets=[origin.repo] if origin.repo else None,
         metrics=[_HUB_METRICS.get(metric, metric) for metric in spec.metrics],
         pipeline_tag=None if facts.text_to_text else _task_type(spec),
-        eval_results=_results(spec, split, summary["test"], facts.commits.get("data")),
+        eval_results=_results(spec, split, summary["test"], facts.data_commit),
         tags=["text2text-generation"] * facts.text_to_text + ["parameter-averaging"] * bool(averaged))
-    commit = f" at the hub's commit `{facts.commits['model']}`" if facts.commits.get("model") else ""
+    commit = f" (commit `{summary['model_commit']}`)" if summary.get("model_commit") else ""
     done = "fine-tuned" if config.n_iterations else "evaluated"
     parts = [
         f"# {name}",
         f"`{start}`{commit}, {done} on **{spec.name}** ({spec.kind.replace('_', ' ')}"
         + (f" of {', '.join(f'`{label}`' for label in spec.labels)}" if spec.labels else "") + ").",
-        "## Data", _data(spec, split, summary, facts.commits.get("data")),
+        "## Data", _data(spec, split, summary, facts.data_commit),
         "## How it was trained", _training(config, facts.n_clients, summary),
         "## Metrics", _metrics_table(summary),
         "## Flags", "\n".join(["```", *_flags(config), "```"]),
@@ -113,7 +111,7 @@ def _results(spec: TaskSpec, split: str, test: dict, commit: str | None) -> list
     """
     origin, domains = spec.origin, test["domains"] if len(test["domains"]) > 1 else {}
     return [EvalResult(task_type=_task_type(spec), dataset_type=origin.repo or spec.name, dataset_name=spec.name,
-                       dataset_config=origin.config or None, dataset_revision=commit or None,
+                       dataset_config=origin.config or None, dataset_revision=commit,
                        dataset_split=split.replace("dev", "validation") if origin.repo else split,
                        metric_type=_HUB_METRICS.get(metric, metric), metric_value=figures[metric],
                        metric_name=f"{metric} ({domain})" if domain else metric)

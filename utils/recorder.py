@@ -20,7 +20,7 @@ from utils.errors import RoundFailed
 from utils.failure import Failure
 from utils.machine import Machine
 from utils.metrics import evaluate_domains, majority_baseline
-from utils.runlog import CHECKPOINTS, OPTIMIZER, RunLog, read_json
+from utils.runlog import CHECKPOINTS, OPTIMIZER, RunLog
 from utils.task import TaskSpec
 from utils.tracking import Tracking
 from utils.vector import ParameterVector
@@ -144,8 +144,7 @@ class Recorder:
             summary["best"] = {key: self.best[key] for key in ("round", "val", "test")}
         write_card(self.log.folder / "model", config, self.spec, summary, Facts(
             len(self.data.plan.shards), models.is_text_to_text(self.model),
-            license_of(Path(self.model.config.name_or_path)),
-            read_json(self.log.folder / "config.json").get("commits", {})))
+            license_of(Path(self.model.config.name_or_path)), self.data.table.card.get("hub", {}).get("commit")))
         self.tracking.close()
         self.log.summary(summary)
         for name in (CHECKPOINTS, OPTIMIZER):  # the model is there, and nobody goes on from these

@@ -34,7 +34,7 @@ def card(tmp_path, config=CONFIG, summary=SUMMARY, spec=cola.SPEC, **facts) -> M
 
 
 def test_the_hub_reads_the_card_back(tmp_path):
-    data = card(tmp_path, license="apache-2.0", commits={"data": "d" * 40}).data
+    data = card(tmp_path, license="apache-2.0", data_commit="d" * 40).data
     assert data.base_model == "sentence-transformers/all-MiniLM-L6-v2" and data.library_name == "transformers"
     assert data.pipeline_tag == "text-classification" and data.metrics == ["matthews_correlation", "accuracy"]
     assert data.datasets == ["nyu-mll/glue"] and data.language == ["en"] and data.license == "apache-2.0"
@@ -105,9 +105,10 @@ def test_the_card_tells_the_task_the_averaging_the_metrics_the_flags_and_whom_to
 
 
 def test_the_commits_of_model_and_data_are_told(tmp_path):
-    made = card(tmp_path, replace(CONFIG, model="tiny/bert@v1.0"), commits={"model": "a" * 40, "data": "d" * 40})
+    made = card(tmp_path, replace(CONFIG, model="tiny/bert@v1.0"), SUMMARY | {"model_commit": "a" * 40},
+                data_commit="d" * 40)
     assert made.data.base_model == "tiny/bert" and made.data.model_name.startswith("cola-bert-")
-    for piece in (f"`tiny/bert` at the hub's commit `{'a' * 40}`, fine-tuned", "\n--model tiny/bert@v1.0\n",
+    for piece in (f"`tiny/bert` (commit `{'a' * 40}`), fine-tuned", "\n--model tiny/bert@v1.0\n",
                   f"the rows are those of its commit `{'d' * 40}`."):
         assert piece in made.text
 
