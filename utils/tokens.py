@@ -10,7 +10,7 @@ import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,15 +19,29 @@ import pyarrow as pa
 
 from utils.console import NOTES
 from utils.errors import UserError
+from utils.inputs import Inputs, sequences_per_row
 from utils.task import TaskSpec
+from utils.truncation import kept_places, least
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from utils.table import Table
 
-CACHE_FORMAT = 2  # raise it when the files or the way rows become ids change: old caches are then made anew
+CACHE_FORMAT = 3  # raise it when the files or the way rows become ids change: old caches are then made anew
 _ROWS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """How many rows of a split are too long for `--max_length`."""
+
+    #: rows that are cut
+    rows: int = 0
+    #: of these, rows that lose a whole field
+    lost: int = 0
+    #: the --max_length with which none of them would; 0 if none is cut
+    enough: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,7 @@ class Tokens:
     choices: int
     #: int32 [n_rows]: tokens in the row's longest sequence
     lengths: np.ndarray
+    cuts: Cuts = Cuts()
 
     @property
     def n_rows(self) -> int:
@@ -69,7 +84,7 @@ def open_tokens(table: Table, split_name: str, tokenizer: PreTrainedTokenizerFas
     folder = Path(cache) / key
     if folder.parent.is_symlink():
         raise UserError(f"{cache} is a link: put the folder itself there, or remove it")
-    shape = table.rows(split_name), _choices(table.spec, text_to_text), _has_types(tokenizer)
+    shape = table.rows(split_name), sequences_per_row(table.spec, text_to_text), _has_types(tokenizer)
     tokens = _read(folder, *shape)
     if tokens is not None:
         return tokens
@@ -106,7 +121,7 @@ def cache_key(fingerprint: str, split_name: str, tokenizer: PreTrainedTokenizerF
         tokenizer.backend_tokenizer.no_truncation()
         backend = tokenizer.backend_tokenizer.to_str()
     parts = [CACHE_FORMAT, fingerprint, split_name, backend, tokenizer.special_tokens_map,
-             _has_types(tokenizer), max_length, text_to_text]
+             _has_types(tokenizer), tokenizer.truncation_side, max_length, text_to_text]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -114,44 +129,46 @@ def tokenise(split: pa.Table, spec: TaskSpec, tokenizer: PreTrainedTokenizerFast
              text_to_text: bool) -> Tokens:
     """Return a split's tokens, in memory; each sequence has at most `max_length`, special tokens included.
 
-    A text-to-text model reads the filled-in `spec.prompt`; another the text, the pair of texts, or for each
-    choice the pair (text, choice). Where the tokenizer puts nothing between the two (GPT-2), eos goes there.
+    utils/inputs.py says what is read of a row, utils/truncation.py what is kept where it is too long. Where the
+    tokenizer puts nothing between the two texts of a pair (GPT-2), eos goes there.
 
     Raises: UserError when `max_length` leaves no room for text.
     """
-    columns = [split[name].to_pylist() for name in spec.text]
-    choices = split["choices"].to_pylist() if spec.kind == "multiple_choice" else None
-    per_row = _choices(spec, text_to_text)
-    if text_to_text:
-        columns = [_prompts(columns, choices, spec)]
-    elif choices is not None:
-        texts = [text for text in columns[0] for _ in range(per_row)]
-        columns = [texts, [choice for row in choices for choice in row]]
-    pair = len(columns) == 2
+    inputs, typed = Inputs(split, spec, text_to_text), _has_types(tokenizer)
+    pair, side, eos = len(inputs.columns) == 2, tokenizer.truncation_side, tokenizer.eos_token_id
     with unchanged(tokenizer):
         between = pair and not _separates(tokenizer)
-        room = max_length - tokenizer.num_special_tokens_to_add(pair=pair) - between
-        if room < len(columns):
+        most = max_length - between
+        if most - tokenizer.num_special_tokens_to_add(pair=pair) < len(inputs.columns):
             raise UserError(f"--max_length {max_length}: too short, special tokens leave no room for text")
         ids, types = [], []
-        for start in range(0, len(columns[0]), _ROWS_AT_ONCE):
-            batch = [column[start:start + _ROWS_AT_ONCE] for column in columns]
-            encoded = tokenizer(*batch, truncation=True, max_length=max_length - between,
-                                return_attention_mask=False, return_token_type_ids=_has_types(tokenizer))
+        whole = {}  # sequence that is cut: the --max_length with which each field keeps a token
+        for start in range(0, len(inputs), _ROWS_AT_ONCE):
+            batch = [column[start:start + _ROWS_AT_ONCE] for column in inputs.columns]
+            encoded = tokenizer(*batch, return_attention_mask=False, return_token_type_ids=typed, verbose=False)
             for i, sequence in enumerate(encoded["input_ids"]):
-                segments = encoded["token_type_ids"][i] if _has_types(tokenizer) else []
+                segments = encoded["token_type_ids"][i] if typed else []
+                owners = encoded.encodings[i].sequence_ids if between else []
+                if len(sequence) > most:
+                    fields = inputs.fields(start + i, encoded.encodings[i])
+                    whole[start + i] = least(fields) + between
+                    kept = kept_places(fields, inputs.n_texts, most, side)
+                    sequence, segments, owners = ([part[k] for k in kept] if part else []
+                                                  for part in (sequence, segments, owners))
                 if between:
-                    owners = encoded.encodings[i].sequence_ids
                     cut = owners.index(1) if 1 in owners else len(owners)
-                    sequence[cut:cut], segments[cut:cut] = [tokenizer.eos_token_id], segments and [0]
-                sequence = sequence or [tokenizer.eos_token_id]  # no model can read nothing
+                    sequence[cut:cut], segments[cut:cut] = [eos], segments and [0]
+                sequence = sequence or [eos]  # no model can read nothing
                 ids.append(np.array(sequence, dtype=np.int32))
                 types.append(np.array(segments or [0], dtype=np.uint8))
     offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
     return Tokens(
         ids=np.concatenate([np.zeros(0, np.int32), *ids]),
-        types=np.concatenate([np.zeros(0, np.uint8), *types]) if _has_types(tokenizer) else None,
-        offsets=offsets, choices=per_row, lengths=_longest(offsets, per_row))
+        types=np.concatenate([np.zeros(0, np.uint8), *types]) if typed else None,
+        offsets=offsets, choices=inputs.choices, lengths=_longest(offsets, inputs.choices),
+        cuts=Cuts(rows=len({sequence // inputs.choices for sequence in whole}),
+                  lost=len({sequence // inputs.choices for sequence, length in whole.items() if length > max_length}),
+                  enough=max(whole.values(), default=0)))
 
 
 @contextmanager
@@ -164,18 +181,6 @@ def unchanged(tokenizer: PreTrainedTokenizerFast) -> Iterator[None]:
     finally:
         backend.no_truncation() if truncation is None else backend.enable_truncation(**truncation)
         backend.no_padding() if padding is None else backend.enable_padding(**padding)
-
-
-def _prompts(columns: list[list[str]], choices: list[list[str]] | None, spec: TaskSpec) -> list[str]:
-    """Return the rows' text-to-text inputs; choices read "(A) first (B) second …"."""
-    prompts = []
-    for i, texts in enumerate(zip(*columns, strict=True)):
-        fields = dict(zip(spec.text, texts, strict=True))
-        if choices is not None:
-            options = zip(spec.labels, choices[i], strict=True)
-            fields["choices"] = " ".join(f"({letter}) {choice}" for letter, choice in options)
-        prompts.append(spec.prompt.format(**fields))
-    return prompts
 
 
 def _separates(tokenizer: PreTrainedTokenizerFast) -> bool:
@@ -192,11 +197,6 @@ def _longest(offsets: np.ndarray, choices: int) -> np.ndarray:
     return np.diff(offsets).reshape(-1, choices).max(axis=1).astype(np.int32)
 
 
-def _choices(spec: TaskSpec, text_to_text: bool) -> int:
-    """Return the sequences per row."""
-    return len(spec.labels) if spec.kind == "multiple_choice" and not text_to_text else 1
-
-
 def _write(folder: Path, tokens: Tokens) -> None:
     folder.mkdir(parents=True)
     checksums = {}
@@ -204,7 +204,7 @@ def _write(folder: Path, tokens: Tokens) -> None:
         if array is not None:
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
             checksums[name] = _checksum(folder / f"{name}.npy")
-    (folder / "meta.json").write_text(json.dumps(checksums) + "\n")
+    (folder / "meta.json").write_text(json.dumps({"crc32": checksums, "cuts": asdict(tokens.cuts)}) + "\n")
 
 
 def _checksum(path: Path) -> int:
@@ -221,8 +221,10 @@ def _read(folder: Path, n_rows: int, choices: int, typed: bool) -> Tokens | None
         meta = folder / "meta.json"
         if folder.is_symlink() or any(path.is_symlink() or not path.is_file() for path in (meta, *paths.values())):
             return None
-        if json.loads(meta.read_bytes()) != {name: _checksum(path) for name, path in paths.items()}:
+        told = json.loads(meta.read_bytes())
+        if told["crc32"] != {name: _checksum(path) for name, path in paths.items()}:
             return None
+        cuts = Cuts(**told["cuts"])
         # open_memmap, not np.load: it knows neither pickles nor archives
         arrays = {name: np.lib.format.open_memmap(path, mode="r") for name, path in paths.items()}
         ids, types, offsets = arrays["ids"], arrays.get("types"), arrays["offsets"]
@@ -230,7 +232,8 @@ def _read(folder: Path, n_rows: int, choices: int, typed: bool) -> Tokens | None
             ids.dtype == np.int32 and offsets.dtype == np.int64 and offsets.shape == (n_rows * choices + 1,)
             and offsets[0] == 0 and ids.shape == (offsets[-1],) and (np.diff(offsets) > 0).all()
             and (types is None or (types.dtype == np.uint8 and types.shape == ids.shape))
+            and {int} == {*map(type, astuple(cuts))} and 0 <= cuts.lost <= cuts.rows <= n_rows
         )
-        return Tokens(ids, types, offsets, choices, _longest(offsets, choices)) if whole else None
+        return Tokens(ids, types, offsets, choices, _longest(offsets, choices), cuts) if whole else None
     except Exception:  # NumPy's parser of a header raises all kinds; whatever it is, a cache can be made anew
         return None
