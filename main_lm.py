@@ -118,9 +118,11 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     if config.transport == "reference":
         n_buffers = buffers(n_clients, n_nodes, machine.workers, server.n_states if server else 0)
     with (open_run(folder, config) as log,
-          scratch_folder(vector.nbytes * n_buffers, log.folder if config.over_machines else None) as scratch):
+          scratch_folder(vector.nbytes * n_buffers + data.lent_bytes,
+                         log.folder if config.over_machines else None) as scratch):
         job = Job(config, spec, str(scratch), str(log.folder.resolve()))
         job.save_skeleton(model, tokenizer)
+        data.lend(job.tokens)
         last, start, states = last_checkpoint(log.folder / CHECKPOINTS) or (None, vector.numpy(), ())
         records = log.go_back(last)
 

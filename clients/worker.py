@@ -28,7 +28,10 @@ from utils.vector import ParameterVector
 
 @dataclass(frozen=True)
 class Job:
-    """A run as its workers see it. `scratch` holds the model's configuration and tokenizer, and the buffers."""
+    """A run as its workers see it. `scratch` holds the model's configuration and tokenizer, and the buffers.
+
+    And the tokens, where the data folder may not be written to.
+    """
 
     config: RunConfig
     spec: TaskSpec
@@ -39,6 +42,11 @@ class Job:
     def skeleton(self) -> Path | str:
         """Folder (or name) of the model's configuration and tokenizer, without weights."""
         return Path(self.scratch) / "model"
+
+    @property
+    def tokens(self) -> Path:
+        """Folder of the tokens that the token cache has no place for."""
+        return Path(self.scratch) / "tokens"
 
     def save_skeleton(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
         """Write the skeleton."""
@@ -77,7 +85,7 @@ class Worker:
         self.transport = job.transport(self.vector.size)
         self.head = make_head(job.spec, tokenizer, text_to_text)
         self.data = TaskData(config, job.spec)
-        self.data.tokenise(tokenizer, text_to_text)
+        self.data.tokenise(tokenizer, text_to_text, job.tokens)
         self.optimizer = FlatAdamW(self.vector, config.weight_decay)
         self.rows_shown = job.rows_shown(len(self.data.plan.shards))
 

@@ -85,6 +85,8 @@ class RunConfig:
                             valid=(lambda value: 0 <= value < 1, "a number from 0 to below 1"))
     max_length: int = flag(128, "tokens kept of each sequence",
                            valid=(lambda value: 8 <= value <= MANY, "a whole number from 8 (to 10^9)"))
+    truncate: bool = flag(False, "go on also where --max_length is so short that rows lose a whole field, such as the "
+                                 "second sentence", changes_results=False)
 
     model: str = flag("minilm", "Hugging Face model: hub id, local folder, a finished run's folder, or minilm",
                       opens="the model")

@@ -7,12 +7,13 @@ import numpy as np
 
 from utils.columns import numbers
 from utils.config import RunConfig
+from utils.console import NOTES
 from utils.errors import UserError
 from utils.evaluation import evaluation_set
 from utils.partition import make_plan, n_participants
 from utils.table import open_table
 from utils.task import TaskSpec
-from utils.tokens import open_tokens
+from utils.tokens import Tokens, open_tokens, write_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -42,12 +43,19 @@ class TaskData:
             raise UserError(f"--min_success {config.min_success}: only {most} take part in a round; "
                             f"give at most {most}, or 0 for all")
 
-    def tokenise(self, tokenizer: "PreTrainedTokenizerFast", text_to_text: bool) -> None:
-        """Open the token ids, made first where no run has made them, and cut the evaluation sets."""
+    def tokenise(self, tokenizer: "PreTrainedTokenizerFast", text_to_text: bool, lent: Path | None = None) -> None:
+        """Open the token ids, made first where no run has made them, and cut the evaluation sets.
+
+        `lent` is the folder that the run's driver has written with `lend`, if it has. Raises UserError when rows lose
+        a whole field, unless `--truncate` lets them.
+        """
         config = self.config
         self.tokens = {key: open_tokens(self.table, name, tokenizer, max_length=config.max_length,
-                                        text_to_text=text_to_text, cache=self.table.folder / "tokens")
+                                        text_to_text=text_to_text, cache=self.table.folder / "tokens",
+                                        lent=lent / key if lent else None)
                        for key, name in self.names.items()}
+        for key, name in self.names.items():
+            self._tell_cuts(name, self.tokens[key])
         sets = [("test", "test", self.plan.test)]
         if config.val_ratio:
             sets.append(("val", "train", self.plan.val))
@@ -55,6 +63,27 @@ class TaskData:
             evaluation_set(name, split, domains, self.labels[split], self.tokens[split].lengths,
                            self.tokens[split].choices)
             for name, split, domains in sets]
+
+    def _tell_cuts(self, split: str, tokens: Tokens) -> None:
+        length, cuts, where = self.config.max_length, tokens.cuts, f"{self.table.spec.name} {split}"
+        rows = f"of {tokens.n_rows:,} rows"
+        if cuts.lost and not self.config.truncate:
+            raise UserError(f"--max_length {length}: {cuts.lost:,} {rows} of {where} would lose a whole field; give at "
+                            f"least --max_length {cuts.enough}, or allow it by --truncate")
+        if cuts.rows:
+            NOTES.info("%s: %s %s were cut to --max_length %d tokens%s", where, f"{cuts.rows:,}", rows, length,
+                       f"; {cuts.lost:,} lost a whole field" if cuts.lost else "")
+
+    @property
+    def lent_bytes(self) -> int:
+        """The room that `lend` needs."""
+        return sum(tokens.nbytes for tokens in self.tokens.values() if not tokens.on_disk)
+
+    def lend(self, folder: Path) -> None:
+        """Write the tokens that the cache has no place for into `folder`, for the run's workers."""
+        for key, tokens in self.tokens.items():
+            if not tokens.on_disk:
+                write_tokens(folder / key, tokens)
 
     def shards_by_domain(self) -> list[dict[str, int]]:
         """Return each client's number of rows of each domain."""

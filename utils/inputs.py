@@ -77,8 +77,10 @@ def fields_of_tokens(pieces: Sequence[tuple[int, str]], offsets: Sequence[tuple[
     frame's; one with the space before a field, as most tokenizers' words have it, is the field's.
     """
     field_of = np.repeat([field for field, _ in pieces] + [FRAME], [len(text) for _, text in pieces] + [1])
-    letters = [field == FRAME and not char.isspace() for field, text in pieces for char in text]
-    before = np.cumsum([0, *letters])  # letters of the frame before each character
+    letters = [0]
+    for field, text in pieces:
+        letters += [not char.isspace() for char in text] if field == FRAME else [False] * len(text)
+    before = np.cumsum(letters)  # letters of the frame before each character
     starts, ends = np.array(offsets).T
     first, last = field_of[starts], field_of[np.maximum(ends - 1, starts)]
     return np.where(before[ends] > before[starts], FRAME, np.where(last == FRAME, first, last))

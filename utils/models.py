@@ -34,6 +34,7 @@ from transformers import (
 from utils.console import NOTES
 from utils.durable import system_errors
 from utils.errors import UserError
+from utils.plain_text import read_special_tokens_as_text
 from utils.seeds import torch_seed
 from utils.task import TaskSpec
 from utils.trust import check_config, check_weight_files, safetensors_only
@@ -127,6 +128,7 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
                 missing |= _redraw_head(model, auto)
         _check_weights(asked, model, missing)
         _fit_together(asked, model, tokenizer)
+        read_special_tokens_as_text(tokenizer)
         tokenizer.model_max_length = max_length  # so that who loads the saved model cuts rows where this run did
         limit = usable_positions(model)
         if limit is not None and max_length > limit:

@@ -56,7 +56,8 @@ class Recorder:
             log.write_config({
                 "data_fingerprint": data.table.fingerprint, "parameters": vector.n_parameters,
                 "workers": machine.workers, "shards": data.shards_by_domain(),
-                "shard_labels": data.shards_by_label()})
+                "shard_labels": data.shards_by_label(),
+                "rows_cut": {key: tokens.cuts.rows for key, tokens in data.tokens.items()}})
         self.tracking = Tracking(log.config, log.folder, records)
 
     def count(self, record: dict) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ from utils.console import NOTES
 from utils.errors import UserError
 from utils.inputs import Inputs, sequences_per_row
 from utils.task import TaskSpec
-from utils.truncation import kept_places, least
+from utils.truncation import Cuts, kept_places, least
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -30,18 +31,6 @@ if TYPE_CHECKING:
 
 CACHE_FORMAT = 3  # raise it when the files or the way rows become ids change: old caches are then made anew
 _ROWS_AT_ONCE = 1000
-
-
-@dataclass(frozen=True)
-class Cuts:
-    """How many rows of a split are too long for `--max_length`."""
-
-    #: rows that are cut
-    rows: int = 0
-    #: of these, rows that lose a whole field
-    lost: int = 0
-    #: the --max_length with which none of them would; 0 if none is cut
-    enough: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,6 +54,16 @@ class Tokens:
         """Rows in the split."""
         return len(self.lengths)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays that a cache holds."""
+        return sum(array.nbytes for array in (self.ids, self.types, self.offsets) if array is not None)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether these are mapped files."""
+        return isinstance(self.ids, np.memmap)
+
     def sequences(self, row: int) -> list[np.ndarray]:
         """Return the row's `choices` sequences, each int32 [length] (views)."""
         first = row * self.choices
@@ -72,26 +71,27 @@ class Tokens:
 
 
 def open_tokens(table: Table, split_name: str, tokenizer: PreTrainedTokenizerFast, *, max_length: int,
-                text_to_text: bool, cache: Path) -> Tokens:
-    """Return a split's tokens from `cache`, tokenising the split first where it has not been.
+                text_to_text: bool, cache: Path, lent: Path | None = None) -> Tokens:
+    """Return a split's tokens from `cache`, or from the folder `lent`; where neither has them, tokenise the split.
 
     Processes that do this at once each write a folder of their own, and the
-    first to rename it into place wins: a reader never sees half a cache. A damaged one is made anew.
+    first to rename it into place wins: a reader never sees half a cache. A damaged one is made anew. Where this user
+    may not write in `cache`, the tokens stay in memory.
 
-    Raises: UserError as `tokenise` does, and when the cache cannot be written.
+    Raises: UserError as `tokenise` does, and when the disk refuses what it should take.
     """
     key = cache_key(table.fingerprint, split_name, tokenizer, max_length=max_length, text_to_text=text_to_text)
     folder = Path(cache) / key
     if folder.parent.is_symlink():
         raise UserError(f"{cache} is a link: put the folder itself there, or remove it")
     shape = table.rows(split_name), sequences_per_row(table.spec, text_to_text), _has_types(tokenizer)
-    tokens = _read(folder, *shape)
-    if tokens is not None:
-        return tokens
+    for place in (folder, *[lent] * bool(lent)):
+        if (tokens := _read(place, *shape)) is not None:
+            return tokens
     new, damaged = (folder.with_name(f".{key}.{uuid.uuid4().hex}") for _ in range(2))
     made = tokenise(table.split(split_name), table.spec, tokenizer, max_length, text_to_text)
     try:
-        _write(new, made)
+        write_tokens(new, made)
         if os.path.lexists(folder) and _read(folder, *shape) is None:
             NOTES.warning("token cache %s is damaged: made anew", folder)
             with suppress(FileNotFoundError):  # another process was faster
@@ -101,7 +101,11 @@ def open_tokens(table: Table, split_name: str, tokenizer: PreTrainedTokenizerFas
             raise OSError("what was written reads back as something else")
         with suppress(OSError):  # another process was faster, and its files are the same
             new.rename(folder)
-    except OSError as error:  # a full disk, or a folder that is not ours to write, a disk at fault
+    except OSError as error:  # a full disk, a file in the folder's place, a disk at fault
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            NOTES.info("token cache %s cannot be written (%s): the tokens of %s are made for this run only", cache,
+                       error.strerror, split_name)
+            return made
         raise UserError(f"{cache}: the token cache cannot be written ({error}); free some space, or name another "
                         "folder with --data_dir") from error
     finally:
@@ -141,8 +145,7 @@ def tokenise(split: pa.Table, spec: TaskSpec, tokenizer: PreTrainedTokenizerFast
         most = max_length - between
         if most - tokenizer.num_special_tokens_to_add(pair=pair) < len(inputs.columns):
             raise UserError(f"--max_length {max_length}: too short, special tokens leave no room for text")
-        ids, types = [], []
-        whole = {}  # sequence that is cut: the --max_length with which each field keeps a token
+        ids, types, needed = [], [], np.zeros(len(inputs), dtype=np.int64)
         for start in range(0, len(inputs), _ROWS_AT_ONCE):
             batch = [column[start:start + _ROWS_AT_ONCE] for column in inputs.columns]
             encoded = tokenizer(*batch, return_attention_mask=False, return_token_type_ids=typed, verbose=False)
@@ -151,7 +154,7 @@ def tokenise(split: pa.Table, spec: TaskSpec, tokenizer: PreTrainedTokenizerFast
                 owners = encoded.encodings[i].sequence_ids if between else []
                 if len(sequence) > most:
                     fields = inputs.fields(start + i, encoded.encodings[i])
-                    whole[start + i] = least(fields) + between
+                    needed[start + i] = least(fields) + between
                     kept = kept_places(fields, inputs.n_texts, most, side)
                     sequence, segments, owners = ([part[k] for k in kept] if part else []
                                                   for part in (sequence, segments, owners))
@@ -166,9 +169,7 @@ def tokenise(split: pa.Table, spec: TaskSpec, tokenizer: PreTrainedTokenizerFast
         ids=np.concatenate([np.zeros(0, np.int32), *ids]),
         types=np.concatenate([np.zeros(0, np.uint8), *types]) if typed else None,
         offsets=offsets, choices=inputs.choices, lengths=_longest(offsets, inputs.choices),
-        cuts=Cuts(rows=len({sequence // inputs.choices for sequence in whole}),
-                  lost=len({sequence // inputs.choices for sequence, length in whole.items() if length > max_length}),
-                  enough=max(whole.values(), default=0)))
+        cuts=Cuts.of(needed.reshape(-1, inputs.choices), max_length))
 
 
 @contextmanager
@@ -197,7 +198,8 @@ def _longest(offsets: np.ndarray, choices: int) -> np.ndarray:
     return np.diff(offsets).reshape(-1, choices).max(axis=1).astype(np.int32)
 
 
-def _write(folder: Path, tokens: Tokens) -> None:
+def write_tokens(folder: Path, tokens: Tokens) -> None:
+    """Write `folder` as `open_tokens` reads it. Raises OSError."""
     folder.mkdir(parents=True)
     checksums = {}
     for name, array in (("ids", tokens.ids), ("types", tokens.types), ("offsets", tokens.offsets)):

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 FRAME = -1  # in the place of a field: a token of a prompt's own words; it is kept
 SPECIAL = -2  # a token that the tokenizer adds; it is kept
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """How many rows of a split `--max_length` cuts."""
+
+    #: rows that are cut
+    rows: int = 0
+    #: of these, rows that lose a whole field
+    lost: int = 0
+    #: the --max_length with which none would lose one; 0 if none is cut
+    enough: int = 0
+
+    @classmethod
+    def of(cls, needed: np.ndarray, max_length: int) -> Cuts:
+        """Return the counts of `needed` (int64 [rows, sequences]): what `least` says, 0 where nothing is cut."""
+        of_row = needed.max(axis=1)
+        return cls(int((of_row > 0).sum()), int((of_row > max_length).sum()), int(of_row.max(initial=0)))
 
 
 def fair(lengths: np.ndarray, room: int) -> np.ndarray:
