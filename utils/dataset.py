@@ -13,7 +13,7 @@ from utils.evaluation import evaluation_set
 from utils.partition import make_plan, n_participants
 from utils.table import open_table
 from utils.task import TaskSpec
-from utils.tokens import Tokens, open_tokens, write_tokens
+from utils.tokens import open_tokens, write_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -54,8 +54,7 @@ class TaskData:
                                         text_to_text=text_to_text, cache=self.table.folder / "tokens",
                                         lent=lent / key if lent else None)
                        for key, name in self.names.items()}
-        for key, name in self.names.items():
-            self._tell_cuts(name, self.tokens[key])
+        self._tell_cuts()
         sets = [("test", "test", self.plan.test)]
         if config.val_ratio:
             sets.append(("val", "train", self.plan.val))
@@ -64,15 +63,18 @@ class TaskData:
                            self.tokens[split].choices)
             for name, split, domains in sets]
 
-    def _tell_cuts(self, split: str, tokens: Tokens) -> None:
-        length, cuts, where = self.config.max_length, tokens.cuts, f"{self.table.spec.name} {split}"
-        rows = f"of {tokens.n_rows:,} rows"
-        if cuts.lost and not self.config.truncate:
-            raise UserError(f"--max_length {length}: {cuts.lost:,} {rows} of {where} would lose a whole field; give at "
-                            f"least --max_length {cuts.enough}, or allow it by --truncate")
-        if cuts.rows:
-            NOTES.info("%s: %s %s were cut to --max_length %d tokens%s", where, f"{cuts.rows:,}", rows, length,
-                       f"; {cuts.lost:,} lost a whole field" if cuts.lost else "")
+    def _tell_cuts(self) -> None:
+        length = self.config.max_length
+        for key, split in self.names.items():
+            cuts, where = self.tokens[key].cuts, f"{self.table.spec.name} {split}"
+            rows = f"of {self.tokens[key].n_rows:,} rows"
+            if cuts.lost and not self.config.truncate:
+                enough = max(tokens.cuts.enough for tokens in self.tokens.values())
+                raise UserError(f"--max_length {length}: {cuts.lost:,} {rows} of {where} would lose a whole field; "
+                                f"give at least --max_length {enough}, or allow it by --truncate")
+            if cuts.rows:
+                NOTES.info("%s: %s %s were cut to --max_length %d tokens%s", where, f"{cuts.rows:,}", rows, length,
+                           f"; {cuts.lost:,} lost a whole field" if cuts.lost else "")
 
     @property
     def lent_bytes(self) -> int:
