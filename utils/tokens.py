@@ -85,9 +85,9 @@ def open_tokens(table: Table, split_name: str, tokenizer: PreTrainedTokenizerFas
     if folder.parent.is_symlink():
         raise UserError(f"{cache} is a link: put the folder itself there, or remove it")
     shape = table.rows(split_name), sequences_per_row(table.spec, text_to_text), _has_types(tokenizer)
-    for place in (folder, *[lent] * bool(lent)):
-        if (tokens := _read(place, *shape)) is not None:
-            return tokens
+    tokens = _read(folder, *shape) or (_read(lent, *shape) if lent else None)
+    if tokens is not None:
+        return tokens
     new, damaged = (folder.with_name(f".{key}.{uuid.uuid4().hex}") for _ in range(2))
     made = tokenise(table.split(split_name), table.spec, tokenizer, max_length, text_to_text)
     try:

@@ -48,8 +48,8 @@ def shares(lengths: np.ndarray, n_texts: int, room: int) -> np.ndarray:
     two choices that begin alike would else be one.
     """
     texts, choices = lengths[:n_texts], lengths[n_texts:]
-    choices = fair(choices, room - np.count_nonzero(texts))
-    return np.concatenate([fair(texts, room - choices.sum()), choices])
+    choices = fair(choices, room - int(np.count_nonzero(texts)))
+    return np.concatenate([fair(texts, room - int(choices.sum())), choices])
 
 
 def least(fields: np.ndarray) -> int:
