@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from tests.tiny import FAMILIES, MULTIPLE_CHOICE, QASC, RTE, STSB, TEXT_TO_TEXT, real_rows, tiny_once
+from tests.tiny import FAMILIES, MULTIPLE_CHOICE, POSITIONS, QASC, RTE, STSB, TEXT_TO_TEXT, real_rows, tiny_once
 from utils import models
 from utils.errors import UserError
 from utils.heads import make_head
@@ -98,7 +98,7 @@ def reference(folder, it: Case, spec, text_to_text, max_length=72) -> dict:
 @pytest.mark.parametrize(("family", "spec", "text_to_text"), CASES, ids=CASE_NAMES)
 def test_batch_loss_gradient_and_evaluation_equal_hugging_face_s(case, tiny, family, spec, text_to_text):
     # these references join the texts before they cut, so let nothing be cut
-    max_length = 400 if family == "gpt2" or text_to_text else 200
+    max_length = POSITIONS if family == "gpt2" or text_to_text else 200
     it = case(family, spec, text_to_text, max_length=max_length)
     everything = range(len(it.rows))
     batch = it.batch(*everything)
