@@ -28,10 +28,7 @@ from utils.vector import ParameterVector
 
 @dataclass(frozen=True)
 class Job:
-    """A run as its workers see it. `scratch` holds the model's configuration and tokenizer, and the buffers.
-
-    And the tokens, where the data folder may not be written to.
-    """
+    """A run as its workers see it. `scratch` holds the model's configuration and tokenizer, and the buffers."""
 
     config: RunConfig
     spec: TaskSpec

@@ -27,7 +27,7 @@ from utils.scratch import MEMORY, PREFIX, remove_stale
 
 KILLS = 20
 LONG = "--max_length 32 --batch_size 4 --epoch 4 --n_iterations 40 --skip_evalnum 20 --optimizer_state keep"
-SHORT = "--max_length 16 --batch_size 8 --n_iterations 40 --skip_evalnum 10 --val_ratio 0.2"
+SHORT = "--max_length 20 --batch_size 8 --n_iterations 40 --skip_evalnum 10 --val_ratio 0.2"
 
 
 @pytest.fixture(scope="module")

@@ -61,8 +61,8 @@ def kept_places(fields: np.ndarray, n_texts: int, most: int, side: str) -> np.nd
     """Return the places of the tokens that are kept of a row, at most `most`: int64, ascending.
 
     `fields` (int64 [tokens]) has each token's field, FRAME or SPECIAL; `shares` says how much of each is kept, of
-    `side` "right" its beginning, of "left" its end. Where `most` is below `least`, some field would be lost, and so
-    the whole prompt is cut as one field.
+    `side` "right" its beginning, of "left" its end. Where `most` is below `least`, a prompt is cut as one field:
+    its own words alone would be of no use.
     """
     if least(fields) > most:
         fields = np.where(fields == SPECIAL, SPECIAL, 0)
