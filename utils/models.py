@@ -34,8 +34,8 @@ from transformers import (
 from utils.console import NOTES
 from utils.durable import system_errors
 from utils.errors import UserError
+from utils.literal_text import read_special_tokens_as_text
 from utils.seeds import torch_seed
-from utils.special_tokens import read_special_tokens_as_text
 from utils.task import TaskSpec
 from utils.trust import check_config, check_weight_files, safetensors_only
 

@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 from tests.tiny import FAMILIES, MULTIPLE_CHOICE, QASC, RTE, TEXT_TO_TEXT, sentences, tiny_once, tiny_tokenizer
 from utils import models
 from utils.heads import make_head
-from utils.special_tokens import read_special_tokens_as_text
+from utils.literal_text import read_special_tokens_as_text
 from utils.tokens import tokenise
 
 UNIGRAM = ("albert", "xlm-roberta", "deberta-v2", "t5", "mt5")
