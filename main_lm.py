@@ -107,7 +107,8 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     config = replace(config, precision=resolve_precision(config.precision, config.n_gpus))
     model, tokenizer = models.load(config.load_model or config.model, spec, seed=config.seed,
                                    max_length=config.max_length, random_init=config.random_init,
-                                   text_to_text=config.text_to_text, flag=config.start_flag)
+                                   text_to_text=config.text_to_text, flag=config.start_flag,
+                                   trained=not config.n_iterations)
     vector = ParameterVector(model)
     data.tokenise(tokenizer, models.is_text_to_text(model))
     clock.done("model and tokens")

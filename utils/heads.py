@@ -37,12 +37,13 @@ class Head:
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self.pad_id = tokenizer.pad_token_id
         self.pad_type = tokenizer.pad_token_type_id
+        self.pads_left = tokenizer.padding_side == "left"
 
     def collate(self, tokens: Tokens, rows: np.ndarray, labels: np.ndarray) -> dict[str, torch.Tensor]:
         """Return what the model takes for `rows` (int64 [batch]), on the CPU.
 
         `input_ids`, `attention_mask` and, where the model has segments, `token_type_ids`: int64 [batch, seq],
-        or [batch, choices, seq] with multiple choice, padded on the right to the longest sequence.
+        or [batch, choices, seq] with multiple choice, padded on the tokenizer's side to the longest sequence.
         `labels`: see `targets`.
         """
         sequences = (rows[:, None] * tokens.choices + np.arange(tokens.choices)).reshape(-1)
@@ -50,6 +51,8 @@ class Head:
         lengths = tokens.offsets[sequences + 1] - starts
         columns = np.arange(lengths.max())
         mask = columns < lengths[:, None]
+        if self.pads_left:
+            mask = mask[:, ::-1]
         places = (starts[:, None] + columns)[mask]
         batch = {"input_ids": _padded(mask, tokens.ids[places], self.pad_id),
                  "attention_mask": mask.astype(np.int64)}
@@ -75,6 +78,10 @@ class Head:
         """Return how many terms the mean in `loss` is over: a micro-batch's weight in a larger batch."""
         return len(labels)
 
+    def scores(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return what the model says of each row, float64 [batch, scores]: the logits, unless a head says otherwise."""
+        return model(**{key: tensor for key, tensor in batch.items() if key != "labels"}).logits.double()
+
     @torch.no_grad()
     def evaluate(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> Evaluated:
         """Return (prediction, loss_sum, weight) of each row, float64 [batch] on the CPU; call in eval mode.
@@ -83,7 +90,7 @@ class Head:
         is a class index, or a score. Padding only changes the last bits.
         """
         labels = batch["labels"]
-        logits = model(**{key: tensor for key, tensor in batch.items() if key != "labels"}).logits.double()
+        logits = self.scores(model, batch)
         losses = cross_entropy(logits, labels, reduction="none")
         return _on_cpu(logits.argmax(-1), losses, torch.ones_like(losses))
 
@@ -110,8 +117,7 @@ class RegressionHead(Head):
     @torch.no_grad()
     def evaluate(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> Evaluated:
         """See `Head.evaluate`: the prediction is the score, the loss its squared error."""
-        inputs = {key: tensor for key, tensor in batch.items() if key != "labels"}
-        scores = model(**inputs).logits[:, 0].double()
+        scores = self.scores(model, batch)[:, 0]
         errors = (scores - batch["labels"].double()) ** 2
         return _on_cpu(scores, errors, torch.ones_like(errors))
 
@@ -148,7 +154,7 @@ class TextToTextHead(Head):
 
         The encoder reads each row once; the decoder scores every label word given it.
         """
-        scores = self.log_likelihoods(model, batch["input_ids"], batch["attention_mask"]).cpu()
+        scores = self.scores(model, batch).cpu()
         best = scores.argmax(-1)
         labels = batch["labels"].cpu()
         # a word has end-of-text at its end and nowhere else, so a longer one cut here is never taken for it
@@ -156,6 +162,10 @@ class TextToTextHead(Head):
         prediction = best if self.numbers is None else torch.from_numpy(self.numbers)[best]
         losses = -scores.gather(1, word[:, None])[:, 0]
         return _on_cpu(prediction, losses, torch.from_numpy(self.n_tokens)[word])
+
+    def scores(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Return each label word's log-likelihood, float64 [batch, words]."""
+        return self.log_likelihoods(model, batch["input_ids"], batch["attention_mask"])
 
     def log_likelihoods(self, model: PreTrainedModel, input_ids: torch.Tensor,
                         attention_mask: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,6 @@ cannot be loaded is the user's to mend, so it ends as one line naming the flag t
 """
 
 import importlib.util
-import inspect
 import os
 import shutil
 import socket
@@ -13,44 +12,26 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import huggingface_hub.constants
 import torch
 import transformers
-from transformers import (
-    MODEL_FOR_MULTIPLE_CHOICE_MAPPING,
-    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING,
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-    AutoConfig,
-    AutoModelForMultipleChoice,
-    AutoModelForSeq2SeqLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-)
+from transformers import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, AutoConfig
 
 from utils.console import NOTES
 from utils.durable import system_errors
 from utils.errors import UserError
 from utils.literal_text import read_special_tokens_as_text
+from utils.padding import settle_padding
 from utils.seeds import torch_seed
+from utils.special_tokens import agree, share
 from utils.task import TaskSpec
-from utils.trust import check_config, check_weight_files, safetensors_only
-
-#: kind of head → (its auto class, the architectures that have one, in words for an error message)
-_HEADS = {
-    "classification": (AutoModelForSequenceClassification, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-                       "classification head"),
-    "regression": (AutoModelForSequenceClassification, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-                   "regression head"),
-    "multiple_choice": (AutoModelForMultipleChoice, MODEL_FOR_MULTIPLE_CHOICE_MAPPING,
-                        "multiple-choice head"),
-    "text_to_text": (AutoModelForSeq2SeqLM, MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, "text-to-text head"),
-}
-_FAMILIES = ("albert", "bert", "bart", "deberta-v2", "distilbert", "electra", "gpt2", "roberta",
-             "xlm-roberta", "t5", "mt5")
+from utils.task_head import adapt_head, describe_head, head_class
+from utils.tokenizer import fit_tokenizer, load_tokenizer
+from utils.trust import check_adapter, check_config, check_weight_files, safetensors_only
+from utils.weights import check_weights
 
 
 def resolve(name: str, flag: str = "model") -> str:
@@ -67,7 +48,7 @@ def resolve(name: str, flag: str = "model") -> str:
         return str(Path(spec.submodule_search_locations[0]) / "model")
     folder = Path(os.path.expanduser(name))
     for candidate in (folder / "model", folder):  # a run's own config.json holds its flags: model/ first
-        if name and os.path.isfile(candidate / "config.json"):
+        if name and any(os.path.isfile(candidate / file) for file in ("config.json", "adapter_config.json")):
             return str(candidate)
     if not name or os.path.exists(folder) or name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise UserError(f"--{flag} {name}: no model there (no config.json); "
@@ -92,13 +73,14 @@ def is_text_to_text(model: transformers.PreTrainedModel) -> bool:
 
 
 def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: bool = False,
-         text_to_text: bool = False, flag: str = "model"
+         text_to_text: bool = False, flag: str = "model", trained: bool = False
          ) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerFast]:
-    """Return (model, tokenizer) for a task: float32 on the CPU, in evaluation mode, padding on the right.
+    """Return (model, tokenizer) for a task: float32 on the CPU, in evaluation mode, padding on the right if it can.
 
     Weights the checkpoint lacks (the task's head; with `random_init` all of them) are drawn from
     (seed, "model"): the same bits in any process, and the process's own random state is left as it was.
-    `max_length` is in tokens; `flag` is the one that gave `name`, for messages.
+    `max_length` is in tokens; `flag` is the one that gave `name`, for messages; `trained` asks for a head that the
+    checkpoint has.
 
     Raises: UserError, one line, when anything does not load or fit together.
     """
@@ -107,36 +89,39 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
     source = {"local_files_only": offline, "trust_remote_code": False}
     with _naming(asked, offline), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "model"))
+        check_adapter(asked, Path(path))
         config = AutoConfig.from_pretrained(path, **source)
         check_config(asked, config)
-        kind = "text_to_text" if text_to_text_model(config, text_to_text) else spec.kind
-        auto, mapping, words = _HEADS[kind]
-        if type(config) not in mapping:
-            having = {architecture.model_type for architecture in mapping}
-            raise UserError(f"{asked}: a {config.model_type} model has no {words}; "
-                            f"families that have one: {', '.join(f for f in _FAMILIES if f in having)}")
-        foreign = _describe_task(config, spec, kind)
-        tokenizer = AutoTokenizer.from_pretrained(path, **source)
+        _plain_outputs(config)
+        text_to_text = text_to_text_model(config, text_to_text)
+        kind = "text_to_text" if text_to_text else spec.kind
+        auto = head_class(asked, config, kind)
+        former = describe_head(config, spec, kind)
+        tokenizer = load_tokenizer(asked, path, **source)
+        agree(asked, config, tokenizer)
         if random_init:
-            model, missing = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).eval(), set()
+            model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).eval()
+            new, news = set(), "all weights drawn from the seed"
         else:
             check_weight_files(asked, Path(path))
             model, found = auto.from_pretrained(path, config=config, dtype=torch.float32, use_safetensors=True,
                                                 ignore_mismatched_sizes=True, output_loading_info=True, **source)
-            missing = set(found["missing_keys"]) | {key for key, *_ in found["mismatched_keys"]}
-            if foreign:
-                missing |= _redraw_head(model, auto)
-        _check_weights(asked, model, missing)
-        _fit_together(asked, model, tokenizer)
+            check_weights(asked, model, found)
+            new, news = adapt_head(model, auto, former, found)
+        if new and trained:
+            raise UserError(f"--n_iterations 0: nothing is trained, and {asked} has no head for {spec.name} ({news}); "
+                            "give a model that was trained on it, or --n_iterations 1")
+        if getattr(model, "generation_config", None) is not None:
+            share(model.generation_config, tokenizer)
+        fit_tokenizer(asked, model, tokenizer)
         read_special_tokens_as_text(tokenizer)
+        settle_padding(asked, model, tokenizer, spec, text_to_text)
         tokenizer.model_max_length = max_length  # so that who loads the saved model cuts rows where this run did
         limit = usable_positions(model)
         if limit is not None and max_length > limit:
             raise UserError(f"--max_length {max_length}: {name} reads at most {limit} tokens")
-    if random_init:
-        NOTES.info("%s: all weights drawn from the seed", name)
-    elif missing:
-        NOTES.info("%s: new head drawn from the seed: %s", name, ", ".join(sorted(missing)))
+    if news:
+        NOTES.info("%s: %s", name, news)
     return model, tokenizer
 
 
@@ -174,77 +159,20 @@ def usable_positions(model: transformers.PreTrainedModel) -> int | None:
     RoBERTa's family counts positions from `padding_idx + 1`, so its table is that much shorter than it looks.
     """
     limit = getattr(model.config, "max_position_embeddings", None)
-    if limit is None or not getattr(model.config, "position_biased_input", True):  # T5; DeBERTa-v3
-        return None
+    if limit is None or limit < 1 or not getattr(model.config, "position_biased_input", True):
+        return None  # T5; XLNet, which says −1; DeBERTa-v3
     for module_name, module in model.named_modules():
         if module_name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             return limit - module.padding_idx - 1
     return limit
 
 
-def _describe_task(config: transformers.PreTrainedConfig, spec: TaskSpec, kind: str) -> bool:
-    """Write the head's size and the real label names into the config.
-
-    Returns whether the config named another task's labels before: its checkpoint's head is then foreign.
-    """
-    if kind == "text_to_text":
-        return False
-    names = {"classification": spec.labels, "regression": ("score",), "multiple_choice": ("choice",)}[kind]
-    before = tuple(config.id2label.values())
-    config.id2label = dict(enumerate(names))
-    config.label2id = {name: i for i, name in enumerate(names)}
-    if kind != "multiple_choice":
-        config.problem_type = "regression" if kind == "regression" else "single_label_classification"
-    return before != names and not all(label.startswith("LABEL_") for label in before)
-
-
-def _redraw_head(model: transformers.PreTrainedModel, auto: Any) -> set[str]:
-    """Draw the weights outside the model's body anew, in place; return their names."""
-    body = f"{model.base_model_prefix}."
-    drawn = {key: value for key, value in auto.from_config(model.config, dtype=torch.float32).state_dict().items()
-             if not key.startswith(body)}
-    model.load_state_dict(drawn, strict=False)
-    return set(drawn)
-
-
-def _check_weights(asked: str, model: transformers.PreTrainedModel, missing: set[str]) -> None:
-    """Raise UserError unless all weights that the checkpoint lacks belong to the head (a pooler does)."""
-    prefix = model.base_model_prefix
-    has_body = hasattr(model, prefix)  # T5's language model has none: all but its lm_head is body
-    body = sorted(key for key in missing if "pooler" not in key and
-                  (key.startswith(f"{prefix}.") if has_body else not key.startswith("lm_head")))
-    if body:
-        raise UserError(f"{asked}: the weights are not those of its config.json's "
-                        f"{model.config.model_type} model: {len(body)} missing or misshapen, first {body[0]}")
-
-
-def _fit_together(asked: str, model: transformers.PreTrainedModel,
-                  tokenizer: transformers.PreTrainedTokenizerFast) -> None:
-    """Make the tokenizer give what the model takes: a pad token, right padding, segment ids or none.
-
-    Raises: UserError when the tokenizer is empty, slow, or has ids that the model has not.
-    """
-    # transformers 5 answers a folder without tokenizer files with a tokenizer that knows special tokens only
-    words = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens) - {"▁"}
-    if not any(not word.startswith("<extra_id_") for word in words):
-        raise UserError(f"{asked}: it has no tokenizer; add its tokenizer.json")
-    if not tokenizer.is_fast:
-        raise UserError(f"{asked}: its tokenizer is not a fast one, with a tokenizer.json")
-    if max(tokenizer.get_vocab().values()) >= model.get_input_embeddings().num_embeddings:
-        raise UserError(f"{asked}: its tokenizer has more tokens than the model has embeddings")
-    tokenizer.padding_side = "right"
-    if tokenizer.pad_token is None:
-        if tokenizer.eos_token is None:
-            raise UserError(f"{asked}: its tokenizer has neither a pad nor an end-of-text token")
-        tokenizer.pad_token = tokenizer.eos_token
-    if model.config.pad_token_id is None:
-        model.config.pad_token_id = tokenizer.pad_token_id
-    # DistilBERT's tokenizer gives segment ids the model has no place for, ALBERT's gives none though it has
-    inputs = [key for key in tokenizer.model_input_names if key != "token_type_ids"]
-    segments = getattr(model.config, "type_vocab_size", 2 * ("token_type_ids" in tokenizer.model_input_names))
-    if segments > 1 and "token_type_ids" in inspect.signature(model.forward).parameters:
-        inputs.append("token_type_ids")
-    tokenizer.model_input_names = tokenizer.init_kwargs["model_input_names"] = inputs
+def _plain_outputs(config: transformers.PreTrainedConfig) -> None:
+    """Take out of a config what changes the form of a model's outputs, or has them depend on the batch."""
+    config.output_attentions = config.output_hidden_states = False
+    config.return_dict = True
+    if getattr(config, "attention_type", None) == "block_sparse":  # BigBird's, which short batches switch off for good
+        config.attention_type = "original_full"
 
 
 def _hub_answers() -> bool:

@@ -29,6 +29,16 @@ def check_config(asked: str, config: PreTrainedConfig) -> None:
                         f"beside it, not {quoted(weights)}")
 
 
+def check_adapter(asked: str, folder: Path) -> None:
+    """Raise UserError if the folder is a PEFT adapter's: some weights to be added to another model's."""
+    path = folder / "adapter_config.json"
+    if os.path.isfile(path):
+        base = quoted(json.loads(path.read_bytes()).get("base_model_name_or_path") or "no model")
+        raise UserError(f"{asked}: that is a PEFT adapter of {base}, not a whole model; add it to its model with peft: "
+                        "PeftModel.from_pretrained(MODEL, ADAPTER).merge_and_unload().save_pretrained(FOLDER), and "
+                        "the tokenizer's save_pretrained(FOLDER) beside it")
+
+
 def check_weight_files(asked: str, folder: Path) -> None:
     """Raise UserError if the weights in a folder (no hub id) are absent, a pickle, or partly elsewhere."""
     index = folder / "model.safetensors.index.json"

@@ -1,0 +1,58 @@
+"""Whether a checkpoint's weights are those of the model that transformers makes of its config.json."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoModel
+
+from utils.console import NOTES
+from utils.errors import UserError
+
+#: what older versions of transformers saved though nothing is learnt in it
+_BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|masked_bias|attn\.bias|inv_freq)$")
+
+
+def lacking(found: Mapping[str, Any]) -> set[str]:
+    """Return the names of the model's weights that the checkpoint has not, or in another shape.
+
+    `found`: transformers' loading info, here and below.
+    """
+    return set(found["missing_keys"]) | {key for key, *_ in found["mismatched_keys"]}
+
+
+def check_weights(asked: str, model: transformers.PreTrainedModel, found: Mapping[str, Any]) -> None:
+    """Tell which heads of the checkpoint are left out; raise UserError unless its body is the model's, whole.
+
+    The head may be new, and a pooler with it.
+    """
+    family = model.config.model_type
+    body = sorted(key for key in lacking(found) if "pooler" not in key and _in_body(model, key))
+    if body:
+        raise UserError(f"{asked}: the weights are not those of its config.json's "
+                        f"{family} model: {len(body)} missing or misshapen, first {body[0]}")
+    unused = {key for key in found["unexpected_keys"] if not _BUFFERS.search(key)}
+    lost = {key for key in unused if _in_body(model, key)}
+    if lost:  # a part of the body that this head does not need, as a pooler, is no loss
+        prefix = f"{model.base_model_prefix}."
+        with torch.device("meta"):
+            whole = AutoModel.from_config(model.config).state_dict()
+        lost = {key for key in lost if key.removeprefix(prefix) not in whole}
+    if lost:
+        raise UserError(f"{asked}: a {family} model of transformers {transformers.__version__} has no place for "
+                        f"{len(lost)} of its weights, and would be another model without them: "
+                        f"{', '.join(sorted(lost)[:3])}{', …' * (len(lost) > 3)}")
+    if unused:
+        heads = sorted({key.removeprefix(f"{model.base_model_prefix}.").split(".")[0] for key in unused})
+        NOTES.info("%s: its weights for other tasks are left out: %s (%d tensors)", asked.split(" ", 1)[1],
+                   ", ".join(heads), len(unused))
+
+
+def _in_body(model: transformers.PreTrainedModel, key: str) -> bool:
+    """Whether a weight, of the model or of a checkpoint with the body alone, belongs to the model's body."""
+    prefix = model.base_model_prefix
+    if not hasattr(model, prefix):  # T5's language model has none: all its parts but the head are body
+        return key.split(".")[0] in {name for name, _ in model.named_children()} - {"lm_head"}
+    return key.startswith(f"{prefix}.") or key.split(".")[0] in dict(getattr(model, prefix).named_children())
