@@ -51,9 +51,9 @@ class Head:
         lengths = tokens.offsets[sequences + 1] - starts
         columns = np.arange(lengths.max())
         mask = columns < lengths[:, None]
+        places = (starts[:, None] + columns)[mask]
         if self.pads_left:
             mask = mask[:, ::-1]
-        places = (starts[:, None] + columns)[mask]
         batch = {"input_ids": _padded(mask, tokens.ids[places], self.pad_id),
                  "attention_mask": mask.astype(np.int64)}
         if tokens.types is not None:
