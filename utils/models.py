@@ -18,19 +18,20 @@ from urllib.request import getproxies
 import huggingface_hub.constants
 import torch
 import transformers
-from transformers import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING, AutoConfig
+from transformers import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
 
 from utils.console import NOTES
 from utils.durable import system_errors
 from utils.errors import UserError
 from utils.literal_text import read_special_tokens_as_text
+from utils.model_config import load_config
 from utils.padding import settle_padding
 from utils.seeds import torch_seed
 from utils.special_tokens import agree, share
 from utils.task import TaskSpec
 from utils.task_head import adapt_head, describe_head, head_class
 from utils.tokenizer import fit_tokenizer, load_tokenizer
-from utils.trust import check_adapter, check_config, check_weight_files, safetensors_only
+from utils.trust import check_adapter, check_weight_files, safetensors_only
 from utils.weights import check_weights
 
 
@@ -90,9 +91,7 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
     with _naming(asked, offline), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "model"))
         check_adapter(asked, Path(path))
-        config = AutoConfig.from_pretrained(path, **source)
-        check_config(asked, config)
-        _plain_outputs(config)
+        config = load_config(asked, path, **source)
         text_to_text = text_to_text_model(config, text_to_text)
         kind = "text_to_text" if text_to_text else spec.kind
         auto = head_class(asked, config, kind)
@@ -109,8 +108,8 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
             check_weights(asked, model, found)
             new, news = adapt_head(model, auto, former, found)
         if new and trained:
-            raise UserError(f"--n_iterations 0: nothing is trained, and {asked} has no head for {spec.name} ({news}); "
-                            "give a model that was trained on it, or --n_iterations 1")
+            raise UserError(f"--n_iterations 0: {asked} has no head that was trained on {spec.name}: {news}; give a "
+                            "model that has, or train one with --n_iterations 1")
         if getattr(model, "generation_config", None) is not None:
             share(model.generation_config, tokenizer)
         fit_tokenizer(asked, model, tokenizer)
@@ -165,14 +164,6 @@ def usable_positions(model: transformers.PreTrainedModel) -> int | None:
         if module_name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             return limit - module.padding_idx - 1
     return limit
-
-
-def _plain_outputs(config: transformers.PreTrainedConfig) -> None:
-    """Take out of a config what changes the form of a model's outputs, or has them depend on the batch."""
-    config.output_attentions = config.output_hidden_states = False
-    config.return_dict = True
-    if getattr(config, "attention_type", None) == "block_sparse":  # BigBird's, which short batches switch off for good
-        config.attention_type = "original_full"
 
 
 def _hub_answers() -> bool:

@@ -1,13 +1,12 @@
 """One truth on what pads, begins and ends a text: the same ids in a tokenizer, its model's config and beside it."""
 
-from collections.abc import Iterator
-
 import torch
 import transformers
 from transformers import AutoModel
 
 from utils.console import NOTES
 from utils.errors import UserError
+from utils.model_config import parts
 
 _ROLES = ("pad", "eos", "bos")
 
@@ -32,7 +31,8 @@ def agree(asked: str, config: transformers.PreTrainedConfig, tokenizer: transfor
         if tokenizer.eos_token is None:
             raise UserError(f"{asked}: its tokenizer has neither a pad nor an end-of-text token")
         tokenizer.pad_token = tokenizer.eos_token
-    changed = dict.fromkeys(change for part in _parts(config) for change in share(part, tokenizer))
+    reading = [part for part in parts(config) if part is config or hasattr(part, "vocab_size")]  # no picture's part
+    changed = dict.fromkeys(change for part in reading for change in share(part, tokenizer))
     if changed:
         NOTES.info("%s: its config.json and its tokenizer differ in special tokens, the tokenizer's are taken: %s",
                    asked.split(" ", 1)[1], ", ".join(changed))
@@ -53,15 +53,6 @@ def share(config: transformers.PreTrainedConfig | transformers.GenerationConfig,
     if getattr(config, "is_encoder_decoder", False) and getattr(config, "decoder_start_token_id", None) is None:
         config.decoder_start_token_id = tokenizer.pad_token_id
     return replaced
-
-
-def _parts(config: transformers.PreTrainedConfig) -> Iterator[transformers.PreTrainedConfig]:
-    """Yield a config and the configs of its parts that read or write tokens."""
-    yield config
-    for name in config.sub_configs:
-        part = getattr(config, name, None)
-        if hasattr(part, "vocab_size"):
-            yield from _parts(part)
 
 
 def _counts_from_pad(config: transformers.PreTrainedConfig) -> bool:

@@ -1,0 +1,103 @@
+"""A checkpoint's head: kept where it is the task's, in the task's order, and else drawn anew, which is told."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from transformers import AutoModelForMultipleChoice, AutoModelForTokenClassification
+
+from tests.loading import answers, close, edit, louder, plain, refused
+from tests.tiny import QASC, RTE, STSB
+from utils import models
+
+MNLI = replace(RTE, name="mnli", labels=("entailment", "neutral", "contradiction"), label_words=("a", "b", "c"))
+
+
+@pytest.fixture
+def tuned(tiny, tmp_path):
+    """A function that writes a family's folder with a head for `spec`, whose labels' names may be changed after."""
+    def make(family: str, spec, *names: object):
+        model, tokenizer = models.load(tiny(family), spec, seed=1, max_length=32)
+        louder(model)
+        models.save(model, tokenizer, tmp_path / "tuned")
+        return edit(tmp_path / "tuned", id2label=dict(enumerate(names))) if names else tmp_path / "tuned"
+    return make
+
+
+def told(caplog) -> str:
+    return "\n".join(record.message for record in caplog.records)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "bart", "gpt2"])  # each calls its last layer otherwise
+def test_outputs_come_in_the_task_s_order_whatever_their_names_and_places(tuned, family, caplog):
+    caplog.set_level("INFO", logger="lm")
+    folder = tuned(family, MNLI, "Contradictory", "ENTAILMENT", "neutral")
+    theirs = answers(*plain(folder, MNLI, False))
+    model, tokenizer = models.load(folder, MNLI, seed=2, max_length=32, trained=True)
+    assert "put in the task's order (entailment, neutral, contradiction)" in told(caplog)
+    close(answers(model, tokenizer), theirs[:, [1, 2, 0]])
+    models.save(model, tokenizer, folder)
+    again, _ = plain(folder, MNLI, False)
+    assert list(again.config.id2label.values()) == list(MNLI.labels)
+    close(answers(again, tokenizer), theirs[:, [1, 2, 0]])
+
+
+def test_outputs_without_names_are_taken_in_the_task_s_order(tuned, caplog):
+    caplog.set_level("INFO", logger="lm")
+    folder = tuned("roberta", MNLI, "LABEL_0", "LABEL_1", "LABEL_2")
+    model, tokenizer = models.load(folder, MNLI, seed=2, max_length=32, trained=True)
+    close(answers(model, tokenizer), answers(*plain(folder, MNLI, False)))
+    assert "have no names: taken for entailment, neutral, contradiction" in told(caplog)
+
+
+@pytest.mark.parametrize(("family", "spec", "names", "wanted"), [
+    ("bert", MNLI, ("negative", "neutral", "positive"), MNLI), ("bart", RTE, ("unacceptable", "acceptable"), RTE),
+    ("bert", MNLI, (), RTE), ("deberta-v2", STSB, ("toxicity",), STSB), ("bert", STSB, (), QASC),
+    ("bert", QASC, (), STSB)])
+def test_another_task_s_head_is_drawn_anew_and_both_are_named(tuned, caplog, family, spec, names, wanted):
+    caplog.set_level("INFO", logger="lm")
+    folder = tuned(family, spec, *names)
+    had, _ = plain(folder, spec, False)
+    model, _ = models.load(folder, wanted, seed=2, max_length=32)
+    head = {name: p for name, p in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")}
+    for name, p in model.state_dict().items():
+        assert name in head or torch.equal(p, had.state_dict()[name]), name
+    for name, p in head.items():
+        old = had.state_dict()[name]
+        assert old.shape != p.shape or not p.any() or not torch.equal(old, p), name
+    theirs = "BertFor" if QASC in (spec, wanted) else ", ".join(names or spec.labels)
+    assert f"its head is for {theirs}" in told(caplog)
+    assert f"not for {', '.join(model.config.id2label.values())}: drawn anew" in told(caplog)
+    message = refused(folder, wanted, trained=True)
+    assert f"--n_iterations 0: --model {folder} has no head that was trained on {wanted.name}: its head is" in message
+
+
+def test_a_head_that_marks_tokens_is_another_task_s_though_its_weights_fit(tiny, tmp_path, caplog):
+    caplog.set_level("INFO", logger="lm")
+    _, tokenizer = models.load(tiny("bert"), RTE, seed=1, max_length=32)
+    marks = AutoModelForTokenClassification.from_pretrained(tiny("bert"))
+    models.save(marks, tokenizer, tmp_path / "marks")
+    model, _ = models.load(tmp_path / "marks", RTE, seed=1, max_length=32)
+    assert model.classifier.weight.shape == marks.classifier.weight.shape
+    assert not torch.equal(model.classifier.weight, marks.classifier.weight)
+    assert "its head is for BertForTokenClassification" in told(caplog)
+
+
+def test_a_multiple_choice_head_is_kept_whatever_its_config_calls_the_choices(tiny, tmp_path):
+    _, tokenizer = models.load(tiny("bert"), RTE, seed=1, max_length=32)
+    swag = AutoModelForMultipleChoice.from_pretrained(tiny("bert"), id2label={0: "ending0", 1: "ending1"})
+    models.save(swag, tokenizer, tmp_path / "swag")
+    model, _ = models.load(tmp_path / "swag", QASC, seed=1, max_length=32, trained=True)
+    assert torch.equal(model.classifier.weight, swag.classifier.weight)
+
+
+def test_a_score_is_kept_under_its_other_name(tuned):
+    folder = tuned("electra", STSB, "Similarity")
+    model, tokenizer = models.load(folder, STSB, seed=2, max_length=32, trained=True)
+    close(answers(model, tokenizer), answers(*plain(folder, STSB, False)))
+
+
+def test_a_model_without_a_head_is_not_evaluated_as_it_is(tiny):
+    assert "new head drawn from the seed: classifier.bias, classifier.weight" in refused(tiny("bert"), trained=True)
+    models.load(tiny("bert"), RTE, seed=0, max_length=32, random_init=True, trained=True)  # asked for
+    models.load(tiny("t5"), RTE, seed=0, max_length=32, trained=True)  # its head is a language model's
