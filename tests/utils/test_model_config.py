@@ -36,8 +36,8 @@ def test_keys_that_change_the_form_of_the_answers_go(tiny, copied, family, asked
 def test_big_bird_s_sparse_attention_does_not_depend_on_what_was_read_before(tiny, tmp_path):
     """It would go over to full attention for good at the first short batch."""
     config = AutoConfig.for_model("big_bird", vocab_size=800, hidden_size=32, num_hidden_layers=1,
-                                  num_attention_heads=2, intermediate_size=64, max_position_embeddings=256, block_size=8,
-                                  num_random_blocks=1, pad_token_id=0, attention_type="block_sparse")
+                                  num_attention_heads=2, intermediate_size=64, max_position_embeddings=256,
+                                  block_size=8, num_random_blocks=1, pad_token_id=0, attention_type="block_sparse")
     AutoModel.from_config(config).save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(tiny("bert")).save_pretrained(tmp_path)
     model, tokenizer = models.load(tmp_path, RTE, seed=0, max_length=256)
