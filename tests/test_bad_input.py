@@ -349,6 +349,8 @@ MODELS = [
         ("no such head", model(model_type="gpt2"),
          "--data copa --n_clients 2 --source {base}/copa --model {base}/model",
          "a gpt2 model has no multiple-choice head; families that have one: albert, bert"),
+        ("nothing to evaluate", model(), f"{MODEL} --n_iterations 0", "--n_iterations 0: --model",
+         "model has no head that was trained on rte: new head"),
         ("no encoder-decoder", model(), f"{MODEL} --text_to_text",
          "--text_to_text: a bert model is no encoder-decoder"),
         ("run to start from that is none", model(), "--data rte --load_model {base}/gone", "--load_model",

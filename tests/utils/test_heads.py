@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from tests.tiny import FAMILIES, MULTIPLE_CHOICE, POSITIONS, QASC, RTE, STSB, TEXT_TO_TEXT, real_rows, tiny_once
+from tests.tiny import FAMILIES, MULTIPLE_CHOICE, POSITIONS, QASC, RTE, STSB, TEXT_TO_TEXT, real_rows
 from utils import models
 from utils.errors import UserError
 from utils.heads import make_head
@@ -19,11 +19,6 @@ CASES = [*((family, RTE, False) for family in ENCODERS), *((family, STSB, False)
          *((family, QASC, False) for family in MULTIPLE_CHOICE),
          *((family, spec, True) for family in TEXT_TO_TEXT for spec in (RTE, STSB, QASC))]
 CASE_NAMES = [f"{family}-{spec.name}{'-words' * text}" for family, spec, text in CASES]
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    return lambda family: tiny_once(tmp_path_factory.getbasetemp(), family)
 
 
 class Case:

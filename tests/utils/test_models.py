@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,30 +14,13 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from tests.tiny import FAMILIES, MULTIPLE_CHOICE, POSITIONS, QASC, RTE, STSB, tiny_model_folder, tiny_once
+from tests.loading import refused
+from tests.tiny import FAMILIES, MULTIPLE_CHOICE, POSITIONS, QASC, RTE, STSB, tiny_model_folder
 from utils import models
 from utils.errors import UserError
 
 torch.set_num_threads(1)
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    return lambda family: tiny_once(tmp_path_factory.getbasetemp(), family)
-
-
-@pytest.fixture
-def copied(tiny, tmp_path):
-    """A function that copies a family's folder, less some files, to be spoilt."""
-    def copy(family: str, *without: str) -> Path:
-        folder = tmp_path / family
-        folder.mkdir()
-        for file in tiny(family).iterdir():
-            if file.name not in without:
-                (folder / file.name).write_bytes(file.read_bytes())
-        return folder
-    return copy
 
 
 def flatten(model) -> torch.Tensor:
@@ -50,14 +32,6 @@ def flatten(model) -> torch.Tensor:
         p.data = flat[start:start + p.numel()].view_as(p)
         start += p.numel()
     return flat
-
-
-def refused(name, spec=RTE, max_length=64, **options) -> str:
-    """Return the message of the UserError, which is one line."""
-    with pytest.raises(UserError) as caught:
-        models.load(str(name), spec, seed=0, max_length=max_length, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def logits(model, tokenizer, pair=("A man is here.", "Nobody is there!")) -> torch.Tensor:
@@ -124,15 +98,6 @@ def test_multiple_choice_models_save_and_load(tiny, family, tmp_path):
         assert torch.equal(value, again.state_dict()[key]), key
 
 
-def test_another_task_s_head_is_replaced_and_only_the_head(tiny, tmp_path):
-    model, tokenizer = models.load(str(tiny("bert")), RTE, seed=0, max_length=64)
-    models.save(model, tokenizer, tmp_path / "model")
-    other, _ = models.load(str(tmp_path), STSB, seed=0, max_length=64)
-    assert other.classifier.weight.shape == (1, 32) and other.config.id2label == {0: "score"}
-    for key, value in model.bert.state_dict().items():
-        assert torch.equal(value, other.bert.state_dict()[key]), key
-
-
 def digests(folder: str, seed: int) -> list[str]:
     """Return the SHA-256 of all the parameters of four families with new heads."""
     loaded = [models.load(f"{folder}/{family}", RTE, seed=seed, max_length=64)[0]
@@ -195,20 +160,6 @@ def test_random_init_needs_no_weights_and_depends_on_the_seed_only(copied):
     assert not torch.equal(weights[0][name], weights[2][name])
 
 
-def test_a_head_of_another_tasks_labels_is_drawn_anew(tiny, tmp_path):
-    """Two classes are not the same two classes: a run on another task starts from a head of its own seed."""
-    trained, tokenizer = models.load(tiny("bert"), RTE, seed=1, max_length=32)
-    models.save(trained, tokenizer, tmp_path / "model")
-    same, _ = models.load(str(tmp_path), RTE, seed=2, max_length=32)
-    assert torch.equal(same.classifier.weight, trained.classifier.weight)
-    cola = replace(RTE, name="cola", labels=("unacceptable", "acceptable"))
-    other, _ = models.load(str(tmp_path), cola, seed=2, max_length=32)
-    again, _ = models.load(str(tmp_path), cola, seed=2, max_length=32)
-    assert not torch.equal(other.classifier.weight, trained.classifier.weight)
-    assert torch.equal(other.classifier.weight, again.classifier.weight)
-    assert torch.equal(other.bert.embeddings.word_embeddings.weight, trained.bert.embeddings.word_embeddings.weight)
-
-
 def test_new_weights_are_reported(tiny, caplog):
     with caplog.at_level("INFO", logger="lm"):
         models.load(str(tiny("bert")), RTE, seed=0, max_length=64)
@@ -269,12 +220,6 @@ def test_a_saved_model_s_config_has_the_task_s_own_label_names(tiny, tmp_path):
         assert list(config["id2label"].values()) == names and config["label2id"] == {n: i for i, n in enumerate(names)}
 
 
-def test_a_folder_without_tokenizer_is_refused(copied):
-    for family in ("bert", "roberta", "t5", "gpt2", "albert", "deberta-v2"):
-        folder = copied(family, "tokenizer.json", "tokenizer_config.json")
-        assert "tokenizer" in refused(folder)
-
-
 def test_a_folder_without_weights_or_with_damaged_files_is_refused(copied):
     folder = copied("bert", "model.safetensors")
     assert "--model" in refused(folder)
@@ -284,22 +229,6 @@ def test_a_folder_without_weights_or_with_damaged_files_is_refused(copied):
     assert "--model" in refused(folder)
     (folder / "config.json").write_text("{}")
     assert "--model" in refused(folder)
-
-
-@pytest.mark.parametrize(("family", "weights_of"), [
-    ("bert", "roberta"), ("electra", "bert"), ("bart", "bert"), ("t5", "bart"), ("gpt2", "distilbert")])
-def test_another_architecture_s_weights_are_refused(tiny, copied, family, weights_of):
-    folder = copied(family, "model.safetensors")
-    (folder / "model.safetensors").write_bytes((tiny(weights_of) / "model.safetensors").read_bytes())
-    assert "weights are not those of" in refused(folder)
-
-
-def test_a_tokenizer_larger_than_the_model_is_refused(copied):
-    folder = copied("bert")
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_tokens(["brandnew"])
-    tokenizer.save_pretrained(folder)
-    assert "more tokens" in refused(folder)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

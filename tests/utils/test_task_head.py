@@ -72,6 +72,20 @@ def test_another_task_s_head_is_drawn_anew_and_both_are_named(tuned, caplog, fam
     assert f"--n_iterations 0: --model {folder} has no head that was trained on {wanted.name}: its head is" in message
 
 
+def test_a_head_of_another_tasks_labels_is_drawn_anew(tiny, tmp_path):
+    """Two classes are not the same two classes: a run on another task starts from a head of its own seed."""
+    trained, tokenizer = models.load(tiny("bert"), RTE, seed=1, max_length=32)
+    models.save(trained, tokenizer, tmp_path / "model")
+    same, _ = models.load(str(tmp_path), RTE, seed=2, max_length=32)
+    assert torch.equal(same.classifier.weight, trained.classifier.weight)
+    cola = replace(RTE, name="cola", labels=("unacceptable", "acceptable"))
+    other, _ = models.load(str(tmp_path), cola, seed=2, max_length=32)
+    again, _ = models.load(str(tmp_path), cola, seed=2, max_length=32)
+    assert not torch.equal(other.classifier.weight, trained.classifier.weight)
+    assert torch.equal(other.classifier.weight, again.classifier.weight)
+    assert torch.equal(other.bert.embeddings.word_embeddings.weight, trained.bert.embeddings.word_embeddings.weight)
+
+
 def test_a_head_that_marks_tokens_is_another_task_s_though_its_weights_fit(tiny, tmp_path, caplog):
     caplog.set_level("INFO", logger="lm")
     _, tokenizer = models.load(tiny("bert"), RTE, seed=1, max_length=32)

@@ -29,6 +29,14 @@ def test_weights_of_the_body_without_a_place_are_an_error_that_names_them(copied
     assert f"has no place for 1 of its weights, and would be another model without them: {name}" in message
 
 
+@pytest.mark.parametrize(("family", "weights_of"), [
+    ("bert", "roberta"), ("electra", "bert"), ("bart", "bert"), ("t5", "bart"), ("gpt2", "distilbert")])
+def test_another_architecture_s_weights_are_refused(tiny, copied, family, weights_of):
+    folder = copied(family, "model.safetensors")
+    (folder / "model.safetensors").write_bytes((tiny(weights_of) / "model.safetensors").read_bytes())
+    assert "weights are not those of" in refused(folder)
+
+
 def test_layers_that_the_config_does_not_count_are_an_error(copied):
     assert "no place for 16 of its weights" in refused(edit(copied("bert"), num_hidden_layers=1))
 
