@@ -100,7 +100,7 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
         agree(asked, config, tokenizer)
         if random_init:
             model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).eval()
-            new, news = set(), "all weights drawn from the seed"
+            new, news = set[str](), "all weights drawn from the seed"
         else:
             check_weight_files(asked, Path(path))
             model, found = auto.from_pretrained(path, config=config, dtype=torch.float32, use_safetensors=True,
@@ -114,11 +114,11 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
             share(model.generation_config, tokenizer)
         fit_tokenizer(asked, model, tokenizer)
         read_special_tokens_as_text(tokenizer)
-        settle_padding(asked, model, tokenizer, spec, text_to_text)
         tokenizer.model_max_length = max_length  # so that who loads the saved model cuts rows where this run did
         limit = usable_positions(model)
         if limit is not None and max_length > limit:
             raise UserError(f"--max_length {max_length}: {name} reads at most {limit} tokens")
+        settle_padding(asked, model, tokenizer, spec, text_to_text)
     if news:
         NOTES.info("%s: %s", name, news)
     return model, tokenizer

@@ -39,9 +39,10 @@ def settle_padding(asked: str, model: transformers.PreTrainedModel, tokenizer: t
 
 
 def _rows(tokenizer: transformers.PreTrainedTokenizerFast, choices: int) -> Tokens:
-    """Return a short row and a long one, with the same text for each choice."""
+    """Return a short row and a long one, with the same text for each choice, as long as the tokenizer's rows may be."""
+    longest = max(16, tokenizer.model_max_length)
     with unchanged(tokenizer):
-        encoded = [tokenizer(text) for text in _TEXTS for _ in range(choices)]
+        encoded = [tokenizer(text, truncation=True, max_length=longest) for text in _TEXTS for _ in range(choices)]
     types = [np.array(each["token_type_ids"], np.uint8) for each in encoded if "token_type_ids" in each]
     lengths = [len(each["input_ids"]) for each in encoded]
     return Tokens(np.concatenate([np.array(each["input_ids"], np.int32) for each in encoded]),

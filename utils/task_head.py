@@ -62,9 +62,9 @@ def head_class(asked: str, config: transformers.PreTrainedConfig, kind: str) -> 
 
 def describe_head(config: transformers.PreTrainedConfig, spec: TaskSpec, kind: str) -> FormerHead:
     """Write the head's size and the real label names into the config; return what it said before."""
-    before = tuple(str(config.id2label[i]) for i in sorted(config.id2label))
     if kind == "text_to_text":
-        return FormerHead(before, list(range(len(before))))
+        return FormerHead((), [])  # words, whatever its config calls labels
+    before = tuple(str(config.id2label[i]) for i in sorted(config.id2label))
     names = {"classification": spec.labels, "regression": ("score",), "multiple_choice": ("choice",)}[kind]
     config.id2label = dict(enumerate(names))
     config.label2id = {name: i for i, name in enumerate(names)}

@@ -114,4 +114,9 @@ def test_a_score_is_kept_under_its_other_name(tuned):
 def test_a_model_without_a_head_is_not_evaluated_as_it_is(tiny):
     assert "new head drawn from the seed: classifier.bias, classifier.weight" in refused(tiny("bert"), trained=True)
     models.load(tiny("bert"), RTE, seed=0, max_length=32, random_init=True, trained=True)  # asked for
-    models.load(tiny("t5"), RTE, seed=0, max_length=32, trained=True)  # its head is a language model's
+
+
+def test_a_language_model_s_head_has_no_labels(tiny, caplog):
+    caplog.set_level("INFO", logger="lm")
+    models.load(tiny("t5"), RTE, seed=0, max_length=32, trained=True)
+    assert not caplog.records
