@@ -27,7 +27,7 @@ from utils.literal_text import read_special_tokens_as_text
 from utils.model_config import load_config
 from utils.padding import settle_padding
 from utils.seeds import torch_seed
-from utils.special_tokens import agree, share
+from utils.special_tokens import agree, agree_on_writing
 from utils.task import TaskSpec
 from utils.task_head import adapt_head, describe_head, head_class
 from utils.tokenizer import fit_tokenizer, load_tokenizer
@@ -110,8 +110,7 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
         if new and trained:
             raise UserError(f"--n_iterations 0: {asked} has no head that was trained on {spec.name}: {news}; give a "
                             "model that has, or train one with --n_iterations 1")
-        if getattr(model, "generation_config", None) is not None:
-            share(model.generation_config, tokenizer)
+        agree_on_writing(model, tokenizer)
         fit_tokenizer(asked, model, tokenizer)
         read_special_tokens_as_text(tokenizer)
         tokenizer.model_max_length = max_length  # so that who loads the saved model cuts rows where this run did

@@ -32,13 +32,24 @@ def agree(asked: str, config: transformers.PreTrainedConfig, tokenizer: transfor
             raise UserError(f"{asked}: its tokenizer has neither a pad nor an end-of-text token")
         tokenizer.pad_token = tokenizer.eos_token
     reading = [part for part in parts(config) if part is config or hasattr(part, "vocab_size")]  # no picture's part
-    changed = dict.fromkeys(change for part in reading for change in share(part, tokenizer))
+    changed = dict.fromkeys(change for part in reading for change in _share(part, tokenizer))
     if changed:
         NOTES.info("%s: its config.json and its tokenizer differ in special tokens, the tokenizer's are taken: %s",
-                   asked.split(" ", 1)[1], ", ".join(changed))
+                   asked, ", ".join(changed))
+    if config.is_encoder_decoder and getattr(config, "decoder_start_token_id", None) is None:
+        config.decoder_start_token_id = tokenizer.pad_token_id  # as T5's decoder begins
 
 
-def share(config: transformers.PreTrainedConfig | transformers.GenerationConfig,
+def agree_on_writing(model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerFast) -> None:
+    """Give a model that can write text the same tokens in its generation config, which plain transformers reads."""
+    generation = getattr(model, "generation_config", None)
+    if generation is not None:
+        _share(generation, tokenizer)
+        if generation.decoder_start_token_id is None:
+            generation.decoder_start_token_id = getattr(model.config, "decoder_start_token_id", None)
+
+
+def _share(config: transformers.PreTrainedConfig | transformers.GenerationConfig,
           tokenizer: transformers.PreTrainedTokenizerFast) -> list[str]:
     """Write the tokenizer's special tokens into one config; return what was replaced, as "pad_token_id 0, not 7"."""
     replaced = []
@@ -49,9 +60,6 @@ def share(config: transformers.PreTrainedConfig | transformers.GenerationConfig,
         if old is not None:
             replaced.append(f"{key} {new}, not {old}")
         setattr(config, key, new)
-    # decoders begin with padding unless something else is said (T5)
-    if getattr(config, "is_encoder_decoder", False) and getattr(config, "decoder_start_token_id", None) is None:
-        config.decoder_start_token_id = tokenizer.pad_token_id
     return replaced
 
 

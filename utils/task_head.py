@@ -90,6 +90,7 @@ def adapt_head(model: transformers.PreTrainedModel, auto: Any, former: FormerHea
     labels = ", ".join(former.labels)
     if former.order is None:
         new |= _redraw_head(model, auto)
+    if former.order is None or found["mismatched_keys"]:
         return new, f"its head is for {labels}, not for {wanted}: drawn anew from the seed: {', '.join(sorted(new))}"
     if new:
         return new, f"new head drawn from the seed: {', '.join(sorted(new))}"

@@ -12,7 +12,7 @@ from utils.console import NOTES
 from utils.errors import UserError
 
 #: what older versions of transformers saved though nothing is learnt in it
-_BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|masked_bias|attn\.bias|inv_freq)$")
+_BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|masked_bias|(attn|attention)\.bias|inv_freq)$")
 
 
 def lacking(found: Mapping[str, Any]) -> set[str]:
@@ -46,8 +46,8 @@ def check_weights(asked: str, model: transformers.PreTrainedModel, found: Mappin
                         f"{', '.join(sorted(lost)[:3])}{', …' * (len(lost) > 3)}")
     if unused:
         heads = sorted({key.removeprefix(f"{model.base_model_prefix}.").split(".")[0] for key in unused})
-        NOTES.info("%s: its weights for other tasks are left out: %s (%d tensors)", asked.split(" ", 1)[1],
-                   ", ".join(heads), len(unused))
+        NOTES.info("%s: its weights for other tasks are left out: %s (%d tensors)", asked, ", ".join(heads),
+                   len(unused))
 
 
 def _in_body(model: transformers.PreTrainedModel, key: str) -> bool:

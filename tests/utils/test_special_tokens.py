@@ -93,5 +93,6 @@ def test_a_decoder_that_says_no_start_starts_with_padding(tiny, copied, tmp_path
     model, tokenizer = models.load(edit(copied("t5"), decoder_start_token_id=None), RTE, seed=0, max_length=64)
     right, _ = models.load(tiny("t5"), RTE, seed=0, max_length=64)
     close(answers(model, tokenizer), answers(right, tokenizer))
+    assert model.generation_config.decoder_start_token_id == tokenizer.pad_token_id
     models.save(model, tokenizer, tmp_path / "saved")
     close(answers(*plain(tmp_path / "saved", RTE, True)), answers(right, tokenizer))

@@ -52,7 +52,8 @@ def test_outputs_without_names_are_taken_in_the_task_s_order(tuned, caplog):
 
 @pytest.mark.parametrize(("family", "spec", "names", "wanted"), [
     ("bert", MNLI, ("negative", "neutral", "positive"), MNLI), ("bart", RTE, ("unacceptable", "acceptable"), RTE),
-    ("bert", MNLI, (), RTE), ("deberta-v2", STSB, ("toxicity",), STSB), ("bert", STSB, (), QASC),
+    ("bert", MNLI, (), RTE), ("bert", MNLI, ("LABEL_0", "LABEL_1", "LABEL_2"), RTE),
+    ("deberta-v2", STSB, ("toxicity",), STSB), ("bert", STSB, (), QASC),
     ("bert", QASC, (), STSB)])
 def test_another_task_s_head_is_drawn_anew_and_both_are_named(tuned, caplog, family, spec, names, wanted):
     caplog.set_level("INFO", logger="lm")

@@ -52,7 +52,7 @@ def test_heads_of_other_tasks_are_told(tiny, copied, caplog, family, auto, parts
     auto.from_pretrained(folder).save_pretrained(folder)
     models.load(folder, RTE, seed=0, max_length=32)
     [line] = [record.message for record in caplog.records if "left out" in record.message]
-    assert line.startswith(f"{folder}: its weights for other tasks are left out: {parts} (")
+    assert line.startswith(f"--model {folder}: its weights for other tasks are left out: {parts} (")
 
 
 def test_a_pooler_that_the_head_does_not_read_is_told(tiny, caplog):
@@ -63,6 +63,7 @@ def test_a_pooler_that_the_head_does_not_read_is_told(tiny, caplog):
 
 def test_what_older_versions_saved_though_nothing_is_learnt_in_it_is_passed_over(copied, caplog):
     caplog.set_level("INFO", logger="lm")
-    for family, *keys in (("bert", "embeddings.position_ids"), ("gpt2", "h.0.attn.masked_bias", "h.0.attn.bias")):
+    for family, *keys in (("bert", "embeddings.position_ids", "embeddings.token_type_ids"),
+                          ("gpt2", "h.0.attn.masked_bias", "h.0.attn.bias", "h.1.attn.attention.bias")):
         models.load(add(copied(family), **{key: torch.ones(1, 4) for key in keys}), RTE, seed=0, max_length=32)
     assert not any("left out" in record.message for record in caplog.records)
