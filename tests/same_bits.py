@@ -24,8 +24,8 @@ from tests.tiny import tiny_once
 
 PLACE = ROOT / ".same_bits"
 ROWS = "from pathlib import Path; from tests.toy import *; toy_table(Path({0!r})); toy_choices(Path({0!r}))"
-SHORT = "--max_length 24 --batch_size 8 --n_iterations 3"
-LONG = "--max_length 24 --batch_size 8 --n_iterations 12 --skip_evalnum 12 --optimizer_state keep"
+SHORT = "--max_length 96 --batch_size 8 --n_iterations 3"  # no row is cut
+LONG = "--max_length 96 --batch_size 8 --n_iterations 12 --skip_evalnum 12 --optimizer_state keep"
 #: name → (model family, task, flags)
 CELLS = {
     "encoder, centralized": ("bert", "rte", f"{SHORT} --centralized"),
