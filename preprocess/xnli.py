@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from preprocess.common import main
 from preprocess.sources import HUB_SPLITS, find_folder, hub_rows, load_hub
 from utils.errors import UserError, quoted
+from utils.hub import Snapshot
 from utils.readers import Row, class_index, read_tsv, unlabelled
 from utils.task import Origin, TaskSpec
 
@@ -65,9 +66,9 @@ def read_translated(path: Path, language: str) -> list[Row]:
     return read_tsv(path, ("premise", "hypo", "label"), row, label="label")
 
 
-def read_hub() -> dict[str, Iterator[Row]]:
+def read_hub(found: Snapshot) -> dict[str, Iterator[Row]]:
     """Return split → rows of the hub's copy, language after language."""
-    by_language = {language: load_hub(SPEC, SPEC.origin.repo, language) for language in LANGUAGES}
+    by_language = {language: load_hub(found, language) for language in LANGUAGES}
     # chain(*…), not chain.from_iterable(…): the latter would read `name` when rows are had, and then it is the last one
     return {split: chain(*(hub_language(data[name], language) for language, data in by_language.items()))
             for name, split in {**HUB_SPLITS, "test": "test"}.items()}

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,29 @@ def hub(tmp_path) -> Iterator[Hub]:
     """A hub on loopback for one test, empty, and commands that get its `environment()` find nothing else."""
     with Hub(tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+def endpoint(hub, monkeypatch) -> Iterator[Callable[..., None]]:
+    """A function that points this process at a hub's address, with a cache of the test's own; at first at `hub`."""
+    import huggingface_hub.constants
+    from huggingface_hub.utils import close_session
+
+    def point(url: str, cache: Path = hub.folder / "hf" / "hub") -> None:
+        constants = {"ENDPOINT": url, "HUGGINGFACE_CO_URL_TEMPLATE": url + "/{repo_id}/resolve/{revision}/{filename}",
+                     "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True}
+        for name, value in constants.items():
+            monkeypatch.setattr(huggingface_hub.constants, name, value)
+        close_session()  # the client reads the proxies once
+
+    for name, value in hub.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("no_proxy", os.environ["NO_PROXY"])
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    point(hub.url)
+    yield point
+    close_session()
 
 
 @pytest.fixture(scope="session")

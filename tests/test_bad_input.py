@@ -247,6 +247,8 @@ ROWS = cases(
      "holds no run (no config.json)"),
     ("run folder in use", "--data rte --run_dir {base}/data", "--run_dir", "already holds files; name a new folder"),
     ("no such source", "--data cola --source nowhere", "--source nowhere: no such file or folder", "or hub"),
+    ("source at no revision", "--data cola --source hub@", "--source hub@: hub@ and a branch, tag or commit"),
+    ("source at a revision it cannot have", "--source pypi@1", "--source pypi@1: hub@ and a branch", "or pypi alone"),
     ("source without end", "--data cola --source /dev/zero", "--source /dev/zero: no such file or folder", "or hub"),
     ("source with a long name", f"--data cola --source {'a' * 300}", "--source aaa", "no such file or folder"),
     ("source of another task", "--data cola --source {base}/data", "--source", "train.tsv is neither there nor in its"),
@@ -392,7 +394,7 @@ def bert(tmp_path_factory):
 def here(monkeypatch):
     """Run main_lm.py's main in this process, without Ray, without the hub, and with its own collector as it was."""
     monkeypatch.setattr(main_lm, "run", partial(main_lm.run, opened=no_engine))
-    monkeypatch.setattr("utils.models._hub_answers", lambda: False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for name in ("handlers", "propagate", "level"):
         monkeypatch.setattr(NOTES, name, getattr(NOTES, name))  # main sets them
     monkeypatch.setattr(main_lm, "quiet_environment", lambda own_ray: None)  # it changes this process's environment

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from utils.errors import UserError, one_line, quoted
+from utils.hub import split_revision
 
 
 def flag(default: Any, help: str, *, opens: str = "", valid: tuple[Callable[[Any], bool], str] | None = None,
@@ -76,8 +77,8 @@ class RunConfig:
                      opens="the task, and the rows of it that are used")
     data_dir: str = flag("data", "folder of the preprocessed tables and of the token cache",
                          valid=(bool, "the name of a folder"), changes_results=False)
-    source: str = flag("", "where to make the table from when it is absent: hub, or a folder of the official "
-                           "files (default: the task's own, see preprocess/)", changes_results=False)
+    source: str = flag("", "where to make the table from when it is absent: hub, hub@REV, or a folder of the "
+                           "official files (default: the task's own, see preprocess/)", changes_results=False)
     test: int = flag(0, "use only N rows per domain of each split, the same rows for every seed (0: all)",
                      valid=WHOLE_FROM_0)
     test_split: str = flag("", "split to report on (default: the task's own)")
@@ -88,7 +89,8 @@ class RunConfig:
     truncate: bool = flag(False, "go on also where --max_length is so short that rows lose a whole field, such as the "
                                  "second sentence", changes_results=False)
 
-    model: str = flag("minilm", "Hugging Face model: hub id, local folder, a finished run's folder, or minilm",
+    model: str = flag("minilm", "Hugging Face model: hub id (NAME@REV: at that branch, tag or commit), local folder, a "
+                                "finished run's folder, or minilm",
                       opens="the model")
     random_init: bool = flag(False, "start from random weights (the model's configuration and tokenizer only)")
     load_model: str = flag("", "start from the model of this finished run (or model folder) instead of --model")
@@ -201,8 +203,8 @@ class RunConfig:
 
     @property
     def model_name(self) -> str:
-        """What people call the model that the run starts from: of a path, the last folder."""
-        return (self.load_model or self.model).rstrip("/").rpartition("/")[2]
+        """What people call the model that the run starts from: of a path, the last folder; of NAME@REV, the name."""
+        return split_revision(self.load_model or self.model)[0].rstrip("/").rpartition("/")[2]
 
     @property
     def method(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from utils.config import RunConfig
 from utils.errors import UserError
+from utils.hub import check_endpoint
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,20 @@ class Machine:
     gpus_per_worker: float
 
 
+#: what the libraries of Hugging Face read at import: nothing is sent but requests for what is asked for, and nothing is
+#: printed but by this program
+QUIET_MODELS = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+                "DISABLE_SAFETENSORS_CONVERSION": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+                "HF_DATASETS_DISABLE_PROGRESS_BARS": "1", "HF_HUB_VERBOSITY": "error",
+                "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
 #: what the libraries read in a worker's environment as in the driver's
-PASSED_ON = ("FLWR_TELEMETRY_ENABLED", "HF_HUB_DISABLE_TELEMETRY", "HF_HUB_DISABLE_PROGRESS_BARS",
-             "TRANSFORMERS_NO_ADVISORY_WARNINGS", "FLWR_LOG_LEVEL", "OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM")
+PASSED_ON = (*QUIET_MODELS, "FLWR_TELEMETRY_ENABLED", "FLWR_LOG_LEVEL", "OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM")
 
 
 def quiet_environment(own_ray: bool) -> None:
     """Set what Flower, Ray and Hugging Face read at import: nothing is sent anywhere, little is printed, and nobody
-    outside can call an `own_ray`. A cluster that is there has its own addresses and tokens."""
+    outside can call an `own_ray`. A cluster that is there has its own addresses and tokens. Raises UserError as
+    `quiet_models` does."""
     quiet_models()
     os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
                    "FLWR_LOG_LEVEL": "ERROR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -42,9 +49,12 @@ def quiet_environment(own_ray: bool) -> None:
 
 
 def quiet_models() -> None:
-    """Set the part of it that Hugging Face reads: all that is left to say where Flower has started this process."""
-    os.environ |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-                   "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
+    """Set the part of it that Hugging Face reads, which is all for a command without Flower, or that Flower starts.
+
+    Raises UserError for an HF_ENDPOINT that is no address, over which those libraries end in a traceback.
+    """
+    check_endpoint()
+    os.environ |= QUIET_MODELS
 
 
 def check_machine(config: RunConfig) -> None:

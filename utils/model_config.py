@@ -7,17 +7,17 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig
 
 from utils.errors import UserError
-from utils.trust import check_config
+from utils.trust import HERE_ONLY, check_config
 
 
-def load_config(asked: str, path: str, **source: bool) -> transformers.PreTrainedConfig:
+def load_config(asked: str, path: str) -> transformers.PreTrainedConfig:
     """Return the config of a model's folder, for a model that answers with its logits, whatever the batch.
 
     What a file asks for beside them (attentions, hidden states, tuples) goes, from the saved model too; the numbers
-    stay. `source` goes to transformers. Raises: UserError when the file asks for what cannot be.
+    stay. Raises: UserError when the file asks for what cannot be.
     """
     try:
-        config = AutoConfig.from_pretrained(path, **source)
+        config = AutoConfig.from_pretrained(path, **HERE_ONLY)
     except (AttributeError, StrictDataclassError) as error:
         raise UserError(f"{asked}: transformers does not take its config.json ({' '.join(str(error).split())[:250]}); "
                         "mend or remove that key") from error

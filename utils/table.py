@@ -50,6 +50,12 @@ class Table:
         self.splits: tuple[str, ...] = tuple(card["splits"])
 
     @property
+    def source(self) -> str:
+        """Where its rows are from, as `--source` takes it; of the hub, at the commit that they are of."""
+        commit = self.card.get("hub", {}).get("commit")
+        return f"hub@{commit}" if commit else self.card["source"]
+
+    @property
     def train_split(self) -> str:
         """The first of the spec's `train_splits` that is here; raises UserError when none is."""
         for name in self.spec.train_splits:
@@ -95,7 +101,8 @@ def open_table(folder: Path, spec: TaskSpec) -> Table:
         card = json.loads(path.read_bytes())
         made_for = (card["format"], card["spec"])
         files = [file for name, split in card["splits"].items() for file in _files(name, split)]
-        if not files or type(card["source"]) is not str or not re.fullmatch("[0-9a-f]{64}", card["fingerprint"]):
+        kinds = type(card["source"]), type(card.get("hub", {}))
+        if not files or kinds != (str, dict) or not re.fullmatch("[0-9a-f]{64}", card["fingerprint"]):
             raise ValueError("it lacks splits, a source or a fingerprint")
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} is no table's card ({quoted(error, 200)}): {again}") from None
@@ -133,12 +140,14 @@ def _own_file(path: Path, again: str) -> None:
         raise UserError(f"{path} is missing: {again}")
 
 
-def write_table(folder: Path, spec: TaskSpec, splits: Mapping[str, Iterable[dict]], source: str) -> Table:
+def write_table(folder: Path, spec: TaskSpec, splits: Mapping[str, Iterable[dict]], source: str,
+                hub: Mapping[str, str] | None = None) -> Table:
     """Write the rows of each split (dicts with the columns of `Table.split` except `row`) and return the table.
 
     It is written beside `folder` and then renamed into place, so no reader meets half a table, and an older
-    one stays until the new one is whole. `source` goes into the card. Rows may be a generator: one pass is
-    made, CHUNK rows at a time. Rows whose label is None are left out, and counted in the card.
+    one stays until the new one is whole. `source` goes into the card, and so does what of the `hub` the rows are:
+    {"repo", "config", "commit"}. Rows may be a generator: one pass is made, CHUNK rows at a time. Rows whose label is
+    None are left out, and counted in the card.
 
     Raises UserError for a row that does not fit the spec, for a split without rows, for a folder that holds
     something else than a table, and when the disk refuses.
@@ -151,8 +160,8 @@ def write_table(folder: Path, spec: TaskSpec, splits: Mapping[str, Iterable[dict
     try:
         made.mkdir(parents=True)
         told = {name: _write_split(made, spec, name, rows, digest) for name, rows in splits.items()}
-        card = {"format": TABLE_FORMAT, "spec": _plain(spec), "source": source, "splits": told,
-                "fingerprint": digest.hexdigest()}
+        card = {"format": TABLE_FORMAT, "spec": _plain(spec), "source": source, "hub": dict(hub or {}),
+                "splits": told, "fingerprint": digest.hexdigest()}
         text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
         (made / CARD).write_bytes(text.encode(errors="backslashreplace"))  # a source's path may be no UTF-8
         _rename(made, folder)

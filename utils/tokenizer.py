@@ -8,19 +8,20 @@ import transformers
 from transformers import AutoTokenizer
 
 from utils.errors import UserError
+from utils.trust import HERE_ONLY
 
 #: families with a table of segments that their config does not count
 _SEGMENTED = ("funnel", "xlnet")
 
 
-def load_tokenizer(asked: str, path: str, **source: bool) -> transformers.PreTrainedTokenizerFast:
+def load_tokenizer(asked: str, path: str) -> transformers.PreTrainedTokenizerFast:
     """Return the fast tokenizer of a model's folder, padding on the right.
 
     A folder without tokenizer.json has it made of what it has: SentencePiece's file, vocab.txt, vocab.json and
-    merges.txt. `source` goes to transformers. Raises: UserError when there is none, or what is made is not whole.
+    merges.txt. Raises: UserError when there is none, or what is made is not whole.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, **source)
+        tokenizer = AutoTokenizer.from_pretrained(path, **HERE_ONLY)
     except ValueError as error:
         if "backend tokenizer" not in str(error):
             raise

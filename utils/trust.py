@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +12,8 @@ from transformers import PreTrainedConfig
 
 from utils.errors import UserError, quoted
 
+#: what every `from_pretrained` is told: no file from elsewhere, no code
+HERE_ONLY = {"local_files_only": True, "trust_remote_code": False}
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -40,17 +42,25 @@ def check_adapter(asked: str, folder: Path) -> None:
 
 
 def check_weight_files(asked: str, folder: Path) -> None:
-    """Raise UserError if the weights in a folder (no hub id) are absent, a pickle, or partly elsewhere."""
+    """Raise UserError if the weights in a folder are absent, a pickle, or partly elsewhere."""
     index = folder / "model.safetensors.index.json"
     if os.path.isfile(index):
         for file in set(json.loads(index.read_bytes())["weight_map"].values()):
             if Path(file).name != file or not file.endswith(".safetensors"):
                 raise UserError(f"{asked}: {index.name} must name .safetensors files beside it, "
                                 f"not {quoted(file)}")
-    elif os.path.isdir(folder) and not list(folder.glob("*.safetensors")):
-        if any(path.suffix in _PICKLES for path in folder.iterdir()):
-            raise UserError(_pickled(asked))
-        raise UserError(f"{asked}: no weights there; add its model.safetensors, or give --random_init")
+            if not ((folder / "model.safetensors").exists() or (folder / file).exists()):
+                raise UserError(f"{asked}: {index.name} names {file}, which is not there: give the whole model")
+    else:
+        check_weight_names(asked, os.listdir(folder))
+
+
+def check_weight_names(asked: str, names: Iterable[str]) -> None:
+    """Raise UserError unless safetensors are among the `names` of a model's files."""
+    suffixes = {Path(name).suffix for name in names}
+    if ".safetensors" not in suffixes:
+        raise UserError(_pickled(asked) if suffixes & {*_PICKLES} else
+                        f"{asked}: no weights there; add its model.safetensors, or give --random_init")
 
 
 def _pickled(asked: str) -> str:
@@ -63,19 +73,13 @@ def _pickled(asked: str) -> str:
 def safetensors_only(asked: str) -> Iterator[None]:
     """Refuse a pickle wherever transformers comes upon one, with a line that says how to convert it.
 
-    `use_safetensors` alone does not: an index of safetensors may list other files, which are then unpickled; and
-    of a hub model without safetensors transformers would ask a service of the hub's to convert it.
+    `use_safetensors` alone does not: an index of safetensors may list other files, which are then unpickled.
     """
     def refuse(*args: object, **options: object) -> NoReturn:
         raise UserError(_pickled(asked))
 
-    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"
     kept, torch.load = torch.load, refuse
     try:
         yield
-    except OSError as error:
-        if "use_safetensors" in str(error):  # a hub model
-            raise UserError(_pickled(asked)) from error
-        raise
     finally:
         torch.load = kept

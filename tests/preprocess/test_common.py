@@ -197,7 +197,7 @@ def test_help_imports_nothing_heavy(run_script):
             "try: runpy.run_path('preprocess/mnli.py', run_name='__main__')\n"
             "except SystemExit: print({'pyarrow', 'numpy', 'datasets', 'torch'} & set(sys.modules))")
     done = run_script("-c", code)
-    assert "--source hub|PATH" in done.stdout and done.stdout.endswith("set()\n")
+    assert "--source hub|hub@REV|PATH" in done.stdout and done.stdout.endswith("set()\n")
 
 
 def test_boolqs_prompt_puts_the_question_where_truncation_spares_it():

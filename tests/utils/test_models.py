@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -184,7 +183,6 @@ def test_minilm_without_its_package(monkeypatch):
 
 
 def test_resolve(tiny, tmp_path, monkeypatch):
-    assert models.resolve("google-bert/bert-base-uncased") == "google-bert/bert-base-uncased"
     assert models.resolve(str(tiny("bert"))) == str(tiny("bert"))
     run = tmp_path / "run"
     (run / "model").mkdir(parents=True)
@@ -248,11 +246,3 @@ def test_heads_that_an_architecture_lacks(tiny):
     assert "--text_to_text" in refused(tiny("bert"), text_to_text=True)
     model, _ = models.load(str(tiny("bart")), QASC, seed=0, max_length=64, text_to_text=True)
     assert models.is_text_to_text(model)
-
-
-def test_an_unreachable_hub_fails_at_once_too(monkeypatch):
-    monkeypatch.setattr("utils.models.getproxies", dict)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
-    start = time.time()
-    assert "the hub cannot be reached" in refused("google-bert/no-such-model")
-    assert time.time() - start < 5

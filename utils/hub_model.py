@@ -1,0 +1,27 @@
+"""A model of the hub as a folder: which files of its repository are needed."""
+
+from pathlib import Path
+
+from utils.hub import open_snapshot
+from utils.trust import check_weight_names
+
+WEIGHTS = "model.safetensors"
+TEXT = (".json", ".txt", ".model", ".jinja")  # what configurations and tokenizers are written in
+
+
+def model_folder(asked: str, name: str, revision: str, weights: bool) -> Path:
+    """Return a folder with a hub model's configuration and tokenizer, and with its `weights` if they are wanted.
+
+    `asked` is the flag with its value, for messages. Raises UserError as `open_snapshot` and `Snapshot.fetch` do, and
+    when there are no safetensors.
+    """
+    found = open_snapshot(asked, "model", name, revision, "give minilm, a model's folder or a finished run's folder")
+    top = sorted(file for file in found.files if "/" not in file)
+    wanted = ["config.json", *(file for file in top if file.endswith(TEXT) and file != "config.json")]
+    wanted += [file for file in top if file == "README.md"]  # its licence
+    if weights:
+        parts = [file for file in top if file.endswith(".safetensors")]
+        if not found.down:  # what a copy lacks, the hub may have
+            check_weight_names(asked, top)
+        wanted += [WEIGHTS] if WEIGHTS in top or not parts else parts
+    return found.fetch(wanted)
