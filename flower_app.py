@@ -38,7 +38,6 @@ client_app = ClientApp(client_fn=client_fn, mods=[tell])
 @server_app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run what the run's configuration asks for; a wrong one is one line, and the run's status is failed."""
-    quiet_models()
     from flwr.superlink.grid import InMemoryGrid
 
     import preprocess.common as preprocess
@@ -50,6 +49,7 @@ def main(grid: Grid, context: Context) -> None:
 
     notes_to_stderr()
     try:
+        quiet_models()
         config = config_of(context.run_config, preprocess.task_names())
         check_door(config, isinstance(grid, InMemoryGrid))
         run(config, partial(grid_engine, grid, context, config))

@@ -26,7 +26,7 @@ from utils.errors import RoundFailed, UserError
 from utils.machine import check_machine, pause_collector, quiet_environment, resume_collector, usable_cores
 from utils.progress import Progress
 from utils.push import check_push, push
-from utils.run_folder import check_resumed, finished, open_run, run_folder
+from utils.run_folder import begun, check_resumed, finished, open_run, run_folder
 from utils.runlog import CHECKPOINTS, print_finished
 from utils.tracking import check_tracker
 
@@ -37,9 +37,9 @@ if TYPE_CHECKING:  # heavy imports wait until they are needed: --help and a wron
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
     config = parse_flags(argv, preprocess.task_names())
-    quiet_environment(own_ray=not config.ray_address)
     notes_to_stderr()
     try:
+        quiet_environment(own_ray=not config.ray_address)
         run(config)
         return 0
     except (UserError, RoundFailed) as error:
@@ -74,7 +74,8 @@ def run(config: RunConfig, opened: Callable = running_engine) -> None:
 
         # The rows, as a table of the task's own columns, and each client's shard of them
         spec = preprocess.load(config.data).SPEC
-        preprocess.prepare(config.data, config.source or None, Path(config.data_dir))
+        source = config.source or begun(config, folder).get("data_source")
+        preprocess.prepare(config.data, source, Path(config.data_dir))
         data = TaskData(config, spec)
         config = check_resumed(config, folder, data.table.fingerprint)
         clock.done("rows")
@@ -108,6 +109,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     model, tokenizer = models.load(config.load_model or config.model, spec, seed=config.seed,
                                    max_length=config.max_length, random_init=config.random_init,
                                    text_to_text=config.text_to_text, flag=config.start_flag,
+                                   commit=begun(config, folder).get("model_commit", ""),
                                    trained=not config.n_iterations)
     vector = ParameterVector(model)
     data.tokenise(tokenizer, models.is_text_to_text(model))
@@ -121,7 +123,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     with (open_run(folder, config) as log,
           scratch_folder(vector.nbytes * n_buffers + data.lent_bytes,
                          log.folder if config.over_machines else None) as scratch):
-        job = Job(config, spec, str(scratch), str(log.folder.resolve()))
+        job = Job(config, spec, str(scratch), str(log.folder.resolve()), models.commit_of(model))
         job.save_skeleton(model, tokenizer)
         data.lend(job.tokens)
         last, start, states = last_checkpoint(log.folder / CHECKPOINTS) or (None, vector.numpy(), ())

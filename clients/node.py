@@ -18,7 +18,8 @@ TOLD = "job"  # the record of a message that tells about the run
 
 @dataclass(frozen=True)
 class NodeJob(Job):
-    """A job whose skeleton each node takes from the model that the flags name: it shares no disk with the server."""
+    """A job whose skeleton each node takes from the model that the flags name, at the server's `commit`: they share no
+    disk."""
 
     @property
     def skeleton(self) -> str:
@@ -45,4 +46,4 @@ def client_of(context: Context) -> LMClient:
     spec = preprocess.load(config.data).SPEC
     if open_table(data_dir / spec.name, spec).fingerprint != told["fingerprint"]:
         raise UserError(f"--data_dir {data_dir}: has other rows of {config.data} than the server")
-    return LMClient(NodeJob(config, spec, str(told["scratch"]), str(told["run_dir"])))
+    return LMClient(NodeJob(config, spec, str(told["scratch"]), str(told["run_dir"]), str(told["commit"])))

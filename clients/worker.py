@@ -28,12 +28,16 @@ from utils.vector import ParameterVector
 
 @dataclass(frozen=True)
 class Job:
-    """A run as its workers see it. `scratch` holds the model's configuration and tokenizer, and the buffers."""
+    """A run as its workers see it. `scratch` holds the model's configuration and tokenizer, and the buffers.
+
+    `commit` is the hub's that the model is of; "" if it is not of the hub.
+    """
 
     config: RunConfig
     spec: TaskSpec
     scratch: str
     run_dir: str
+    commit: str = ""
 
     @property
     def skeleton(self) -> Path | str:
@@ -75,7 +79,7 @@ class Worker:
         self.device = torch.device("cuda" if config.n_gpus else "cpu")
         # The weights arrive as a vector with each message, so the skeleton's random ones never matter.
         model, tokenizer = models.load(str(job.skeleton), job.spec, seed=config.seed, max_length=config.max_length,
-                                       random_init=True, text_to_text=config.text_to_text)
+                                       random_init=True, text_to_text=config.text_to_text, commit=job.commit)
         text_to_text = models.is_text_to_text(model)
         self.model = model.to(self.device)
         self.vector = ParameterVector(self.model)

@@ -36,7 +36,7 @@ class GridEngine:
         """Run `rounds(grid, context, nodes)` to its end, with clients that do their part of `job`."""
         table = open_table(Path(job.config.data_dir) / job.spec.name, job.spec)
         told = {"precision": job.config.precision, "run_dir": job.run_dir, "scratch": job.scratch,
-                "fingerprint": table.fingerprint}
+                "fingerprint": table.fingerprint, "commit": job.commit}
         rounds(TellingGrid(self.grid, told), self.context, self.nodes)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sweeps.gains import Gain, gain
 from sweeps.records import Comparison
+from utils.hub import split_revision
 
 TABLE = Path(__file__).with_name("pretraining.json")
 MIXTURES = ("iid", "noniid")
@@ -79,7 +80,7 @@ def trends(comparisons: list[Comparison], baseline: str) -> tuple[list[Trend], l
     tasks: dict[tuple[str, str], list[Point]] = {}
     for compared in comparisons:
         flags = next(iter(compared.methods.values()))[0].config["flags"]
-        flops = known.get(compared.model.rstrip("/").split("/")[-1].lower())
+        flops = known.get(split_revision(compared.model)[0].rstrip("/").split("/")[-1].lower())
         if flags.get("random_init") or flags.get("load_model") or flops is None:
             why = ("starts from random weights" if flags.get("random_init") else "starts from another run's weights"
                    if flags.get("load_model") else f"its pre-training compute is not in {TABLE.name}")

@@ -85,7 +85,7 @@ class Records:
 
 
 def read_records(folders: list[Path]) -> Records:
-    """Return the runs in or below `folders`, the finished ones grouped by model and test rows.
+    """Return the runs in or below `folders`, the finished ones grouped by model (and its commit) and test rows.
 
     Where a method's runs differ in more than their seed, in the learning rate say, each setting is a comparison of
     its own. Raises UserError when there is no finished run, when a record is missing, broken off or malformed (naming
@@ -98,9 +98,8 @@ def read_records(folders: list[Path]) -> Records:
         if isinstance(run, Unfinished):
             unfinished.append(run)
             continue
-        flags = run.config["flags"]
-        tested_on = tuple(flags[name] for name in TESTED_ON)
-        model = run.summary["model"], flags.get("random_init", False)
+        tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
+        model = run.summary["model"], str(run.config.get("model_commit")), setting(run, "random_init")
         groups[model, run.config["data_fingerprint"], tuple(run.summary["test"]["domains"]), tested_on].append(run)
     if not groups:
         stopped = f" ({len(unfinished)} without summary.json: failed, stopped or still running)" if unfinished else ""
@@ -255,8 +254,9 @@ def with_titles(compared: list[Comparison]) -> list[Comparison]:
     def longer(one: Comparison) -> Comparison:
         run = next(iter(one.methods.values()))[0]
         domains = one.domains[0] if len(one.domains) == 1 else f"{len(one.domains)} domains, {one.domains[0]} …"
-        return replace(one, title=f"{one.title} ({run.summary['model']}, {run.config['flags']['max_length']} tokens, "
-                                  f"data {run.config['data_fingerprint'][:8]}, {domains})")
+        words = (run.summary["model"], str(run.config.get("model_commit", ""))[:7],
+                 f"{run.config['flags']['max_length']} tokens, data {run.config['data_fingerprint'][:8]}, {domains}")
+        return replace(one, title=f"{one.title} ({', '.join(filter(None, words))})")
 
     taken = Counter(one.title for one in compared)
     return sorted((longer(one) if taken[one.title] > 1 else one for one in compared), key=lambda one: one.title)

@@ -121,13 +121,13 @@ def test_a_node_with_other_rows_refuses_to_train(base):
     from clients.node import TOLD, client_of
 
     table = open_table(base / "data" / "rte", load("rte").SPEC)
-    told = {"precision": "fp32", "run_dir": "", "scratch": "", "fingerprint": table.fingerprint}
+    told = {"precision": "fp32", "run_dir": "", "scratch": "", "fingerprint": table.fingerprint, "commit": "1f2e"}
     settings = {"data": "rte", "model": f"{base}/tiny/bert", "data_dir": str(base / "data")}
 
     def client(**node_config: str):
         return client_of(Context(1, 2, node_config, RecordDict({TOLD: ConfigRecord(told)}), settings))
 
-    assert client().job.config.precision == "fp32"
+    assert client().job.config.precision == "fp32" and client().job.commit == "1f2e"
     with pytest.raises(UserError, match="others: has other rows of rte than the server"):
         client(data_dir=str(base / "others"))
 

@@ -20,6 +20,7 @@ from utils.errors import RoundFailed
 from utils.failure import Failure
 from utils.machine import Machine
 from utils.metrics import evaluate_domains, majority_baseline
+from utils.run_folder import check_commit
 from utils.runlog import CHECKPOINTS, OPTIMIZER, RunLog
 from utils.task import TaskSpec
 from utils.tracking import Tracking
@@ -52,9 +53,12 @@ class Recorder:
                                           data.labels["train"][trained])
         for record in records:
             self.count(record)
-        if not records:
+        if records:
+            check_commit(log.folder, models.commit_of(model))
+        else:
             log.write_config({
-                "data_fingerprint": data.table.fingerprint, "parameters": vector.n_parameters,
+                "data_fingerprint": data.table.fingerprint, "data_source": data.table.source,
+                "model_commit": models.commit_of(model), "parameters": vector.n_parameters,
                 "workers": machine.workers, "shards": data.shards_by_domain(),
                 "shard_labels": data.shards_by_label(),
                 "rows_cut": {key: tokens.cuts.rows for key, tokens in data.tokens.items()}})
@@ -139,7 +143,7 @@ class Recorder:
         models.save(self.model, self.tokenizer, self.log.folder / "model")
         summary = {"data": config.data, "model": config.load_model or config.model, "method": config.method,
                    "seed": config.seed, "rounds": config.n_iterations, "rows_trained": self.rows_trained,
-                   "test": self.last["test"], "majority": self.majority,
+                   "model_commit": models.commit_of(self.model), "test": self.last["test"], "majority": self.majority,
                    "seconds": round(self.seconds, 1)}
         if self.best:
             summary["best"] = {key: self.best[key] for key in ("round", "val", "test")}

@@ -13,6 +13,7 @@ from utils.config import RunConfig
 from utils.console import NOTES
 from utils.durable import held
 from utils.errors import UserError
+from utils.hub import split_revision
 from utils.runlog import RunLog, read_json, versions
 from utils.scratch import PREFIX
 
@@ -53,14 +54,22 @@ def _folder_to_resume(config: RunConfig) -> Path | None:
         return None
     if not folder.is_dir():
         raise UserError(f"--run_dir {folder}: is no folder; name another")
-    flags = recorded(folder).get("flags", {})
+    before = recorded(folder)
+    flags = before.get("flags", {})
     for field in fields(config):
         mine = getattr(config, field.name)
-        if field.metadata["changes_results"] and flags.get(field.name, mine) != mine and (
-                field.name, mine) != ("precision", "auto"):
+        if field.metadata["changes_results"] and not _same(field.name, mine, flags.get(field.name, mine),
+                                                           before.get("model_commit")):
             raise UserError(f"--resume: {folder} was made with --{field.name} {flags[field.name]}, not {mine}; "
                             "give the same flags, or start a new run")
     return folder
+
+
+def _same(name: str, mine: object, before: object, commit: str | None) -> bool:
+    """Whether a flag asks for what it was `before`; that of a model may name the very `commit` that was used."""
+    if name in ("model", "load_model") and commit:
+        return mine in (before, f"{split_revision(str(before))[0]}@{commit}")
+    return mine == before or (name, mine) == ("precision", "auto")
 
 
 def recorded(folder: Path) -> dict:
@@ -81,12 +90,17 @@ def recorded(folder: Path) -> dict:
         raise UserError(f"--resume: {path} is no run's record ({error!r}); start a new run") from None
 
 
+def begun(config: RunConfig, folder: Path) -> dict:
+    """Return the config.json of a run that is resumed; {} for a new one."""
+    return recorded(folder) if config.resume else {}
+
+
 def check_resumed(config: RunConfig, folder: Path, fingerprint: str) -> RunConfig:
     """Return the config that a run goes on with: its `--precision auto` is what it was when the run began.
 
     Raises UserError when its rows are others than those it began with (`fingerprint` is their table's).
     """
-    before = recorded(folder) if config.resume else {}
+    before = begun(config, folder)
     if not before:
         return config
     if before["data_fingerprint"] != fingerprint:
@@ -101,6 +115,15 @@ def check_resumed(config: RunConfig, folder: Path, fingerprint: str) -> RunConfi
     if others:
         NOTES.warning("--resume: other versions may give other bits: %s", "; ".join(others))
     return replace(config, precision=before["flags"]["precision"])
+
+
+def check_commit(folder: Path, commit: str) -> None:
+    """Raise UserError when the run in `folder` would go on with a model of another `commit` than it began with."""
+    before = recorded(folder).get("model_commit", commit)
+    if before != commit:
+        names = [f"commit {each} on the hub" if each else "a folder" for each in (before, commit)]
+        raise UserError(f"--resume: {folder} was made with another model: it was {names[0]}, and is {names[1]} now; "
+                        "start a new run")
 
 
 @contextmanager

@@ -33,6 +33,15 @@ def test_runs_that_are_no_repetitions_are_compared_apart(runs):
     assert {name: len(some) for name, some in fast.methods.items()} == {"centralized": 1, "iid": 1}
 
 
+def test_models_of_two_commits_are_compared_apart(runs):
+    """The hub's main branch has moved on between two runs of one name."""
+    for seed, commit in ((7, "a" * 40), (8, "b" * 40)):
+        write_run(runs / f"h{seed}", "iid", seed, (0.2, 0.2), model="org/m", facts={"model_commit": commit})
+    titles = [compared.title for compared in read_records([runs]).comparisons]
+    assert titles == ["toy, m", "toy, org/m (org/m, aaaaaaa, 9 tokens, data toy, 2 domains, a …)",
+                      "toy, org/m (org/m, bbbbbbb, 9 tokens, data toy, 2 domains, a …)"]
+
+
 def test_methods_may_differ_in_what_each_keeps_to(runs):
     for seed in (1, 2):
         write_run(runs / f"n{seed}", "noniid", seed, (0.2, 0.2), lr=1e-3, epoch=1)

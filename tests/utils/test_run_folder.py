@@ -7,7 +7,7 @@ import pytest
 
 from utils.config import RunConfig
 from utils.errors import UserError
-from utils.run_folder import check_resumed, finished, open_run, run_folder
+from utils.run_folder import check_commit, check_resumed, finished, open_run, run_folder
 
 
 def new_folder(config):
@@ -37,12 +37,12 @@ def test_a_folder_has_one_run_at_a_time(tmp_path):
                 pass
 
 
-def recorded_run(folder, **flags):
-    """Write the record of a run that began, and return its config."""
+def recorded_run(folder, facts=None, **flags):
+    """Write the record of a run that began, with other `facts` in it, and return its config."""
     config = RunConfig(run_dir=str(folder), precision="bf16", **flags)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(
-        {"flags": asdict(config), "data_fingerprint": "f", "versions": {"torch": "0.1"}}))
+        {"flags": asdict(config), "data_fingerprint": "f", "versions": {"torch": "0.1"}} | (facts or {})))
     return config
 
 
@@ -58,6 +58,18 @@ def test_only_flags_that_change_no_bit_may_change(tmp_path, caplog):
     assert "--min_success was 0 and is 1 from here on" in caplog.text
     with pytest.raises(UserError, match="other rows"):
         check_resumed(free, tmp_path / "run", "g")
+
+
+def test_a_model_of_the_hub_stays_at_its_commit(tmp_path):
+    config = replace(recorded_run(tmp_path, {"model_commit": "c" * 40}, model="org/m@v1"), resume=True)
+    for same in ("org/m@v1", "org/m@" + "c" * 40):
+        assert run_folder(replace(config, model=same)) == tmp_path
+    for other in ("org/m", "org/m@v2", "org/other@" + "c" * 40):
+        with pytest.raises(UserError, match=f"made with --model org/m@v1, not {other}"):
+            run_folder(replace(config, model=other))
+    check_commit(tmp_path, "c" * 40)
+    with pytest.raises(UserError, match="it was commit ccc.* on the hub, and is a folder now; start a new run"):
+        check_commit(tmp_path, "")
 
 
 @pytest.mark.parametrize("model", ["minilm", "m[1]", "m*", "m?"])
