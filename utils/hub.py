@@ -22,8 +22,8 @@ from utils.console import NOTES
 from utils.durable import DISK_REFUSES, whole_file
 from utils.errors import UserError
 from utils.hub_causes import reason, refusal, unreachable
+from utils.progress import SECONDS_OF_SILENCE
 
-SECONDS_OF_SILENCE = 10  # of a download, after which a log file gets a line
 SECONDS_TO_ANSWER = 6  # a request; half of it where a copy is in the cache
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_ID = re.compile(r"([\w.-]+/)?[\w.-]+", re.ASCII)

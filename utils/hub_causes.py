@@ -1,6 +1,7 @@
 """Why the Hugging Face hub does not give something, in words that name the cause and what to do."""
 
 import os
+from json import JSONDecodeError
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -71,6 +72,8 @@ def reason(error: Exception) -> str:
     from huggingface_hub.errors import HfHubHTTPError
 
     words = (str(error).strip() or repr(error)).splitlines()[0]
+    if isinstance(error, JSONDecodeError):
+        words = "what answers there is no hub"
     if isinstance(error, HfHubHTTPError):
         words = f"it answers {error.response.status_code} {error.response.reason_phrase}"
     hub, proxies = urlsplit(constants.ENDPOINT), getproxies()

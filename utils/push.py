@@ -13,6 +13,7 @@ from pathlib import Path
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.errors import UserError, one_line
+from utils.hub import in_bytes
 
 SECONDS_TO_ASK = 10
 SECONDS_TO_SEND = 120  # and more for a large model:
@@ -51,12 +52,12 @@ def push(folder: Path, config: RunConfig) -> None:
         return
     files = [path for path in model.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
-    NOTES.info("sending %s in %d files to %s", _amount(size), len(files), repository)
+    NOTES.info("sending %s in %d files to %s", in_bytes(size), len(files), repository)
     began = time.monotonic()
     news = _ask("send", SECONDS_TO_SEND + size / SLOWEST, repository, _visibility(config), str(model))
     seconds = time.monotonic() - began
     if "url" in news:
-        NOTES.info("sent in %.1f s (%s/s): the model is at %s (%s)", seconds, _amount(size / seconds), news["url"],
+        NOTES.info("sent in %.1f s (%s/s): the model is at %s (%s)", seconds, in_bytes(size / seconds), news["url"],
                    news["visibility"])
         return
     cause = one_line(news.get("refused") or news["failed"])
@@ -110,8 +111,3 @@ def _word(text: str) -> str:
     if text.isprintable():
         return shlex.quote(text)
     return "$'" + one_line(text.replace("\\", r"\\").replace("'", r"\'")) + "'"
-
-
-def _amount(size: float) -> str:
-    """Return bytes as a person reads them."""
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"

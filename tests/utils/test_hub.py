@@ -143,7 +143,7 @@ def test_the_token_of_a_login_is_named_by_its_file(hub, folder, endpoint, monkey
 OUT_OF_REACH = {"refused": "Connection refused", "hang": "no answer within 0.", "slow": "no answer within 0.",
                 "proxy": "Connection refused, by way of the proxy", "no proxy": "Unknown scheme for proxy URL",
                 "502": "it answers 502 Bad Gateway", "429": "it answers 429 Too Many Requests",
-                "page": "cannot be reached", "name": "cannot be reached: "}
+                "page": "what answers there is no hub", "name": "cannot be reached: "}
 
 
 @pytest.mark.parametrize("fault", OUT_OF_REACH)

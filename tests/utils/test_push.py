@@ -83,7 +83,7 @@ def test_the_repository_is_made_private_unless_asked_otherwise(hub, login, finis
     push(finished, config(public=public))
     assert arrived(hub) and hub.models["me/toy"].private is not public
     first, last = notes()
-    assert first == "sending 0.1 MB in 3 files to me/toy"
+    assert first.startswith("sending 1") and first.endswith(" kB in 3 files to me/toy")
     assert last.startswith("sent in ") and last.endswith(f"/s): the model is at {hub.url}/me/toy ({visibility})")
 
 
