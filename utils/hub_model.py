@@ -17,7 +17,10 @@ def model_folder(asked: str, name: str, revision: str, weights: bool) -> Path:
     """
     found = open_snapshot(asked, "model", name, revision, "give minilm, a model's folder or a finished run's folder")
     top = sorted(file for file in found.files if "/" not in file)
-    wanted = ["config.json", *(file for file in top if file.endswith(TEXT) and file != "config.json")]
+    texts = [file for file in top if file.endswith(TEXT)]
+    if "adapter_config.json" in texts and "config.json" not in texts:
+        return found.fetch(texts)  # for what loads the folder to say what it is
+    wanted = ["config.json", *(file for file in texts if file != "config.json")]
     wanted += [file for file in top if file == "README.md"]  # its licence
     if weights:
         parts = [file for file in top if file.endswith(".safetensors")]
