@@ -38,6 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
     config = parse_flags(argv, preprocess.task_names())
     notes_to_stderr()
+    quiet_environment(own_ray=not config.ray_address)
     try:
         quiet_environment(own_ray=not config.ray_address)
         run(config)

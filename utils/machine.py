@@ -7,6 +7,7 @@ import socket
 from dataclasses import dataclass
 
 from utils.config import RunConfig
+from utils.environment import EVERYWHERE, FLOWER, RAY, leave_out
 from utils.errors import UserError
 from utils.hub import check_endpoint
 
@@ -32,20 +33,21 @@ PASSED_ON = (*QUIET_MODELS, "FLWR_TELEMETRY_ENABLED", "FLWR_LOG_LEVEL", "OMP_WAI
 
 def quiet_environment(own_ray: bool) -> None:
     """Set what Flower, Ray and Hugging Face read at import: nothing is sent anywhere, little is printed, and nobody
-    outside can call an `own_ray`. A cluster that is there has its own addresses and tokens. Raises UserError as
-    `quiet_models` does."""
+    outside can call an `own_ray`. A cluster that is there has its own addresses and tokens. What the user's shell
+    has for them is left out. Raises UserError as `quiet_models` does."""
     quiet_models()
-    os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
-                   "FLWR_LOG_LEVEL": "ERROR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-                   # seconds until Ray's agents give up looking for the rest of a killed run, and end too
-                   "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
-                   # A worker's idle threads must not spin on a core that another worker computes on.
-                   "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
+    settings = {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
+                "FLWR_LOG_LEVEL": "ERROR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+                # seconds until Ray's agents give up looking for the rest of a killed run, and end too
+                "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+                # A worker's idle threads must not spin on a core that another worker computes on.
+                "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
     if own_ray:
         # Ray then listens on the loopback address alone, as it does on a Mac: no other machine is meant. It unpickles
         # what it is sent, so it listens only to who can read this process's environment.
-        os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-                       "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        settings |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+                     "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    leave_out((*EVERYWHERE, FLOWER, RAY) if own_ray else (*EVERYWHERE, FLOWER), settings)
 
 
 def quiet_models() -> None:

@@ -1,0 +1,61 @@
+"""The user's shell: which of its variables libraries would read, and are not to (docs/environment.md has all)."""
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from utils.console import NOTES
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Variables that a program's processes do not have, by patterns of their names; `kept` are exceptions."""
+
+    names: tuple[str, ...]
+    why: str
+    kept: tuple[str, ...] = ()
+
+
+FIGURES = LeftOut(("MPLBACKEND", "MATPLOTLIBRC"), "a report draws into files, with settings of its own")
+#: wherever rows are trained on
+EVERYWHERE = (
+    LeftOut(("OMP_*", "GOMP_*", "KMP_*", "MKL_*"),
+            "--n_cpu says how many threads a worker has, and workers that are pinned to one core would share it",
+            # Ray gives its workers one, and their training has --n_cpu threads all the same; a run sets the other
+            kept=("OMP_NUM_THREADS", "OMP_WAIT_POLICY")),
+    LeftOut(("ATEN_CPU_CAPABILITY", "DNNL_*", "ONEDNN_*", "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES",
+             "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE"),
+            "the same flags and seed give the same bits; --precision says how exact they are"),
+    LeftOut(("NUMBA_*",), "the mean is compiled, and always in the same way", kept=("NUMBA_CACHE_DIR",)),
+    LeftOut(("PYTHONWARNINGS", "PYTHONINSPECT"), "a library's warning ends no run, and no process waits for more"),
+    FIGURES,
+)
+#: where Flower and Ray are the run's own
+FLOWER = LeftOut(("FLWR_*", "GRPC_*", "grpc_proxy", "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION"),
+                 "what Flower and Ray say to each other stays on this machine",
+                 kept=("FLWR_HOME", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"))
+RAY = LeftOut(("RAY_*",), "a run starts a Ray of its own; --ray_address joins another",
+              # when Ray ends a worker because memory is short: its client runs again
+              kept=("RAY_memory_monitor_refresh_ms", "RAY_memory_usage_threshold"))
+
+
+def leave_out(rules: Iterable[LeftOut], settings: Mapping[str, str] = {}) -> None:
+    """Remove what `rules` name from this process's environment, and add `settings`; say what was removed.
+
+    Libraries read it when they are imported, and the processes that this one starts inherit it.
+    """
+    found = [name for name in os.environ
+             if any(name not in rule.kept and any(fnmatchcase(name, pattern) for pattern in rule.names)
+                    for rule in rules)]
+    told = sorted(name for name in found if os.environ[name] != settings.get(name))
+    for name in found:
+        del os.environ[name]
+    os.environ |= settings
+    if "PYTHONWARNINGS" in found:  # Python has read it at its start
+        warnings.resetwarnings()
+        for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+            warnings.simplefilter("ignore", category)
+    if told:
+        NOTES.info("left out of the environment (docs/environment.md says why): %s", ", ".join(told))
