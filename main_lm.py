@@ -8,7 +8,6 @@ flags. Exit code 0: done (a model that the hub has not taken is the last line's 
 the input is wrong; 3: a round failed; 130: interrupted.
 """
 
-import signal
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,10 +19,11 @@ from strategies.cluster import cluster_for
 from strategies.engine import Engine, running_engine
 from utils.clock import Clock
 from utils.config import RunConfig, parse_flags
-from utils.console import NOTES, leave, notes_to_stderr
+from utils.console import NOTES, notes_to_stderr
 from utils.durable import DISK_REFUSES
 from utils.errors import RoundFailed, UserError
 from utils.machine import check_machine, pause_collector, quiet_environment, resume_collector, usable_cores
+from utils.process import begin, leave
 from utils.progress import Progress
 from utils.push import check_push, push
 from utils.run_folder import begun, check_resumed, finished, open_run, run_folder
@@ -151,8 +151,8 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
 
 
 if __name__ == "__main__":
+    begin(farewell="nobody reads stdout any more: the results go on in the record alone")
     code = 1
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a batch system sends ends a run as Ctrl-C does
     try:
         code = main()
     except SystemExit as stop:

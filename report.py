@@ -7,7 +7,6 @@ Reads run records only (config.json, rounds.jsonl, summary.json). Exit code 0: d
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +28,7 @@ from sweeps.tables import (
     score_table,
 )
 from utils.errors import UserError
+from utils.process import begin
 
 if TYPE_CHECKING:  # tables alone need no matplotlib
     from matplotlib.figure import Figure
@@ -56,8 +56,9 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"report.py: {plain(str(error))}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # `| head`: say nothing more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("report.py: interrupted", file=sys.stderr)
+        return 130
     except OSError as error:
         print(f"report.py: --out {options.out}: {error.strerror or error}", file=sys.stderr)
         return 2
@@ -146,4 +147,5 @@ def figure(draw: "Callable[[bool], Figure]", folder: Path, name: str, title: str
 
 
 if __name__ == "__main__":
+    begin()
     sys.exit(main())

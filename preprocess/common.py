@@ -17,6 +17,7 @@ from utils.console import NOTES, notes_to_stderr
 from utils.errors import UserError
 from utils.hub import open_snapshot
 from utils.machine import quiet_models
+from utils.process import begin
 from utils.readers import Row
 from utils.task import TaskSpec
 
@@ -91,7 +92,9 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
 
 
 def main(spec: TaskSpec, argv: list[str] | None = None) -> None:
-    """Run `python preprocess/<task>.py`; wrong input is one line on stderr and exit code 2."""
+    """Run `python preprocess/<task>.py` (no `argv`); wrong input is one line on stderr and exit code 2."""
+    if argv is None:
+        begin()
     module = load(spec.name)
     parser = argparse.ArgumentParser(prog=f"preprocess/{spec.name}.py", description=module.__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -9,7 +9,6 @@ study is wrong; 3: some runs failed, which are named at the end, or the report; 
 """
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
@@ -25,9 +24,10 @@ sys.path.insert(0, str(ROOT))  # when this file is run as a script
 import preprocess.common as preprocess  # noqa: E402
 from strategies.cluster import OwnCluster, ray_folder  # noqa: E402
 from sweeps.study import Run, read_study  # noqa: E402
-from utils.console import NOTES, leave, notes_to_stderr  # noqa: E402
+from utils.console import NOTES, notes_to_stderr  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.machine import Machine, check_machine, machine_for, quiet_environment, usable_cores, workers_for  # noqa: E402
+from utils.process import begin, interrupted_by, leave  # noqa: E402
 from utils.run_folder import finished, run_folder  # noqa: E402
 
 
@@ -60,9 +60,6 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         NOTES.error("sweeps/run.py: %s", error)
         return 2
-    except BrokenPipeError:  # `--dry_run | head`: say nothing more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         NOTES.error("sweeps/run.py: %s: %s", error.filename or options.out, error.strerror)
         return 2
@@ -118,6 +115,7 @@ class Sweep:
         with ExitStack() as stack:
             cluster = OwnCluster(Machine(usable_cores(), n_gpus, 0.0))
             cluster.start(stack.enter_context(ray_folder()))
+            interrupted_by(signal.SIGTERM)  # Ray has taken it
             stack.callback(cluster.stop)
             self.began = time.monotonic()
             # On a terminal one line shows the whole; elsewhere each run's beginning and end is a line.
@@ -132,7 +130,7 @@ class Sweep:
                     with self.lock:
                         self.stopped = True
                         for process in self.running.values():
-                            process.send_signal(signal.SIGINT)
+                            process.terminate()  # a shell's background job, and so its runs, may ignore Ctrl-C
                     raise
         return dict(sorted(self.failed.items()))
 
@@ -180,5 +178,5 @@ class Sweep:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    begin()
     leave(main())

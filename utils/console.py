@@ -1,10 +1,8 @@
 """What is told to the person at the terminal: notes on stderr, because stdout is for results alone."""
 
 import logging
-import os
 import sys
-from contextlib import suppress
-from typing import NoReturn, TextIO
+from typing import TextIO
 
 NOTES = logging.getLogger("lm")
 
@@ -38,11 +36,3 @@ def line_to(stream: TextIO, text: str) -> None:
             print(text, file=stream, flush=True)
     else:
         print(text, file=stream, flush=True)
-
-
-def leave(code: int) -> NoReturn:
-    """End the process at once: Flower's server thread waits for ever when the engine has failed under it."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # closed, or the reader of a pipe has gone
-            stream.flush()
-    os._exit(code)

@@ -12,7 +12,9 @@ from safetensors import SafetensorError
 
 #: what a user can mend
 DISK_REFUSES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR,
-                errno.ELOOP)
+                errno.ELOOP, errno.EFBIG)
+#: what a file system answers that cannot lock, or cannot sync a folder
+UNKNOWN_HERE = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)
 
 
 @contextmanager
@@ -29,13 +31,24 @@ def whole_file(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the name
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)  # the name
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> bool:
+    """Have the names in a folder go to disk; return False where the file system, such as CIFS, has no way to."""
+    try:
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        if error.errno not in UNKNOWN_HERE:
+            raise
+        return False
+    return True
 
 
 @contextmanager
@@ -51,11 +64,18 @@ def system_errors() -> Iterator[None]:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
+def held(path: Path) -> Iterator[bool]:
     """Hold the file `path`, made if it is absent, with the kernel's help: however this process ends, it lets go.
 
-    Raises BlockingIOError if another process holds it.
+    Yields False where the file system, such as Lustre or NFS may be, has no locks: nothing is held then. Raises
+    BlockingIOError if another process holds it.
     """
     with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in UNKNOWN_HERE:
+                raise
+            yield False
+        else:
+            yield True

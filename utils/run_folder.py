@@ -11,7 +11,7 @@ from pathlib import Path
 
 from utils.config import RunConfig
 from utils.console import NOTES
-from utils.durable import held
+from utils.durable import held, sync_folder
 from utils.errors import UserError
 from utils.hub import split_revision
 from utils.runlog import RunLog, read_json, versions
@@ -138,7 +138,12 @@ def open_run(folder: Path, config: RunConfig) -> Iterator[RunLog]:
                 folder.mkdir(parents=True, exist_ok=True)
             else:
                 folder = make_numbered(folder)
-            stack.enter_context(held(folder / LOCK))
+            if not stack.enter_context(held(folder / LOCK)):
+                NOTES.warning("%s: its file system has no locks: see to it that no other run goes on there (--resume) "
+                              "while this one is at work; a new one still refuses a folder that holds files", folder)
+            if not sync_folder(folder):
+                NOTES.warning("%s: its file system does not say when a file's name is on disk: if the machine goes "
+                              "down, the newest checkpoint may be lost; --resume then takes the one before", folder)
             for left in folder.glob(f"{PREFIX}*"):  # by a killed run, for its workers on other machines
                 shutil.rmtree(left)
             if not config.resume and any(path.name != LOCK for path in folder.iterdir()):

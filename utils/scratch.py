@@ -61,7 +61,11 @@ def remove_stale() -> None:
         for folder in base.glob(f"{PREFIX}*"):
             with suppress(OSError):  # its run lives, it is another user's, or it has just gone
                 if (folder / LOCK).exists():
-                    with held(folder / LOCK):
+                    with held(folder / LOCK) as dead:
+                        if not dead:
+                            NOTES.info("%s: its file system has no locks, which would tell whether its run lives: "
+                                       "remove it if that has ended", folder)
+                            continue
                         shutil.rmtree(folder)
                 elif time.time() - folder.stat().st_mtime > SECONDS_TO_LOCK:
                     # killed before it held the lock; or a dying process of Ray has made it again to write its log

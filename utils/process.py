@@ -1,0 +1,87 @@
+"""What each program does first and last: its streams last whatever becomes of the terminal, and signals end it well."""
+
+import errno
+import io
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import NoReturn, TextIO
+
+from utils.console import NOTES
+
+GONE = (errno.EPIPE, errno.EIO)  # a pipe without a reader, a terminal that was closed
+
+
+class Lasting(io.FileIO):
+    """A stream's bytes. Once its reader has gone they go nowhere, which is a note if there is `farewell` to say."""
+
+    def __init__(self, descriptor: int, farewell: str) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self.farewell = farewell
+
+    def write(self, data: "bytes | memoryview") -> int:  # type: ignore[override]
+        """Write bytes; return how many."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+        redirect(self.fileno())
+        if self.farewell:
+            NOTES.info(self.farewell)
+        return memoryview(data).nbytes
+
+
+def begin(farewell: str = "") -> None:
+    """Prepare this process for how it may be started and left; the first thing that a program does.
+
+    Streams that the shell has closed lead nowhere, rather than into the next file that is opened. What a stream's
+    encoding lacks is escaped. After stdout's reader has gone (`| head`), the `farewell` is noted, once. A batch
+    system's SIGTERM and a closed terminal's SIGHUP are what Ctrl-C is, unless they are ignored, as by nohup.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            redirect(descriptor)
+    sys.stdout, sys.stderr = lasting(sys.stdout, 1, farewell), lasting(sys.stderr, 2, "")
+    interrupted_by(signal.SIGTERM, signal.SIGHUP)
+
+
+def interrupted_by(*numbers: int) -> None:
+    """Have these signals do what Ctrl-C does, unless they are ignored."""
+    for number in numbers:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+def interrupt(number: int, frame: object) -> NoReturn:
+    """Be interrupted once: a terminal's end is told by the kernel and by the shell."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def lasting(stream: TextIO | None, descriptor: int, farewell: str) -> TextIO:
+    """Return a text stream to `descriptor` that is as `stream` (None: closed), but lasts."""
+    settings = {"line_buffering": stream.line_buffering, "write_through": stream.write_through} if stream else {}
+    return io.TextIOWrapper(io.BufferedWriter(Lasting(descriptor, farewell)), errors="backslashreplace",
+                            encoding=stream.encoding if stream else "utf-8", **settings)
+
+
+def redirect(descriptor: int) -> None:
+    """Have a descriptor lead nowhere, also for libraries and processes that share it."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    if nowhere == descriptor:  # it was closed, and is the lowest free number
+        os.set_inheritable(descriptor, True)
+    else:
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once: Flower's server thread waits for ever when the engine has failed under it."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):  # a full disk
+            stream.flush()
+    os._exit(code)
