@@ -2,7 +2,6 @@
 
 import os
 import socket
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -12,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from utils.config import RunConfig
 from utils.console import NOTES
-from utils.errors import UserError, one_line
+from utils.errors import UserError
+from utils.limits import object_store_bytes
 from utils.machine import PASSED_ON, Machine, machine_for, workers_for
-from utils.scratch import private_folder, remove_stale
+from utils.scratch import private_folder, remove_stale, short_place
 
 if TYPE_CHECKING:
     from ray.job_config import JobConfig
     from ray.util.placement_group import PlacementGroup
 
-LONGEST_BASE = 16  # characters; Linux cuts a socket's path off at 107, of which Ray adds about 90
 ROOT = str(Path(__file__).resolve().parents[1])
 SECONDS_TO_WAIT = 5  # for room in a cluster, until the user is told
 
@@ -51,8 +50,7 @@ def ray_folder() -> Iterator[Path]:
     A socket's path must be short; and Ray lets everybody write to its folder, so it lies in a private one.
     """
     remove_stale()
-    base = Path("/tmp") if len(tempfile.gettempdir()) > LONGEST_BASE else None
-    with private_folder(base) as folder:
+    with private_folder(short_place()) as folder:
         yield folder / "ray"
 
 
@@ -61,6 +59,11 @@ def job_config() -> "JobConfig":
     from ray.job_config import JobConfig
 
     return JobConfig(_client_job=True)  # Ray has no other switch for it
+
+
+def reason(error: Exception) -> str:
+    """Return what Ray says of its failure, as a part of one line."""
+    return " ".join(str(error).split())[:200]
 
 
 class OwnCluster:
@@ -82,8 +85,13 @@ class OwnCluster:
         # the autoscaler, the forwarding of logs. ray.init has no flag for them.
         for name in ("start_api_server", "start_monitor", "start_log_monitor"):
             setattr(Node, name, lambda self, **options: None)
-        ray.init(num_cpus=self.machine.workers, num_gpus=self.machine.n_gpus, include_dashboard=False,
-                 logging_level="ERROR", log_to_driver=False, job_config=job_config(), _temp_dir=str(folder))
+        try:
+            ray.init(num_cpus=self.machine.workers, num_gpus=self.machine.n_gpus, include_dashboard=False,
+                     logging_level="ERROR", log_to_driver=False, job_config=job_config(), _temp_dir=str(folder),
+                     object_store_memory=object_store_bytes())
+        except Exception as error:  # what Ray raises has no common class but Exception
+            raise UserError(f"Ray does not start: {reason(error)}; is one of the shell's limits low (`ulimit -a`), a "
+                            "disk full, or the machine too busy?") from error
 
     @property
     def address(self) -> str:
@@ -144,8 +152,7 @@ class JoinedCluster:
             ray.init(address=self.config.ray_address, logging_level="ERROR", log_to_driver=False,
                      job_config=job_config(), runtime_env={"env_vars": passed_on})
         except Exception as error:  # what Ray raises has no common class but Exception
-            reason = one_line(" ".join(str(error).split())[:200])
-            raise UserError(f"--ray_address {self.config.ray_address}: cannot be joined: {reason}") from error
+            raise UserError(f"--ray_address {self.config.ray_address}: cannot be joined: {reason(error)}") from error
 
     def _part_of_cluster(self) -> Machine:
         """Return the workers of the run, as many as fit on the cluster's nodes. Raises UserError when too few do."""

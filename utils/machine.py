@@ -1,15 +1,18 @@
 """The machine a run computes on: how many workers it has room for, and what the libraries on it are told."""
 
 import gc
+import math
 import os
 import secrets
 import socket
 from dataclasses import dataclass
 
+from utils.cgroup import cpu_quota
 from utils.config import RunConfig
 from utils.environment import EVERYWHERE, FLOWER, RAY, leave_out
 from utils.errors import UserError
 from utils.hub import check_endpoint
+from utils.limits import check_limits
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ def quiet_models() -> None:
 
 def check_machine(config: RunConfig) -> None:
     """Raise UserError when this machine has too few cores or GPUs for the run, or nobody answers at `--ray_address`."""
+    check_limits()
     if config.ray_address:
         return check_address(config.ray_address)
     if config.n_cpu > usable_cores():
@@ -108,8 +112,9 @@ def check_address(address: str) -> None:
 
 
 def usable_cores() -> int:
-    """Return the CPU cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the CPU cores this process may run on; a container's quota of their time counts as cores, rounded up."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return math.ceil(min(cores, cpu_quota()))
 
 
 def pause_collector() -> None:

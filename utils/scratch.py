@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from utils.cgroup import memory_limit
 from utils.console import NOTES
 from utils.durable import held
 from utils.errors import UserError
@@ -19,6 +20,31 @@ MEMORY = Path("/dev/shm")
 PREFIX = "averaging-"
 SECONDS_TO_LOCK = 60  # no run takes so long from making its folder to holding the lock
 LOCK = "lock"
+LONGEST = 16  # characters of a place for sockets: Linux cuts their paths off at 107, of which Ray adds about 90
+
+
+def places() -> list[Path]:
+    """Return where temporary folders may lie: what TMPDIR names, or the system's, then /tmp, then shared memory.
+
+    Raises UserError if no file can be written anywhere.
+    """
+    try:
+        return list(dict.fromkeys([Path(tempfile.gettempdir()), Path("/tmp"), MEMORY]))
+    except FileNotFoundError:
+        raise UserError("TMPDIR: no temporary folder can be written to, here or in /tmp; set it to one that can"
+                        ) from None
+
+
+def short_place() -> Path:
+    """Return the first of the `places` that can be written to and whose path is short enough for sockets.
+
+    Raises UserError if there is none.
+    """
+    for place in places():
+        if len(str(place)) <= LONGEST and os.access(place, os.W_OK | os.X_OK):
+            return place
+    raise UserError(f"TMPDIR: {places()[0]} is too long a path for Ray's sockets, and /tmp and {MEMORY} cannot be "
+                    f"written to; set it to a folder of at most {LONGEST} characters")
 
 
 @contextmanager
@@ -37,7 +63,8 @@ def private_folder(base: Path | None = None) -> Iterator[Path]:
 def scratch_folder(needed: int, base: Path | None = None) -> Iterator[Path]:
     """Make a private folder with room for `needed` bytes; yield it; remove it.
 
-    It lies in `base`; without one in shared memory if there is twice the room, else in the default temporary folder.
+    It lies in `base`; without one in shared memory if there is twice the room (and a container's memory, which it is
+    part of, is not less), else in the default temporary folder.
     Space is checked beforehand because a mapped file that meets a full file system kills the process that writes to
     it.
 
@@ -47,7 +74,7 @@ def scratch_folder(needed: int, base: Path | None = None) -> Iterator[Path]:
         with private_folder(base.resolve()) as folder:
             yield folder
         return
-    fits = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 * needed
+    fits = os.access(MEMORY, os.W_OK) and min(shutil.disk_usage(MEMORY).free, memory_limit()) > 2 * needed
     if not fits and shutil.disk_usage(tempfile.gettempdir()).free < needed:
         raise UserError(f"{tempfile.gettempdir()}: too little room for the clients' buffers, {needed / 1e9:.1f} GB; "
                         "set TMPDIR to a folder with more")
@@ -57,7 +84,7 @@ def scratch_folder(needed: int, base: Path | None = None) -> Iterator[Path]:
 
 def remove_stale() -> None:
     """Remove the folders of this user's dead runs."""
-    for base in {MEMORY, Path(tempfile.gettempdir())}:
+    for base in places():
         for folder in base.glob(f"{PREFIX}*"):
             with suppress(OSError):  # its run lives, it is another user's, or it has just gone
                 if (folder / LOCK).exists():
