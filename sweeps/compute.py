@@ -69,7 +69,7 @@ def power_of_ten(exponent: float) -> str:
 
 def pretraining_flops(table: Path = TABLE) -> dict[str, float]:
     """Return {model's name, lower case, without its owner: FLOPs of its pre-training, 6·N·D}."""
-    models = json.loads(table.read_text(encoding="utf-8"))["models"]
+    models = json.loads(table.read_bytes())["models"]
     return {name.lower(): 6.0 * entry.get("active_parameters", entry["parameters"]) * entry["tokens"]
             for entry in models for name in entry["names"]}
 

@@ -59,7 +59,7 @@ def read_study(path: Path, out: Path | None, extra: list[str], tasks: Sequence[s
 def parse_study(path: Path) -> dict:
     """Return a study file's tables. Raises UserError that names the file and what is wrong in it."""
     try:
-        study = tomllib.loads(path.read_text(encoding="utf-8"))
+        study = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give a study's .toml file") from None
     except ValueError as error:  # of TOML, with its line, or of UTF-8

@@ -19,7 +19,7 @@ def read_json(path: Path) -> dict:
 def read_text(path: Path) -> str:
     """Return a file's text; raises UserError naming it."""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path}: is missing") from None
     except OSError as error:

@@ -17,6 +17,7 @@ import transformers
 from transformers import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
 from transformers.utils.hub import extract_commit_hash
 
+from utils.byte_order import without_marks
 from utils.console import NOTES
 from utils.durable import system_errors
 from utils.errors import UserError
@@ -93,8 +94,9 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
 
     Raises: UserError, one line, when anything does not load or fit together.
     """
-    asked, path = f"--{flag} {name}", resolve(name, flag, commit, weights=not random_init)
-    with _naming(asked), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]):
+    asked, found_at = f"--{flag} {name}", resolve(name, flag, commit, weights=not random_init)
+    with (_naming(asked), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]),
+          without_marks(found_at) as path):
         torch.manual_seed(torch_seed(seed, "model"))
         check_adapter(asked, Path(path))
         config = load_config(asked, path)
@@ -124,7 +126,7 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
         if limit is not None and max_length > limit:
             raise UserError(f"--max_length {max_length}: {name} reads at most {limit} tokens")
         settle_padding(asked, model, tokenizer, spec, text_to_text)
-        model.config._commit_hash = extract_commit_hash(f"{path}/config.json", None)
+        model.config._commit_hash = extract_commit_hash(f"{found_at}/config.json", None)
     if news:
         NOTES.info("%s: %s", name, news)
     return model, tokenizer

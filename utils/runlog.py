@@ -23,7 +23,7 @@ OPTIMIZER = "optimizer"
 
 def read_json(path: Path) -> dict:
     """Return the object of a record's JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(path.read_bytes())
 
 
 def metric_names(result: dict) -> list[str]:
