@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps.tables import plain
+from utils.environment import FIGURES, leave_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,15 +39,21 @@ def styles(methods: Iterable[str]) -> dict[str, tuple]:
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Set matplotlib's settings while figures are made; a record's `$` is no formula, its `_` no hidden label."""
+    """Set matplotlib's settings while figures are made, whatever the user's own are.
+
+    A record's `$` is no formula, its `_` no hidden label.
+    """
+    leave_out([FIGURES])
     import matplotlib
 
-    with matplotlib.rc_context({
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({
             "text.parse_math": False, "svg.fonttype": "path", "svg.hashsalt": "report", "font.size": 9,
             "axes.titlesize": 9.5, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": INK,
             "axes.labelcolor": INK, "axes.grid": True, "axes.axisbelow": True, "grid.color": GREY, "grid.alpha": 0.25,
             "text.color": INK, "xtick.color": INK, "ytick.color": INK, "lines.linewidth": 1.6,
-            "lines.markersize": 4.5, "hatch.linewidth": 0.6, "legend.frameon": False, "pdf.fonttype": 42}):
+            "lines.markersize": 4.5, "hatch.linewidth": 0.6, "legend.frameon": False, "pdf.fonttype": 42})
         yield
 
 
