@@ -13,12 +13,14 @@ from flwr.client import Client
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
+from utils.environment import EVERYWHERE, leave_out
 from utils.machine import quiet_models
 
 
 def tell(message: Message, context: Context, call_next: Callable[[Message, Context], Message]) -> Message:
     """Hand a message on as clients/node.py does; what it imports waits until there is one."""
     quiet_models()
+    leave_out(EVERYWHERE)
     from clients.node import hear
 
     return hear(message, context, call_next)
@@ -38,6 +40,7 @@ client_app = ClientApp(client_fn=client_fn, mods=[tell])
 @server_app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run what the run's configuration asks for; a wrong one is one line, and the run's status is failed."""
+    leave_out(EVERYWHERE)
     from flwr.superlink.grid import InMemoryGrid
 
     import preprocess.common as preprocess

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT
 
@@ -77,6 +80,14 @@ def kill(pid: int) -> None:
     """Kill it, if it is still there."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def isolated(*options: str) -> list[str]:
+    """Return the command that runs another one in namespaces of its own; skip where that is not allowed."""
+    words = ["unshare", "--map-root-user", *options]
+    if shutil.which("unshare") is None or subprocess.run([*words, "true"], capture_output=True).returncode:
+        pytest.skip("this machine does not let a user make namespaces (unshare)")
+    return words
 
 
 def addresses(pids: list[int]) -> set[tuple[str, str]]:

@@ -19,7 +19,19 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.processes import addresses, command, descendants, finish, kill, model, newest, start, wait_until, workers
+from tests.processes import (
+    addresses,
+    command,
+    descendants,
+    finish,
+    isolated,
+    kill,
+    model,
+    newest,
+    start,
+    wait_until,
+    workers,
+)
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.checkpoint import last_checkpoint
@@ -196,14 +208,6 @@ def test_a_folder_has_one_run_at_a_time(base):
     assert done.returncode == 0, done.stderr[-2000:]
     again = finish(start(base, "shared", f"{SHORT} --resume"))
     assert again.returncode == 0 and again.stdout.splitlines() == done.stdout.splitlines()[-1:]
-
-
-def isolated(*options: str) -> list[str]:
-    """Return the command that runs another one in namespaces of its own; skip where that is not allowed."""
-    words = ["unshare", "--map-root-user", *options]
-    if shutil.which("unshare") is None or subprocess.run([*words, "true"], capture_output=True).returncode:
-        pytest.skip("this machine does not let a user make namespaces (unshare)")
-    return words
 
 
 FULL_DISK = """

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import sys
 from dataclasses import dataclass
 
 from utils.errors import UserError
@@ -30,7 +31,12 @@ NEEDS = (
 
 
 def check_limits() -> None:
-    """Raise UserError, naming the limit, if one is too low: Ray would say nothing, and end after half a minute."""
+    """Raise UserError, naming the limit, if one is too low: Ray would say nothing, and end after half a minute.
+
+    Also if Python has left out docstrings, which transformers reads.
+    """
+    if sys.flags.optimize > 1:
+        raise UserError("PYTHONOPTIMIZE=2 (python -OO): transformers needs docstrings; unset it, or give 1")
     for need in NEEDS:
         limit = _limit(need.number)
         if limit is not None and limit < need.least * need.unit and not (need.flag == "-u" and os.geteuid() == 0):

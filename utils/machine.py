@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 
 from utils.cgroup import cpu_quota
 from utils.config import RunConfig
@@ -45,6 +46,10 @@ def quiet_environment(own_ray: bool) -> None:
                 "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
                 # A worker's idle threads must not spin on a core that another worker computes on.
                 "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
+    try:
+        Path.home()
+    except RuntimeError:  # a container's user may be in no list; Flower looks for a home
+        settings["HOME"] = "/"
     if own_ray:
         # Ray then listens on the loopback address alone, as it does on a Mac: no other machine is meant. It unpickles
         # what it is sent, so it listens only to who can read this process's environment.
