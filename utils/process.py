@@ -13,24 +13,34 @@ from utils.console import NOTES
 GONE = (errno.EPIPE, errno.EIO)  # a pipe without a reader, a terminal that was closed
 
 
-class Lasting(io.FileIO):
-    """A stream's bytes. Once its reader has gone they go nowhere, which is a note if there is `farewell` to say."""
+class Lasting(io.TextIOWrapper):
+    """A text stream. Once its reader has gone, what is written goes nowhere; that is noted if there is a `farewell`."""
 
-    def __init__(self, descriptor: int, farewell: str) -> None:
-        super().__init__(descriptor, "w", closefd=False)
-        self.farewell = farewell
+    farewell = ""
 
-    def write(self, data: "bytes | memoryview") -> int:  # type: ignore[override]
-        """Write bytes; return how many."""
+    def write(self, text: str) -> int:
+        """Write a text; return its length."""
         try:
-            return super().write(data)
+            return super().write(text)
         except OSError as error:
-            if error.errno not in GONE:
-                raise
+            self._go_on(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Write out what waits."""
+        try:
+            super().flush()
+        except OSError as error:
+            self._go_on(error)
+            super().flush()
+
+    def _go_on(self, error: OSError) -> None:
+        """Raise the error unless the reader has gone."""
+        if error.errno not in GONE:
+            raise error
         redirect(self.fileno())
         if self.farewell:
             NOTES.info(self.farewell)
-        return memoryview(data).nbytes
 
 
 def begin(farewell: str = "") -> None:
@@ -45,7 +55,8 @@ def begin(farewell: str = "") -> None:
             os.fstat(descriptor)
         except OSError:
             redirect(descriptor)
-    sys.stdout, sys.stderr = lasting(sys.stdout, 1, farewell), lasting(sys.stderr, 2, "")
+    sys.stdout, sys.stderr = lasting(sys.stdout, 1), lasting(sys.stderr, 2)
+    sys.stdout.farewell = farewell
     interrupted_by(signal.SIGTERM, signal.SIGHUP)
 
 
@@ -62,11 +73,11 @@ def interrupt(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def lasting(stream: TextIO | None, descriptor: int, farewell: str) -> TextIO:
-    """Return a text stream to `descriptor` that is as `stream` (None: closed), but lasts."""
-    settings = {"line_buffering": stream.line_buffering, "write_through": stream.write_through} if stream else {}
-    return io.TextIOWrapper(io.BufferedWriter(Lasting(descriptor, farewell)), errors="backslashreplace",
-                            encoding=stream.encoding if stream else "utf-8", **settings)
+def lasting(stream: TextIO | None, descriptor: int) -> Lasting:
+    """Return a text stream to `descriptor` that is as `stream` (None: it was closed), but lasts."""
+    old = stream or open(descriptor, "w", encoding="utf-8", closefd=False)
+    return Lasting(open(descriptor, "wb", closefd=False), encoding=old.encoding, errors="backslashreplace",
+                   line_buffering=old.line_buffering, write_through=old.write_through)
 
 
 def redirect(descriptor: int) -> None:
