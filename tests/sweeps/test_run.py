@@ -53,10 +53,11 @@ def base(tmp_path_factory):
     return base
 
 
-def start(*words: object, cwd: Path = ROOT) -> subprocess.Popen:
+def start(*words: object, cwd: Path = ROOT, **options) -> subprocess.Popen:
     """Start sweeps/run.py with its output redirected."""
     return subprocess.Popen([sys.executable, ROOT / "sweeps/run.py", *map(str, words)], cwd=cwd, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "HF_HUB_OFFLINE": "1"},
+                            **options)
 
 
 def test_a_study_runs_what_is_left_and_names_what_failed(base):
@@ -82,10 +83,13 @@ def test_a_study_runs_what_is_left_and_names_what_failed(base):
 
 
 def test_an_interrupted_study_leaves_no_process_and_goes_on(base):
-    out, sweep = base / "cut", start(base / "long.toml", "--out", base / "cut", "--jobs", 2)
+    """It is a shell's background job, which ignores Ctrl-C, as do its runs; a batch system's SIGTERM ends all."""
+    out, sweep = base / "cut", start(base / "long.toml", "--out", base / "cut", "--jobs", 2,
+                                     preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
     processes.wait_until(lambda: (out / "noniid-seed4" / "checkpoints").is_dir(), sweep)
     below = processes.descendants(sweep.pid)
     sweep.send_signal(signal.SIGINT)
+    sweep.send_signal(signal.SIGTERM)
     done = processes.finish(sweep)
     assert done.returncode == 130 and "interrupted" in done.stderr.splitlines()[-1]
     end = time.time() + 20
@@ -129,6 +133,7 @@ def test_runs_are_named_by_what_sets_them_apart(tmp_path):
 
 @pytest.mark.parametrize("text, message", [
     ("[common]\ndata = \n", "is no TOML file: "),
+    ("\ufeff[commons]\n", "commons: a study has out, common, grid, methods"),
     ("[commons]\ndata = 'rte'\n", "commons: a study has out, common, grid, methods"),
     ("[grid]\nseed = 1\n", "grid.seed: must be a list of values"),
     ("[methods]\niid = 1\n", "methods.iid: must be a table of flags"),
