@@ -33,7 +33,8 @@ def _folders(controller: str, proc: Path) -> Iterator[Path]:
     They are of version 1 of control groups, or 2. A container sees its own group as the root of what is mounted,
     whatever its name is outside.
     """
-    groups, mounts = {}, []
+    groups: dict[str, str] = {}
+    mounts: list[str] = []
     with suppress(OSError):  # not on Linux
         for line in (proc / "cgroup").read_text().splitlines():
             _, names, path = line.split(":", 2)

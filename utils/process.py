@@ -75,7 +75,7 @@ def interrupt(number: int, frame: object) -> NoReturn:
 
 def lasting(stream: TextIO | None, descriptor: int) -> Lasting:
     """Return a text stream to `descriptor` that is as `stream` (None: it was closed), but lasts."""
-    old = stream or open(descriptor, "w", encoding="utf-8", closefd=False)
+    old = stream if isinstance(stream, io.TextIOWrapper) else open(descriptor, "w", encoding="utf-8", closefd=False)
     return Lasting(open(descriptor, "wb", closefd=False), encoding=old.encoding, errors="backslashreplace",
                    line_buffering=old.line_buffering, write_through=old.write_through)
 

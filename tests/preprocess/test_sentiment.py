@@ -2,13 +2,17 @@
 
 import collections
 import io
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 
 import pytest
 
 from preprocess import sentiment
 from preprocess.common import prepare
+from tests.conftest import ROOT
 from utils.errors import UserError
 
 
@@ -119,3 +123,12 @@ def test_no_index_is_one_line(run_script, tmp_path):
     assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 2
     assert "pip could not download vaderSentiment==3.3.2" in done.stderr and "--source PATH" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pip_is_not_what_lies_in_the_folder_that_the_command_is_typed_in(tmp_path):
+    for name in ("pip", "random", "utils"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('the wrong {name}.py')")
+    done = subprocess.run([sys.executable, ROOT / "preprocess" / "sentiment.py", "--source", "pypi"], cwd=tmp_path,
+                          env={**os.environ, "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_EXTRA_INDEX_URL": "",
+                               "PIP_RETRIES": "0"}, capture_output=True, text=True)
+    assert done.returncode == 2 and "pip could not download" in done.stderr and "the wrong" not in done.stderr

@@ -1,5 +1,7 @@
 """Scratch folders: private, gone at the end, and those of killed runs gone at the next start."""
 
+import errno
+import logging
 import os
 import signal
 import subprocess
@@ -59,3 +61,27 @@ def test_what_a_killed_run_left_is_removed_and_what_a_living_one_uses_is_not():
     assert not dead.exists() and living.is_dir()
     holders[1].communicate("\n")
     assert holders[1].returncode == 0 and not living.exists()
+
+
+def test_without_locks_what_may_be_a_living_runs_stays(tmp_path, monkeypatch, caplog):
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("utils.scratch.places", lambda: [tmp_path])
+    monkeypatch.setattr(logging.getLogger("lm"), "propagate", True)
+    (tmp_path / f"{PREFIX}1").mkdir()
+    (tmp_path / f"{PREFIX}1" / "lock").touch()
+    with monkeypatch.context() as here, caplog.at_level(logging.INFO, "lm"):
+        here.setattr("fcntl.flock", refuse)
+        remove_stale()
+        assert (tmp_path / f"{PREFIX}1").is_dir() and "has no locks" in caplog.text
+    remove_stale()
+    assert not (tmp_path / f"{PREFIX}1").exists()
+
+
+def test_shared_memory_holds_no_more_than_a_container_may_have(monkeypatch):
+    monkeypatch.setattr("utils.scratch.memory_limit", lambda: 1999)
+    with scratch_folder(1000) as folder:
+        assert not folder.is_relative_to("/dev/shm")
+    with scratch_folder(999) as folder:
+        assert folder.is_relative_to("/dev/shm")
