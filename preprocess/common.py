@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from utils.console import NOTES, notes_to_stderr
+from utils.environment import EVERYWHERE, leave_out
 from utils.errors import UserError
 from utils.hub import open_snapshot
 from utils.machine import quiet_models
@@ -95,6 +96,7 @@ def main(spec: TaskSpec, argv: list[str] | None = None) -> None:
     """Run `python preprocess/<task>.py` (no `argv`); wrong input is one line on stderr and exit code 2."""
     if argv is None:
         begin()
+        leave_out(EVERYWHERE)
     module = load(spec.name)
     parser = argparse.ArgumentParser(prog=f"preprocess/{spec.name}.py", description=module.__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)

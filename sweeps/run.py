@@ -107,9 +107,9 @@ class Sweep:
 
     def run(self) -> dict[str, str]:
         """Run them all; return why those that failed did, by name. An interrupt ends those at work, too."""
+        quiet_environment(own_ray=True)
         from tqdm import tqdm
 
-        quiet_environment(own_ray=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         n_gpus = max(run.config.n_gpus for run in self.left)
         with ExitStack() as stack:

@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,12 +38,17 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def sync_folder(path: Path) -> bool:
     """Have the names in a folder go to disk; return False where the file system, such as CIFS, has no way to."""
+    folder = os.open(path, os.O_RDONLY)
     try:
-        folder = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        return known_here(lambda: os.fsync(folder))
+    finally:
+        os.close(folder)
+
+
+def known_here(call: Callable[[], None]) -> bool:
+    """Make a call of the system; return whether the file system knows how to."""
+    try:
+        call()
     except OSError as error:
         if error.errno not in UNKNOWN_HERE:
             raise
@@ -71,11 +76,4 @@ def held(path: Path) -> Iterator[bool]:
     BlockingIOError if another process holds it.
     """
     with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in UNKNOWN_HERE:
-                raise
-            yield False
-        else:
-            yield True
+        yield known_here(lambda: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB))

@@ -19,7 +19,7 @@ class LeftOut:
 
 
 FIGURES = LeftOut(("MPLBACKEND", "MATPLOTLIBRC"), "a report draws into files, with settings of its own")
-#: wherever rows are trained on
+#: wherever rows are read or trained on
 EVERYWHERE = (
     LeftOut(("OMP_*", "GOMP_*", "KMP_*", "MKL_*"),
             "--n_cpu says how many threads a worker has, and workers that are pinned to one core would share it",
@@ -30,6 +30,7 @@ EVERYWHERE = (
             "the same flags and seed give the same bits; --precision says how exact they are"),
     LeftOut(("NUMBA_*",), "the mean is compiled, and always in the same way", kept=("NUMBA_CACHE_DIR",)),
     LeftOut(("PYTHONWARNINGS", "PYTHONINSPECT"), "a library's warning ends no run, and no process waits for more"),
+    LeftOut(("TQDM_*",), "a value that tqdm cannot read ends whatever imports it", kept=("TQDM_DISABLE",)),
     FIGURES,
 )
 #: where Flower and Ray are the run's own

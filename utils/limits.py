@@ -51,6 +51,6 @@ def object_store_bytes() -> int | None:
 
 
 def _limit(number: int) -> int | None:
-    """Return the soft limit of a resource, or None if there is none."""
-    limit = resource.getrlimit(number)[0]
+    """Return the soft limit of a resource, or None if there is none; of open files the hard one, which Ray takes."""
+    limit = resource.getrlimit(number)[number == resource.RLIMIT_NOFILE]
     return None if limit == resource.RLIM_INFINITY else limit

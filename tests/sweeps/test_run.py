@@ -72,7 +72,11 @@ def test_a_study_runs_what_is_left_and_names_what_failed(base):
     assert (out / "report" / "report.html").is_file() and "summary data=rte" in (out / "iid-seed4.txt").read_text()
     weights = processes.model(out / "noniid-seed4")
 
-    again = processes.finish(start("study.toml", "--out", "out", cwd=base))  # whose records are where it was started
+    # From another folder, whose records are there, and files that are not the project's though they are called so
+    for name in ("utils", "clients", "strategies", "preprocess", "random"):
+        (base / f"{name}.py").write_text(f"raise SystemExit('the wrong {name}.py')")
+    again = processes.finish(start("study.toml", "--out", "out", cwd=base))
+    assert "diverged" in again.stderr.splitlines()[-1]
     assert again.returncode == 3 and sum(" started " in line for line in again.stderr.splitlines()) == 1
     assert processes.model(out / "noniid-seed4") == weights
 

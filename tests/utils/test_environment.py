@@ -61,4 +61,6 @@ def test_the_page_names_all_that_is_left_out_and_nothing_else():
     rules = (*EVERYWHERE, FLOWER, RAY)
     assert FIGURES in rules
     assert decided["left out"] == {name for rule in rules for name in rule.names}
+    whys = {tuple(re.findall(r"`(\S+?)`", row[1])): row[3].replace("`", "").strip() for row in rows}
+    assert all(whys[rule.names].startswith(rule.why) for rule in rules)
     assert {name for rule in rules for name in rule.kept} <= decided["respected"] | decided["set"]
