@@ -43,14 +43,14 @@ RAY = LeftOut(("RAY_*",), "a run starts a Ray of its own; --ray_address joins an
 
 
 def leave_out(rules: Iterable[LeftOut], settings: Mapping[str, str] = {}) -> None:
-    """Remove what `rules` name from this process's environment, and add `settings`; say what was removed.
+    """Remove what `rules` name from this process's environment, and add `settings`; say what is gone.
 
     Libraries read it when they are imported, and the processes that this one starts inherit it.
     """
     found = [name for name in os.environ
              if any(name not in rule.kept and any(fnmatchcase(name, pattern) for pattern in rule.names)
                     for rule in rules)]
-    told = sorted(name for name in found if os.environ[name] != settings.get(name))
+    told = sorted(set(found).difference(settings))
     for name in found:
         del os.environ[name]
     os.environ |= settings

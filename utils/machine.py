@@ -41,7 +41,7 @@ def quiet_environment(own_ray: bool) -> None:
     has for them is left out. Raises UserError as `quiet_models` does."""
     quiet_models()
     settings = {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
-                "FLWR_LOG_LEVEL": "ERROR", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+                "FLWR_LOG_LEVEL": "ERROR", "GRPC_VERBOSITY": "error", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
                 # seconds until Ray's agents give up looking for the rest of a killed run, and end too
                 "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
                 # A worker's idle threads must not spin on a core that another worker computes on.

@@ -28,7 +28,7 @@ def test_programs_whose_streams_are_closed_or_unread_end_well_and_say_nothing(pr
 
 
 WRITER = """
-import os, sys
+import os, subprocess, sys
 from utils.console import NOTES, notes_to_stderr
 from utils.process import begin, leave
 begin("farewell")
@@ -38,7 +38,7 @@ for k in range(9):
     print("result", chr(233), k, flush=True)
     os.write(1, b"of a library" + bytes([10]))
 NOTES.info("note")
-os.system("echo of a child >&2")
+subprocess.run(["sh", "-c", "echo of a child >&2"])
 file.write(f"{file.fileno()}")
 file.close()
 leave(7)
