@@ -38,7 +38,6 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
     config = parse_flags(argv, preprocess.task_names())
     notes_to_stderr()
-    quiet_environment(own_ray=not config.ray_address)
     try:
         quiet_environment(own_ray=not config.ray_address)
         run(config)
@@ -151,7 +150,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
 
 
 if __name__ == "__main__":
-    begin(farewell="nobody reads stdout any more: the results go on in the record alone")
+    begin(farewell="stdout has no reader any more: the results go on in the record alone")
     code = 1
     try:
         code = main()
