@@ -14,8 +14,8 @@ from strategies.cluster import OwnCluster
 from strategies.dispatch import Piece
 from strategies.engine import running_engine
 from strategies.rounds import Rounds
-from utils.console import leave
 from utils.machine import Machine, quiet_environment
+from utils.process import leave
 from utils.progress import Progress
 from utils.scratch import scratch_folder
 from utils.transport import Transport
