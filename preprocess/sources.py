@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.errors import UserError
+from utils.errors import UserError, in_short, root
 from utils.hub import Snapshot
-from utils.hub_causes import reason
 from utils.readers import (
     NO_LABEL,
     UNLABELLED,
@@ -75,7 +74,8 @@ def load_hub(found: Snapshot, config: str) -> DatasetDict:
     except UserError:
         raise
     except Exception as error:  # the library raises too many kinds of its own
-        raise UserError(f"{found.asked}: cannot be read as a data set: {reason(error)}; {found.otherwise}") from error
+        raise UserError(f"{found.asked}: cannot be read as a data set: {in_short(root(error))}; "
+                        f"{found.otherwise}") from error
 
 
 def _files_of(patterns: Any, found: Snapshot) -> dict[str, list[str]]:

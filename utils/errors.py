@@ -28,6 +28,19 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def in_short(error: BaseException, length: int = 200) -> str:
+    """Return what an error says as a part of one line: cut after `length` characters, its class if it says nothing."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= length else f"{words[:length]}…"
+
+
+def root(error: BaseException) -> BaseException:
+    """Return the error that an error was raised from, and so on: libraries' own words often hide it."""
+    while error.__cause__:
+        error = error.__cause__
+    return error
+
+
 def quoted(value: object, length: int = 60) -> str:
     """Return a value from a file as a message shows it: on one line, and no longer than a message should be."""
     text = repr(value)
