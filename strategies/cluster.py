@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from utils.config import RunConfig
 from utils.console import NOTES
-from utils.errors import UserError
+from utils.errors import UserError, in_short
 from utils.limits import object_store_bytes
 from utils.machine import PASSED_ON, Machine, machine_for, workers_for
 from utils.scratch import private_folder, remove_stale, short_place
@@ -61,11 +61,6 @@ def job_config() -> "JobConfig":
     return JobConfig(_client_job=True)  # Ray has no other switch for it
 
 
-def reason(error: Exception) -> str:
-    """Return what Ray says of its failure, as a part of one line."""
-    return " ".join(str(error).split())[:200]
-
-
 class OwnCluster:
     """Ray on this machine for this process alone, with exactly the workers of `machine`."""
 
@@ -90,7 +85,7 @@ class OwnCluster:
                      logging_level="ERROR", log_to_driver=False, job_config=job_config(), _temp_dir=str(folder),
                      object_store_memory=object_store_bytes())
         except Exception as error:  # what Ray raises has no common class but Exception
-            raise UserError(f"Ray does not start: {reason(error)}; is one of the shell's limits low (`ulimit -a`), a "
+            raise UserError(f"Ray does not start: {in_short(error)}; is one of the shell's limits low (`ulimit -a`), a "
                             "disk full, or the machine too busy?") from error
 
     @property
@@ -152,7 +147,7 @@ class JoinedCluster:
             ray.init(address=self.config.ray_address, logging_level="ERROR", log_to_driver=False,
                      job_config=job_config(), runtime_env={"env_vars": passed_on})
         except Exception as error:  # what Ray raises has no common class but Exception
-            raise UserError(f"--ray_address {self.config.ray_address}: cannot be joined: {reason(error)}") from error
+            raise UserError(f"--ray_address {self.config.ray_address}: cannot be joined: {in_short(error)}") from error
 
     def _part_of_cluster(self) -> Machine:
         """Return the workers of the run, as many as fit on the cluster's nodes. Raises UserError when too few do."""

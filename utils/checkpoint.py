@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 from utils.console import NOTES
 from utils.durable import whole_file
+from utils.errors import in_short
 
 KEPT = 2
 
@@ -45,7 +46,7 @@ def last_checkpoint(folder: Path) -> tuple[dict, np.ndarray, list[np.ndarray]] |
                 return json.loads(told["record"]), vector, states
             reason = "its checksum is another"
         except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = in_short(error)
         NOTES.warning("checkpoint %s is damaged (%s): the one before it is used", path, reason)
     return None
 

@@ -30,7 +30,7 @@ def one_line(text: str) -> str:
 
 def in_short(error: BaseException, length: int = 200) -> str:
     """Return what an error says as a part of one line: cut after `length` characters, its class if it says nothing."""
-    words = " ".join(str(error).split()) or type(error).__name__
+    words = one_line(" ".join(str(error).split())) or type(error).__name__
     return words if len(words) <= length else f"{words[:length]}…"
 
 

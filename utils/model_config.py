@@ -6,7 +6,7 @@ import transformers
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig
 
-from utils.errors import UserError
+from utils.errors import UserError, in_short
 from utils.trust import HERE_ONLY, check_config
 
 
@@ -19,8 +19,8 @@ def load_config(asked: str, path: str) -> transformers.PreTrainedConfig:
     try:
         config = AutoConfig.from_pretrained(path, **HERE_ONLY)
     except (AttributeError, StrictDataclassError) as error:
-        raise UserError(f"{asked}: transformers does not take its config.json ({' '.join(str(error).split())[:250]}); "
-                        "mend or remove that key") from error
+        raise UserError(f"{asked}: transformers does not take its config.json ({in_short(error, 250)}); mend "
+                        "or remove that key") from error
     check_config(asked, config)
     if getattr(config, "quantization_config", None):
         raise UserError(f"{asked}: its weights are quantised (quantization_config in its config.json), and only "

@@ -4,8 +4,9 @@ import numpy as np
 import torch
 import transformers
 
-from utils.errors import UserError
+from utils.errors import UserError, in_short
 from utils.heads import Head, make_head
+from utils.inputs import sequences_per_row
 from utils.task import TaskSpec
 from utils.tokens import Tokens, unchanged
 
@@ -22,16 +23,15 @@ def settle_padding(asked: str, model: transformers.PreTrainedModel, tokenizer: t
     Raises: UserError when neither side does (FNet, ConvBERT: they mix padding into the text), and when the model
     takes no such rows (LayoutLMv3 wants places on a page, Reformer trains on one length only).
     """
-    choices = len(spec.labels) if spec.kind == "multiple_choice" and not text_to_text else 1
-    rows, family = _rows(tokenizer, choices), model.config.model_type
+    rows, family = _rows(tokenizer, sequences_per_row(spec, text_to_text)), model.config.model_type
     for side in ("right", "left"):
         tokenizer.padding_side = side
         head = make_head(spec, tokenizer, text_to_text)
         try:
             alone, beside = _trial(head, model, rows)
         except Exception as error:  # of a forward pass: no common class
-            raise UserError(f"{asked}: its {family} model fails on two rows of text "
-                            f"({' '.join(str(error).split())[:150]}); give one that reads token ids alone") from error
+            raise UserError(f"{asked}: its {family} model fails on two rows of text ({in_short(error)}); "
+                            "give one that reads token ids alone") from error
         if not (alone - beside).abs().max() > _TOLERANCE * beside.abs().max():
             return
     raise UserError(f"{asked}: what a {family} model says of a row depends on the padding of its batch, so that its "

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from utils.columns import numbers
 from utils.config import RunConfig
-from utils.errors import UserError
+from utils.errors import UserError, in_short
 from utils.task import TaskSpec
 
 
@@ -32,7 +32,7 @@ def partitioned(config: RunConfig, spec: TaskSpec, train: pa.Table, rows: np.nda
             shards = [np.sort(np.asarray(partitioner.load_partition(k)["row"][:], np.int64))
                       for k in range(partitioner.num_partitions)]
     except (ValueError, AssertionError) as error:
-        raise UserError(f"{flag}: {' '.join(str(error).split())} ({n_clients} clients, {len(rows)} rows, "
+        raise UserError(f"{flag}: {in_short(error)} ({n_clients} clients, {len(rows)} rows, "
                         f"--alpha {config.alpha:g})") from error
     if min(map(len, shards)) == 0:
         raise UserError(f"{flag}: a client has no rows; give fewer --n_clients or another --alpha")

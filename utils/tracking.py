@@ -11,7 +11,7 @@ from statistics import fmean
 
 from utils.config import RunConfig
 from utils.console import NOTES
-from utils.errors import UserError, one_line
+from utils.errors import UserError, in_short
 
 
 def check_tracker(name: str) -> None:
@@ -77,4 +77,4 @@ class Tracking:
         except Exception as error:  # another's code, perhaps another's server: the run is worth more than its picture
             self.tracker = None
             NOTES.warning("--track %s: failed, and gets no more (%s: %s); the run's own record goes on", self.name,
-                          type(error).__name__, one_line(" ".join(str(error).split())[:300]))
+                          type(error).__name__, in_short(error, 300))
