@@ -13,6 +13,7 @@ from flwr.client import Client
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
+from utils.console import NOTES, notes_to_stderr
 from utils.environment import EVERYWHERE, leave_out
 from utils.machine import quiet_models
 
@@ -40,17 +41,16 @@ client_app = ClientApp(client_fn=client_fn, mods=[tell])
 @server_app.main()
 def main(grid: Grid, context: Context) -> None:
     """Run what the run's configuration asks for; a wrong one is one line, and the run's status is failed."""
+    notes_to_stderr()
     leave_out(EVERYWHERE)
     from flwr.superlink.grid import InMemoryGrid
 
     import preprocess.common as preprocess
     from main_lm import run
     from strategies.door import check_door, grid_engine
-    from utils.console import NOTES, notes_to_stderr
     from utils.errors import RoundFailed, UserError
     from utils.settings import config_of
 
-    notes_to_stderr()
     try:
         quiet_models()
         config = config_of(context.run_config, preprocess.task_names())

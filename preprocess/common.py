@@ -96,7 +96,6 @@ def main(spec: TaskSpec, argv: list[str] | None = None) -> None:
     """Run `python preprocess/<task>.py` (no `argv`); wrong input is one line on stderr and exit code 2."""
     if argv is None:
         begin()
-        leave_out(EVERYWHERE)
     module = load(spec.name)
     parser = argparse.ArgumentParser(prog=f"preprocess/{spec.name}.py", description=module.__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,6 +109,8 @@ def main(spec: TaskSpec, argv: list[str] | None = None) -> None:
     notes_to_stderr()
     try:
         quiet_models()
+        if argv is None:
+            leave_out(EVERYWHERE)
         prepare(spec.name, flags.source, flags.out, again=True)
     except (UserError, OSError) as error:  # OSError: a folder that may not be entered
         NOTES.error("preprocess: %s", error)
@@ -149,14 +150,14 @@ def _labelled(splits: dict[str, Iterable[Row]]) -> dict[str, Iterable[Row]]:
     """Return the splits in which a row has a label, and say which are left out."""
     found: dict[str, Iterable[Row]] = {}
     for name, split in splits.items():
-        rows, begin = iter(split), []
+        rows, first = iter(split), []
         for row in rows:
-            begin.append(row)
+            first.append(row)
             if row["label"] is not None:
-                found[name] = chain(begin, rows)
+                found[name] = chain(first, rows)
                 break
         else:
-            _say(f"left out the split {name}: none of its {len(begin):,} rows has a label")
+            _say(f"left out the split {name}: none of its {len(first):,} rows has a label")
     return found
 
 

@@ -183,6 +183,11 @@ def test_the_command_makes_a_table(run_script, rte, tmp_path):
     assert (tmp_path / "data" / "rte" / "card.json").is_file()
 
 
+def test_the_command_says_what_it_leaves_out_of_the_environment(run_script, rte, tmp_path):
+    done = run_script("preprocess/rte.py", "--source", rte, "--out", tmp_path / "data", OMP_PLACES="{0}")
+    assert "left out of the environment (docs/environment.md says why): OMP_PLACES\n" in done.stderr
+
+
 def test_the_command_answers_wrong_input_with_one_line(run_script, rte, tmp_path):
     (rte / "dev.tsv").write_bytes(b"index\tsentence1\tsentence2\tlabel\n0\t\xff\tB\tentailment\n")
     done = run_script("preprocess/rte.py", "--source", rte, "--out", tmp_path / "data")
