@@ -24,7 +24,7 @@ from utils.errors import UserError
 from utils.hub_causes import reason, refusal, unreachable
 from utils.progress import SECONDS_OF_SILENCE
 
-SECONDS_TO_ANSWER = 6  # a request; half of it where a copy is in the cache
+SECONDS_TO_ANSWER = 6  # to name the commit, and half as many more for the rest; half of both with a copy in the cache
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_ID = re.compile(r"([\w.-]+/)?[\w.-]+", re.ASCII)
 REVISION = re.compile(r"(?!.*\.\.)\w[\w./+-]*", re.ASCII)  # it becomes a file's name in the cache
@@ -173,13 +173,16 @@ def _cached_commit(place: Path, revision: str) -> str:
 
 
 def _ask(kind: str, name: str, revision: str, place: Path, seconds: float) -> tuple[str, dict[str, int]]:
-    """Return the commit of a revision and its files, once the hub has shown that it gives them."""
+    """Return the commit of a revision and its files, once the hub has shown that it gives them.
+
+    It has so many `seconds` to name the commit, and half as many more in all.
+    """
     from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url, is_offline_mode, snapshot_download
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     if is_offline_mode():  # the client would first look for its proxies
         raise OfflineModeIsEnabled
-    api, commit = HfApi(), revision
+    api, commit, end = HfApi(), revision, time.monotonic() + 1.5 * seconds
     if not COMMIT.fullmatch(revision):
         commit = _within(seconds, lambda: api.repo_info(name, repo_type=kind, revision=revision or None).sha)
     first, listed = FIRST[kind], _listed(kind, name, commit)
@@ -195,7 +198,7 @@ def _ask(kind: str, name: str, revision: str, place: Path, seconds: float) -> tu
             get_hf_file_metadata(hf_hub_url(name, first, repo_type=kind, revision=commit))
         return files
 
-    return commit, _within(2 * seconds, look)
+    return commit, _within(end - time.monotonic(), look)
 
 
 def _listed(kind: str, name: str, commit: str) -> dict[str, int]:
@@ -226,7 +229,7 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
     try:
         return done.result(seconds)
     except TimeoutError:
-        raise TimeoutError(f"no answer within {seconds:g} s") from None
+        raise TimeoutError(f"no answer within {seconds:.2g} s") from None
 
 
 def in_bytes(size: float) -> str:

@@ -201,7 +201,18 @@ def test_the_time_limit_is_that_of_the_whole_look(hub, folder, endpoint, monkeyp
     monkeypatch.setattr(reading, "SECONDS_TO_ANSWER", 0.5)
     began = time.monotonic()
     assert "no answer within 0.5 s" in refused("tiny/bert")
+    assert "no answer within 0.75 s" in refused("tiny/bert@" + "0" * 40)
     assert time.monotonic() - began < 3
+
+
+def test_the_time_limit_holds_where_the_hub_falls_silent_after_its_first_answer(hub, folder, endpoint, monkeypatch):
+    hub.add_model("tiny/bert", folder)
+    hub.fault("(GET|HEAD) .*(tree|resolve)", hang=True)
+    assert 1.5 * reading.SECONDS_TO_ANSWER < 10
+    monkeypatch.setattr(reading, "SECONDS_TO_ANSWER", 1)
+    began = time.monotonic()
+    assert "no answer within 1." in refused("tiny/bert")
+    assert time.monotonic() - began < 5
 
 
 def test_a_download_that_breaks_off_leaves_the_older_copy_the_one_to_go_on_with(hub, folder, endpoint, monkeypatch):
