@@ -125,6 +125,7 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
         limit = usable_positions(model)
         if limit is not None and max_length > limit:
             raise UserError(f"--max_length {max_length}: {name} reads at most {limit} tokens")
+        model.config.name_or_path, tokenizer.name_or_path = found_at, name  # not the folder of a copy without marks
         settle_padding(asked, model, tokenizer, spec, text_to_text)
         model.config._commit_hash = extract_commit_hash(f"{found_at}/config.json", None)
     if news:
@@ -172,8 +173,6 @@ def usable_positions(model: transformers.PreTrainedModel) -> int | None:
         if module_name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
             return limit - module.padding_idx - 1
     return limit
-
-
 
 
 @contextmanager

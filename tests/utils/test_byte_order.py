@@ -20,6 +20,7 @@ def test_a_model_whose_json_files_have_marks_is_the_same_model(tmp_path):
     (left, words), (right, others) = (models.load(str(folder), RTE, seed=3, max_length=16)
                                       for folder in (plain, marked))
     assert all(torch.equal(left.state_dict()[name], tensor) for name, tensor in right.state_dict().items())
+    assert (right.config.name_or_path, others.name_or_path) == (str(marked), str(marked))
     assert words("a river").input_ids == others("a river").input_ids
     assert all(file.read_bytes().startswith(codecs.BOM_UTF8) for file in marked.glob("*.json"))  # as it was
 
