@@ -3,7 +3,6 @@
 import io
 import logging
 import os
-import shutil
 import socket
 import time
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 import torch
 from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
-from tests.tiny import RTE, tiny_once
+from tests.loading import refused
+from tests.tiny import RTE
 from utils import hub as reading
 from utils import models
 from utils.errors import UserError
@@ -21,23 +21,15 @@ from utils.hub import check_endpoint, split_revision
 
 
 @pytest.fixture
-def folder(tmp_path, tmp_path_factory):
+def folder(copied):
     """A tiny model's files, to be changed."""
-    return Path(shutil.copytree(tiny_once(tmp_path_factory.getbasetemp(), "bert"), tmp_path / "files"))
+    return copied("bert")
 
 
 def load(name: str, **options) -> tuple[str, torch.Tensor]:
     """Return the commit and a weight of a model."""
     model, _ = models.load(name, RTE, seed=0, max_length=32, **options)
     return models.commit_of(model), model.bert.embeddings.word_embeddings.weight
-
-
-def refused(name: str, **options) -> str:
-    """Return the message of the UserError, which is one line."""
-    with pytest.raises(UserError) as caught:
-        load(name, **options)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def asked(hub) -> list[str]:

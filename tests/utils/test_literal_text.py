@@ -11,18 +11,13 @@ from tokenizers.models import BPE, WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 
-from tests.tiny import FAMILIES, MULTIPLE_CHOICE, QASC, RTE, TEXT_TO_TEXT, sentences, tiny_once, tiny_tokenizer
+from tests.tiny import FAMILIES, MULTIPLE_CHOICE, QASC, RTE, TEXT_TO_TEXT, sentences, tiny_tokenizer
 from utils import models
 from utils.heads import make_head
 from utils.literal_text import read_special_tokens_as_text
 from utils.tokens import tokenise
 
 UNIGRAM = ("albert", "xlm-roberta", "deberta-v2", "t5", "mt5")
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    return lambda family: tiny_once(tmp_path_factory.getbasetemp(), family)
 
 
 @pytest.fixture(scope="session")

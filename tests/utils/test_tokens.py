@@ -13,15 +13,10 @@ import pyarrow as pa
 import pytest
 from transformers import AutoTokenizer
 
-from tests.tiny import FAMILIES, QASC, RTE, STSB, StubTable, real_rows, tiny_once
+from tests.tiny import FAMILIES, QASC, RTE, STSB, StubTable, real_rows
 from utils import models, tokens
 from utils.errors import UserError
 from utils.table import write_table
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    return lambda family: tiny_once(tmp_path_factory.getbasetemp(), family)
 
 
 @pytest.fixture(scope="session")

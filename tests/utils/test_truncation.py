@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 import preprocess.common as preprocess
-from tests.tiny import FAMILIES, MULTIPLE_CHOICE, POSITIONS, QASC, RTE, TEXT_TO_TEXT, real_rows, tiny_once
+from tests.tiny import FAMILIES, MULTIPLE_CHOICE, POSITIONS, QASC, RTE, TEXT_TO_TEXT, real_rows
 from tests.toy import toy_table
 from utils import models
 from utils.config import RunConfig
@@ -29,11 +29,6 @@ WORDLESS = re.compile(r"[\d\s]")  # what is not the frame's
 FRAMED = replace(RTE, prompt="first: {sentence1} (second) {sentence2}, the end")
 CHOSEN = replace(QASC, prompt="a {choices} question: {question}", labels=QASC.labels[:3],
                  label_words=QASC.label_words[:3])
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    return lambda family: tiny_once(tmp_path_factory.getbasetemp(), family)
 
 
 @pytest.fixture(scope="session")
