@@ -3,7 +3,7 @@
 # make test    the tests
 # make lint    the style and the types of the code
 # make matrix  every cell of the matrix of determinism, of which make test runs a quarter
-# make newest the tests on the newest versions of all libraries (HELD='torch|ray': but these), in .newest/
+# make newest  the tests on the newest versions of all libraries (HELD='torch|ray': but these), in .newest/
 # make bench   the speed figures of docs/speed.md, in about 18 minutes
 
 PYTHON ?= python3
@@ -57,4 +57,4 @@ bench: setup
 	$(BIN)/python -m benchmarks.table
 
 clean:
-	rm -rf $(VENV) .newest data .pytest_cache .hypothesis .mypy_cache
+	rm -rf $(VENV) .newest .same_bits data .pytest_cache .hypothesis .mypy_cache
