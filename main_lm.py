@@ -4,8 +4,8 @@
     python main_lm.py --data sentiment --model minilm --centralized --n_iterations 3      standard fine-tuning
 
 Results go to stdout, everything else to stderr; the record of the run goes to log/<run>/. `--help` lists all
-flags. Exit code 0: done (a model that the hub has not taken is the last line's matter); 1: a fault of the program; 2:
-the input is wrong; 3: a round failed; 130: interrupted.
+flags. Exit code 0: done, also where only the hub did not take the model; 1: a fault of the program; 2: the input is
+wrong; 3: a round failed; 130: interrupted.
 """
 
 import traceback

@@ -18,8 +18,10 @@ TOLD = "job"  # the record of a message that tells about the run
 
 @dataclass(frozen=True)
 class NodeJob(Job):
-    """A job whose skeleton each node takes from the model that the flags name, at the server's `commit`: they share no
-    disk."""
+    """A job for nodes that share no disk with the server: each takes the skeleton from the model that the flags name.
+
+    Of the hub that is the model at the server's `commit`.
+    """
 
     @property
     def skeleton(self) -> str:

@@ -9,6 +9,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from utils.config import RunConfig
 from utils.durable import whole_file
+from utils.hub import split_revision
 from utils.partition import n_participants
 from utils.runlog import metric_names, versions
 from utils.task import TaskSpec
@@ -92,7 +93,7 @@ def _start(config: RunConfig) -> str:
     name = config.load_model or config.model
     if name == "minilm":
         return _MINILM
-    return _shown(name) if _is_local(name) else name.partition("@")[0]
+    return _shown(name) if _is_local(name) else split_revision(name)[0]
 
 
 def _base_model(config: RunConfig) -> str | None:

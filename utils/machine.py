@@ -36,9 +36,11 @@ PASSED_ON = (*QUIET_MODELS, "FLWR_TELEMETRY_ENABLED", "FLWR_LOG_LEVEL", "OMP_WAI
 
 
 def quiet_environment(own_ray: bool) -> None:
-    """Set what Flower, Ray and Hugging Face read at import: nothing is sent anywhere, little is printed, and nobody
-    outside can call an `own_ray`. A cluster that is there has its own addresses and tokens. What the user's shell
-    has for them is left out. Raises UserError as `quiet_models` does."""
+    """Set what Flower, Ray and Hugging Face read at import, and leave out what the user's shell has for them.
+
+    So nothing is sent anywhere, little is printed, and an `own_ray` cannot be called from outside. A cluster that is
+    there has its own addresses and tokens. Raises UserError as `quiet_models` does.
+    """
     quiet_models()
     settings = {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
                 "FLWR_LOG_LEVEL": "ERROR", "GRPC_VERBOSITY": "error", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -59,7 +61,7 @@ def quiet_environment(own_ray: bool) -> None:
 
 
 def quiet_models() -> None:
-    """Set the part of it that Hugging Face reads, which is all for a command without Flower, or that Flower starts.
+    """Set what Hugging Face reads at import, which is all that a command without Flower, or one of Flower's, needs.
 
     Raises UserError for an HF_ENDPOINT that is no address, over which those libraries end in a traceback.
     """

@@ -24,7 +24,7 @@ def check_push(config: RunConfig) -> None:
     """Before a run begins, look whether its model can be sent where `--push_to_hub` says; nothing is changed there.
 
     Raises UserError when the token is missing, unknown or may not write there. A hub that does not answer is only
-    told of: it may do so when the run is done.
+    noted: it may answer when the run is done.
     """
     repository = config.push_to_hub
     if not repository:
@@ -44,7 +44,7 @@ def check_push(config: RunConfig) -> None:
 def push(folder: Path, config: RunConfig) -> None:
     """Send `folder`/model where `--push_to_hub` says, if it does; a repository that is absent is made.
 
-    A failure is told in one line and is none of the run's: its cause, what it leaves at the hub, and the command that
+    A failure is one line and none of the run's: its cause, what it leaves at the hub, and the command that
     tries again.
     """
     repository, model = config.push_to_hub, (folder / "model").resolve()

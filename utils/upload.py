@@ -49,7 +49,7 @@ def check(repository: str) -> None:
     if not may_write(user.get("auth", {}).get("accessToken") or {}, owner, repository):
         raise Refused(f"the token may not write in {owner}; make one that may at {tokens}")
     try:
-        visibility = seen(api.model_info(repository))
+        visibility = visibility_of(api.model_info(repository))
         api.auth_check(repository, write=True)
     except RepositoryNotFoundError:
         visibility = ""
@@ -60,8 +60,8 @@ def check(repository: str) -> None:
     say(visibility=visibility)
 
 
-def seen(repository: ModelInfo) -> str:
-    """Return who may see a repository."""
+def visibility_of(repository: ModelInfo) -> str:
+    """Return whether a repository is public or private."""
     return "private" if repository.private else "public"
 
 
@@ -82,7 +82,7 @@ def send(repository: str, visibility: str, folder: str) -> None:
     if made:
         api.create_repo(repository, private=visibility == "private", exist_ok=True)
     before = api.model_info(repository)
-    say(made=made, visibility=visibility if made else seen(before))
+    say(made=made, visibility=visibility if made else visibility_of(before))
     try:
         commit = upload(api, repository, folder)
     except Exception:
