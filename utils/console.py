@@ -36,3 +36,12 @@ def line_to(stream: TextIO, text: str) -> None:
             print(text, file=stream, flush=True)
     else:
         print(text, file=stream, flush=True)
+
+
+def in_bytes(size: float) -> str:
+    """Return bytes in words: `90.9 MB`."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"

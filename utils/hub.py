@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from utils.console import NOTES
+from utils.console import NOTES, in_bytes
 from utils.durable import DISK_REFUSES, whole_file
 from utils.errors import UserError
 from utils.hub_causes import reason, refusal, unreachable
@@ -230,15 +230,6 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
         return done.result(seconds)
     except TimeoutError:
         raise TimeoutError(f"no answer within {seconds:.2g} s") from None
-
-
-def in_bytes(size: float) -> str:
-    """Return bytes as people read them: `90.9 MB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            break
-        size /= 1000
-    return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
 def bar_class(file: str) -> type:

@@ -11,9 +11,8 @@ import time
 from pathlib import Path
 
 from utils.config import RunConfig
-from utils.console import NOTES
+from utils.console import NOTES, in_bytes
 from utils.errors import UserError, one_line
-from utils.hub import in_bytes
 
 SECONDS_TO_ASK = 10
 SECONDS_TO_SEND = 120  # and more for a large model:

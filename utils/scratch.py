@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from utils.cgroup import memory_limit
-from utils.console import NOTES
+from utils.console import NOTES, in_bytes
 from utils.durable import held
 from utils.errors import UserError
 
@@ -76,7 +76,7 @@ def scratch_folder(needed: int, base: Path | None = None) -> Iterator[Path]:
         return
     fits = os.access(MEMORY, os.W_OK) and min(shutil.disk_usage(MEMORY).free, memory_limit()) > 2 * needed
     if not fits and shutil.disk_usage(tempfile.gettempdir()).free < needed:
-        raise UserError(f"{tempfile.gettempdir()}: too little room for the clients' buffers, {needed / 1e9:.1f} GB; "
+        raise UserError(f"{tempfile.gettempdir()}: too little room for the clients' buffers, {in_bytes(needed)}; "
                         "set TMPDIR to a folder with more")
     with private_folder(MEMORY if fits else None) as folder:
         yield folder
