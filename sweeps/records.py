@@ -99,7 +99,7 @@ def read_records(folders: list[Path]) -> Records:
             unfinished.append(run)
             continue
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
-        model = run.summary["model"], str(run.config.get("model_commit")), setting(run, "random_init")
+        model = run.summary["model"], str(run.config.get("model_commit", "")), setting(run, "random_init")
         groups[model, run.config["data_fingerprint"], tuple(run.summary["test"]["domains"]), tested_on].append(run)
     if not groups:
         stopped = f" ({len(unfinished)} without summary.json: failed, stopped or still running)" if unfinished else ""

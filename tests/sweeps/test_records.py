@@ -42,6 +42,13 @@ def test_models_of_two_commits_are_compared_apart(runs):
                       "toy, org/m (org/m, bbbbbbb, 9 tokens, data toy, 2 domains, a …)"]
 
 
+def test_a_record_without_a_commit_goes_with_those_of_no_commit(runs):
+    """Older runs have no such key, and a model from a folder has none."""
+    write_run(runs / "n1", "noniid", 1, (0.2, 0.2), facts={"model_commit": ""})
+    [compared] = read_records([runs]).comparisons
+    assert set(compared.methods) == {"centralized", "iid", "noniid"}
+
+
 def test_methods_may_differ_in_what_each_keeps_to(runs):
     for seed in (1, 2):
         write_run(runs / f"n{seed}", "noniid", seed, (0.2, 0.2), lr=1e-3, epoch=1)
