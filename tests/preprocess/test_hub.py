@@ -105,3 +105,5 @@ def test_an_unlabelled_split_of_a_language_is_refused():
                 label=ClassLabel(names=["entailment", "neutral", "contradiction"]))
     with pytest.raises(UserError, match="xnli: the hub's sw rows have no labels; pass --source PATH"):
         xnli.hub_language(data, "sw")
+    with pytest.raises(UserError, match="xnli: the hub's columns are premise, hypothesis; expected label"):
+        xnli.hub_language(data.remove_columns("label"), "sw")
