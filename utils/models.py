@@ -121,7 +121,7 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
         agree_on_writing(model, tokenizer)
         fit_tokenizer(asked, model, tokenizer)
         read_special_tokens_as_text(tokenizer)
-        tokenizer.model_max_length = max_length  # so that who loads the saved model cuts rows where this run did
+        tokenizer.model_max_length = max_length  # the saved model is to cut rows where this run did
         limit = usable_positions(model)
         if limit is not None and max_length > limit:
             raise UserError(f"--max_length {max_length}: {name} reads at most {limit} tokens")

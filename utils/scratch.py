@@ -63,10 +63,9 @@ def private_folder(base: Path | None = None) -> Iterator[Path]:
 def scratch_folder(needed: int, base: Path | None = None) -> Iterator[Path]:
     """Make a private folder with room for `needed` bytes; yield it; remove it.
 
-    It lies in `base`; without one in shared memory if there is twice the room (and a container's memory, which it is
-    part of, is not less), else in the default temporary folder.
-    Space is checked beforehand because a mapped file that meets a full file system kills the process that writes to
-    it.
+    It lies in `base`; without one in shared memory, if that has twice the room and a container's limit of memory, in
+    which it counts, is as high; else in the default temporary folder. Space is checked beforehand because a mapped file
+    that meets a full file system kills the process that writes to it.
 
     Raises UserError when neither has the room.
     """

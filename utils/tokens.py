@@ -74,9 +74,9 @@ def open_tokens(table: Table, split_name: str, tokenizer: PreTrainedTokenizerFas
                 text_to_text: bool, cache: Path, lent: Path | None = None) -> Tokens:
     """Return a split's tokens from `cache`, or from the folder `lent`; where neither has them, tokenise the split.
 
-    Processes that do this at once each write a folder of their own, and the
-    first to rename it into place wins: a reader never sees half a cache. A damaged one is made anew. Where this user
-    may not write in `cache`, the tokens stay in memory.
+    Processes that do this at once each write a folder of their own, and the first to rename it into place wins: a
+    reader never sees half a cache. A damaged one is made anew. Where this user may not write in `cache`, the tokens
+    stay in memory.
 
     Raises: UserError as `tokenise` does, and when the disk refuses what it should take.
     """
