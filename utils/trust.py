@@ -35,7 +35,7 @@ def check_adapter(asked: str, folder: Path) -> None:
     """Raise UserError if the folder is a PEFT adapter's: some weights to be added to another model's."""
     path = folder / "adapter_config.json"
     if os.path.isfile(path):
-        base = quoted(json.loads(path.read_bytes()).get("base_model_name_or_path") or "no model")
+        base = quoted(_object(asked, path).get("base_model_name_or_path") or "no model")
         raise UserError(f"{asked}: that is a PEFT adapter of {base}, not a whole model; add it to its model with peft: "
                         "PeftModel.from_pretrained(MODEL, ADAPTER).merge_and_unload().save_pretrained(FOLDER), and "
                         "the tokenizer's save_pretrained(FOLDER) beside it")
@@ -45,14 +45,25 @@ def check_weight_files(asked: str, folder: Path) -> None:
     """Raise UserError if the weights in a folder are absent, a pickle, or partly elsewhere."""
     index = folder / "model.safetensors.index.json"
     if os.path.isfile(index):
-        for file in set(json.loads(index.read_bytes())["weight_map"].values()):
-            if Path(file).name != file or not file.endswith(".safetensors"):
+        for file in _object(asked, index, "weight_map")["weight_map"].values():
+            if type(file) is not str or Path(file).name != file or not file.endswith(".safetensors"):
                 raise UserError(f"{asked}: {index.name} must name .safetensors files beside it, "
                                 f"not {quoted(file)}")
             if not ((folder / "model.safetensors").exists() or (folder / file).exists()):
                 raise UserError(f"{asked}: {index.name} names {file}, which is not there: give the whole model")
     else:
         check_weight_names(asked, os.listdir(folder))
+
+
+def _object(asked: str, path: Path, inner: str = "") -> dict:
+    """Return the object of a JSON file; raises UserError that names it if it is none, or lacks the object `inner`."""
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or inner and not isinstance(found.get(inner), dict):
+        raise UserError(f"{asked}: {path.name} is no JSON object{f' with a {inner}' * bool(inner)}; mend or remove it")
+    return found
 
 
 def check_weight_names(asked: str, names: Iterable[str]) -> None:

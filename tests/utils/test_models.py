@@ -229,6 +229,17 @@ def test_a_folder_without_weights_or_with_damaged_files_is_refused(copied):
     assert "--model" in refused(folder)
 
 
+@pytest.mark.parametrize(("file", "text", "words"), [
+    ("adapter_config.json", "{", "adapter_config.json is no JSON object; mend or remove it"),
+    ("adapter_config.json", "[1]", "adapter_config.json is no JSON object; mend or remove it"),
+    ("model.safetensors.index.json", "{}", "model.safetensors.index.json is no JSON object with a weight_map; mend"),
+    ("model.safetensors.index.json", '{"weight_map": {"a": 1}}', "must name .safetensors files beside it, not 1")])
+def test_a_damaged_file_beside_the_weights_is_named(copied, file, text, words):
+    folder = copied("bert")
+    (folder / file).write_text(text)
+    assert words in refused(folder)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_max_length_beyond_the_positions_is_refused(tiny, family):
     if family in ("t5", "mt5", "deberta-v2"):  # relative positions
