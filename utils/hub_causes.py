@@ -3,7 +3,6 @@
 import os
 from json import JSONDecodeError
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from utils.errors import UserError, one_line
 
@@ -68,6 +67,8 @@ def unreachable(error: Exception) -> str:
 
 def reason(error: Exception) -> str:
     """Return what has gone wrong on the way to the hub, as a clause."""
+    from urllib.request import getproxies, proxy_bypass  # a fifth of the time of --help
+
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError
 
