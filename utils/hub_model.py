@@ -1,11 +1,13 @@
 """A model of the hub as a folder: which files of its repository are needed."""
 
+import re
 from pathlib import Path
 
 from utils.hub import open_snapshot
 from utils.trust import check_weight_names
 
 WEIGHTS = "model.safetensors"
+SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")  # as transformers names a part of them
 TEXT = (".json", ".txt", ".model", ".jinja")  # what configurations and tokenizers are written in
 
 
@@ -26,5 +28,6 @@ def model_folder(asked: str, name: str, revision: str, weights: bool) -> Path:
         parts = [file for file in top if file.endswith(".safetensors")]
         if not found.down:  # what a copy lacks, the hub may have
             check_weight_names(asked, top)
-        wanted += [WEIGHTS] if WEIGHTS in top or not parts else parts
+        shards = [file for file in parts if SHARD.fullmatch(file)]  # others beside them are the same in another form
+        wanted += [WEIGHTS] if WEIGHTS in top or not parts else shards or parts
     return found.fetch(wanted)

@@ -69,7 +69,9 @@ def test_a_model_in_parts(hub, folder, endpoint):
     (folder / "model.safetensors").unlink()
     model.save_pretrained(folder, max_shard_size="60KB")
     assert len(list(folder.glob("model-*.safetensors"))) > 2
+    (folder / "consolidated.safetensors").write_bytes(b"the same in another form")
     hub.add_model("tiny/parts", folder)
+    assert not (Path(models.resolve("tiny/parts")) / "consolidated.safetensors").exists()
     assert torch.equal(load("tiny/parts")[1], model.bert.embeddings.word_embeddings.weight)
     next(folder.glob("model-*.safetensors")).unlink()
     hub.add_model("tiny/parts", folder)
