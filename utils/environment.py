@@ -23,8 +23,9 @@ FIGURES = LeftOut(("MPLBACKEND", "MATPLOTLIBRC"), "a report draws into files, wi
 EVERYWHERE = (
     LeftOut(("OMP_*", "GOMP_*", "KMP_*", "MKL_*"),
             "--n_cpu says how many threads a worker has, and workers that are pinned to one core would share it",
-            # Ray gives its workers one, and their training has --n_cpu threads all the same; a run sets the other
-            kept=("OMP_NUM_THREADS", "OMP_WAIT_POLICY")),
+            # Ray gives its workers the first, while their training has --n_cpu threads; a run sets the second;
+            # the others keep two copies of OpenMP in one process from ending it
+            kept=("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")),
     LeftOut(("ATEN_CPU_CAPABILITY", "DNNL_*", "ONEDNN_*", "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES",
              "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE"),
             "the same flags and seed give the same bits; --precision says how exact they are"),
