@@ -70,12 +70,16 @@ def read_hub(found: Snapshot) -> dict[str, Iterator[Row]]:
     """Return split → rows of the hub's copy, language after language."""
     by_language = {language: load_hub(found, language) for language in LANGUAGES}
     # chain(*…), not chain.from_iterable(…): the latter would read `name` when rows are had, and then it is the last one
-    return {split: chain(*(hub_language(data[name], language) for language, data in by_language.items()))
+    return {split: chain(*(hub_language(data, name, language) for language, data in by_language.items()))
             for name, split in {**HUB_SPLITS, "test": "test"}.items()}
 
 
-def hub_language(dataset: Dataset, language: str) -> Iterator[Row]:
-    """Return the rows of one language's hub split; raises UserError when none has a label."""
+def hub_language(data: dict[str, Dataset], name: str, language: str) -> Iterator[Row]:
+    """Return the rows of one language's hub split; raises UserError when it is missing, or no row has a label."""
+    if name not in data:
+        raise UserError(f"xnli: the hub's {language} rows have no split {name}; pass --source PATH with the official "
+                        "files")
+    dataset = data[name]
     if "label" in dataset.features and all(unlabelled(record, "label") for record in dataset.select_columns("label")):
         raise UserError(f"xnli: the hub's {language} rows have no labels; pass --source PATH with the official files")
     return hub_rows(dataset, SPEC, lambda record: table_row(

@@ -64,7 +64,8 @@ def test_glue_rows_with_and_without_domains():
                 hypothesis=TEXT, genre=TEXT, label=ClassLabel(names=["entailment", "neutral", "contradiction"]))
     assert list(hub_rows(data, mnli.SPEC, mnli.GLUE.hub_row)) == [
         {"premise": "P", "hypothesis": "H", "label": 2, "domain": "slate"}]
-    assert list(xnli.hub_language(data, "sw")) == [{"premise": "P", "hypothesis": "H", "label": 2, "domain": "sw"}]
+    assert list(xnli.hub_language({"train": data}, "train", "sw")) == [
+        {"premise": "P", "hypothesis": "H", "label": 2, "domain": "sw"}]
 
 
 def test_superglue_and_qasc_rows():
@@ -104,6 +105,8 @@ def test_an_unlabelled_split_of_a_language_is_refused():
     data = made({"premise": ["P"], "hypothesis": ["H"], "label": [-1]}, premise=TEXT, hypothesis=TEXT,
                 label=ClassLabel(names=["entailment", "neutral", "contradiction"]))
     with pytest.raises(UserError, match="xnli: the hub's sw rows have no labels; pass --source PATH"):
-        xnli.hub_language(data, "sw")
+        xnli.hub_language({"train": data}, "train", "sw")
     with pytest.raises(UserError, match="xnli: the hub's columns are premise, hypothesis; expected label"):
-        xnli.hub_language(data.remove_columns("label"), "sw")
+        xnli.hub_language({"train": data.remove_columns("label")}, "train", "sw")
+    with pytest.raises(UserError, match="xnli: the hub's sw rows have no split test; pass --source PATH"):
+        xnli.hub_language({"train": data}, "test", "sw")
