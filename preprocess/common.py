@@ -63,8 +63,10 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
         try:
             table = open_table(folder, module.SPEC)
             if source not in (None, table.card["source"], table.source):
-                _say(f"{folder} is there, from {table.card['source']}; "
-                     f"to make it from {source}, run python preprocess/{task}.py --source {source}")
+                command = f"to make it from {source}, run python preprocess/{task}.py --source {source} --out {out}"
+                if "@" in source and source.partition("@")[0] in NAMED_SOURCES:  # another revision has other rows
+                    raise UserError(f"--source {source}: {folder} is there, from {table.source}; {command}")
+                _say(f"{folder} is there, from {table.card['source']}; {command}")
             _say_split(table)
             return table
         except StaleTable as stale:

@@ -1,6 +1,7 @@
 """The Ray that a run computes on: one of its own for this machine, or a reserved part of a cluster that is there."""
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from utils.console import NOTES
 from utils.errors import UserError, in_short
 from utils.limits import object_store_bytes
 from utils.machine import PASSED_ON, Machine, machine_for, workers_for
+from utils.process import held_back
 from utils.scratch import private_folder, remove_stale, short_place
 
 if TYPE_CHECKING:
@@ -81,9 +83,11 @@ class OwnCluster:
         for name in ("start_api_server", "start_monitor", "start_log_monitor"):
             setattr(Node, name, lambda self, **options: None)
         try:
-            ray.init(num_cpus=self.machine.workers, num_gpus=self.machine.n_gpus, include_dashboard=False,
-                     logging_level="ERROR", log_to_driver=False, job_config=job_config(), _temp_dir=str(folder),
-                     object_store_memory=object_store_bytes())
+            # A closed terminal signals its whole group. Ray's processes are ended by this one, and not before it.
+            with held_back(signal.SIGHUP):
+                ray.init(num_cpus=self.machine.workers, num_gpus=self.machine.n_gpus, include_dashboard=False,
+                         logging_level="ERROR", log_to_driver=False, job_config=job_config(), _temp_dir=str(folder),
+                         object_store_memory=object_store_bytes())
         except Exception as error:  # what Ray raises has no common class but Exception
             raise UserError(f"Ray does not start: {in_short(error)}; is one of the shell's limits low (`ulimit -a`), a "
                             "disk full, or the machine too busy?") from error

@@ -38,14 +38,18 @@ def hub(tmp_path) -> Iterator[Hub]:
 def endpoint(hub, monkeypatch) -> Iterator[Callable[..., None]]:
     """A function that points this process at a hub's address, with a cache of the test's own; at first at `hub`."""
     import huggingface_hub.constants
-    from huggingface_hub.utils import close_session
+    from huggingface_hub.utils import _http
+
+    def forget_session() -> None:
+        """Have the client begin anew, as it reads the proxies once; threads that still wait for a hub keep theirs."""
+        _http._GLOBAL_CLIENT = None
 
     def point(url: str, cache: Path = hub.folder / "hf" / "hub") -> None:
         constants = {"ENDPOINT": url, "HUGGINGFACE_CO_URL_TEMPLATE": url + "/{repo_id}/resolve/{revision}/{filename}",
                      "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True}
         for name, value in constants.items():
             monkeypatch.setattr(huggingface_hub.constants, name, value)
-        close_session()  # the client reads the proxies once
+        forget_session()
 
     for name, value in hub.environment().items():
         monkeypatch.setenv(name, value)
@@ -54,7 +58,7 @@ def endpoint(hub, monkeypatch) -> Iterator[Callable[..., None]]:
         monkeypatch.delenv(name, raising=False)
     point(hub.url)
     yield point
-    close_session()
+    forget_session()
 
 
 @pytest.fixture(scope="session")

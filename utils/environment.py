@@ -31,7 +31,8 @@ EVERYWHERE = (
             "the same flags and seed give the same bits; --precision says how exact they are"),
     LeftOut(("NUMBA_*",), "the mean is compiled, and always in the same way", kept=("NUMBA_CACHE_DIR",)),
     LeftOut(("PYTHONWARNINGS", "PYTHONINSPECT"), "a library's warning ends no run, and no process waits for more"),
-    LeftOut(("TQDM_*",), "a value that tqdm cannot read ends whatever imports it", kept=("TQDM_DISABLE",)),
+    LeftOut(("TQDM_*", "TORCH_LOGS*", "TORCH_TRACE", "HF_DATASETS_IN_MEMORY_MAX_SIZE"),
+            "a value that the library cannot read ends whatever imports it", kept=("TQDM_DISABLE",)),
     FIGURES,
 )
 #: where Flower and Ray are the run's own

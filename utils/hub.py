@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from utils.errors import UserError
 from utils.hub_causes import reason, refusal, unreachable
 from utils.progress import SECONDS_OF_SILENCE
 
+SECONDS_TO_STALL = 60  # in which not one piece of a file has come
+PIECE = 1 << 20  # bytes, which a line of 17 kB/s brings in that time
 SECONDS_TO_ANSWER = 6  # to name the commit, and half as many more for the rest; half of both with a copy in the cache
 COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_ID = re.compile(r"([\w.-]+/)?[\w.-]+", re.ASCII)
@@ -39,8 +42,14 @@ def split_revision(name: str) -> tuple[str, str]:
     return before, revision
 
 
-def check_endpoint() -> None:
-    """Raise UserError unless HF_ENDPOINT, where it is set, is the address of a server; an empty one is unset."""
+def check_variables() -> None:
+    """Raise UserError for an address or a number that the hub's client could not read; what is empty is unset."""
+    for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
+        seconds = os.environ.get(name)
+        if not seconds:
+            os.environ.pop(name, None)
+        elif not seconds.isdecimal():
+            raise UserError(f"{name} {seconds}: must be a whole number of seconds; mend it, or unset it")
     endpoint = os.environ.get("HF_ENDPOINT")
     if not endpoint:
         os.environ.pop("HF_ENDPOINT", None)
@@ -89,9 +98,12 @@ class Snapshot:
         if said:
             NOTES.info("%s: downloading %s in %d file(s) of commit %.7s into %s", self.name, in_bytes(size),
                        len(missing), self.commit, constants.HF_HUB_CACHE)
+        constants.DOWNLOAD_CHUNK_SIZE = PIECE  # the client's own is 10 MiB
         for file in missing:
+            bar = bar_class(file)
             try:
-                hf_hub_download(self.name, file, repo_type=self.kind, revision=self.commit, tqdm_class=bar_class(file))
+                _within(SECONDS_TO_STALL, partial(hf_hub_download, self.name, file, repo_type=self.kind,
+                                                  revision=self.commit, tqdm_class=bar), lambda: bar.last)
             except Exception as error:  # the client's, its HTTP library's and the system's have no common class
                 raise self.broken(file, error) from error
         if said:
@@ -108,8 +120,10 @@ class Snapshot:
             return UserError(f"{self.asked}: {file} cannot be written to {constants.HF_HUB_CACHE} ({error.strerror}): "
                              "free some space there, or have HF_HOME name another folder")
         refused = refusal(self.asked, self.kind, self.name, self.revision, error)
+        older = _cached_commit(self.folder.parents[1], self.revision)
+        otherwise = self.otherwise if older in ("", self.commit) else f"name the commit that is there whole: @{older}"
         return refused or UserError(f"{self.asked}: the download of {file} broke off: {reason(error)}; what is whole "
-                                    f"stays in {constants.HF_HUB_CACHE}: try again, or {self.otherwise}")
+                                    f"stays in {constants.HF_HUB_CACHE}: try again, or {otherwise}")
 
     def remember(self) -> None:
         """Note in the cache what the revision stood for, as the hub's client does, now that a copy is there."""
@@ -212,12 +226,14 @@ def _listed(kind: str, name: str, commit: str) -> dict[str, int]:
         return {}
 
 
-def _within(seconds: float, work: Callable[[], Any]) -> Any:
+def _within(seconds: float, work: Callable[[], Any], last: Callable[[], float] | None = None) -> Any:
     """Return what `work` does; raises TimeoutError after so many seconds, whatever it waits for then.
 
-    A time limit of the client's own is one for each step of each try, and there is none for a name look-up.
+    They count from `last()`, a time by the monotonic clock, if that is given. A time limit of the client's own is one
+    for each step of each try, and there is none for a name look-up.
     """
     done: Future = Future()
+    end = time.monotonic() + seconds
 
     def run() -> None:
         try:
@@ -225,19 +241,22 @@ def _within(seconds: float, work: Callable[[], Any]) -> Any:
         except BaseException as error:
             done.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        return done.result(seconds)
-    except TimeoutError:
-        raise TimeoutError(f"no answer within {seconds:.2g} s") from None
+    threading.Thread(target=run, name="hub", daemon=True).start()
+    while not wait([done], end - time.monotonic()).done:
+        if last is None or last() + seconds <= time.monotonic():
+            raise TimeoutError(f"no answer within {seconds:.2g} s")
+        end = last() + seconds
+    return done.result()
 
 
-def bar_class(file: str) -> type:
+def bar_class(file: str) -> Any:
     """Return what shows a file's download: a bar with size and speed on a terminal, elsewhere a line now and then."""
     from tqdm import tqdm
 
     class Bar(tqdm):
-        """A bar that writes notes where there is no terminal."""
+        """A bar that writes notes where there is no terminal; `last` is when something came, by the monotonic clock."""
+
+        last = time.monotonic()
 
         def __init__(self, **options: Any) -> None:
             self.drawn = sys.stderr.isatty()
@@ -252,8 +271,14 @@ def bar_class(file: str) -> type:
             elif msg is None and self.n:
                 NOTES.info("%s", self)
 
+        def update(self, n: float | None = 1) -> bool | None:
+            """Count bytes that are there."""
+            type(self).last = time.monotonic()
+            return super().update(n)
+
         def update_transfer(self, n: int) -> None:
             """Count once what the client counts as it comes over the network, too."""
+            type(self).last = time.monotonic()
 
         def set_transfer_postfix_str(self, postfix: str, refresh: bool = False) -> None:
             """Show one speed only."""

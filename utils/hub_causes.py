@@ -1,6 +1,7 @@
 """Why the Hugging Face hub does not give something, in words that name the cause and what to do."""
 
 import os
+import re
 from json import JSONDecodeError
 from urllib.parse import urlsplit
 
@@ -25,8 +26,11 @@ def refusal(asked: str, kind: str, name: str, revision: str, error: Exception) -
     status, token = error.response.status_code, get_token()
     if status >= 500 or status in NOT_NOW or error.response.url.host != urlsplit(constants.ENDPOINT).hostname:
         return None  # large files are on another host, which knows no users
+    if status == 404 and not error.response.headers.get("X-Error-Code"):
+        return None  # the hub gives a code: another server has answered
     page = f"{constants.ENDPOINT}/{'datasets/' * (kind == 'dataset')}{name}"
-    words = f"the hub answers {status} {error.response.reason_phrase} to {error.response.url}; is HF_ENDPOINT right?"
+    address = error.response.url.copy_with(userinfo=b"")
+    words = f"the hub answers {status} {error.response.reason_phrase} to {address}; is HF_ENDPOINT right?"
     if status == 401 and token and not isinstance(error, RepositoryNotFoundError):
         words = (f"the hub does not accept the token of {token_place()}: it has expired, or is not whole; `hf auth "
                  "login` gives another, and what is public needs none")
@@ -72,7 +76,7 @@ def reason(error: Exception) -> str:
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError
 
-    words = (str(error).strip() or repr(error)).splitlines()[0]
+    words = re.sub(r"//[^/@\s]+@", "//", (str(error).strip() or repr(error)).splitlines()[0])  # no password
     if isinstance(error, JSONDecodeError):
         words = "what answers there is no hub"
     if isinstance(error, HfHubHTTPError):

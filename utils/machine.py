@@ -12,7 +12,7 @@ from utils.cgroup import cpu_quota
 from utils.config import RunConfig
 from utils.environment import EVERYWHERE, FLOWER, RAY, leave_out
 from utils.errors import UserError
-from utils.hub import check_endpoint
+from utils.hub import check_variables
 from utils.limits import check_limits
 
 
@@ -65,7 +65,7 @@ def quiet_models() -> None:
 
     Raises UserError for an HF_ENDPOINT that is no address, over which those libraries end in a traceback.
     """
-    check_endpoint()
+    check_variables()
     os.environ |= QUIET_MODELS
 
 

@@ -21,10 +21,17 @@ def load_config(asked: str, path: str) -> transformers.PreTrainedConfig:
     except (AttributeError, StrictDataclassError) as error:
         raise UserError(f"{asked}: transformers does not take its config.json ({in_short(error, 250)}); mend "
                         "or remove that key") from error
+    written, _ = config.get_config_dict(path, **HERE_ONLY)
+    if "id2label" not in written and written.get("label2id"):  # transformers would number the labels
+        config.id2label = {int(i): str(name) for name, i in written["label2id"].items()}
     check_config(asked, config)
     if getattr(config, "quantization_config", None):
         raise UserError(f"{asked}: its weights are quantised (quantization_config in its config.json), and only "
                         "float32 ones can be trained and averaged; give the model that it was made of")
+    positions = str(getattr(config, "position_embedding_type", None))
+    if positions.startswith("relative") and not hasattr(type(config), "position_embedding_type"):
+        raise UserError(f"{asked}: its config.json asks for {positions} positions (position_embedding_type), which "
+                        f"transformers no longer has for a {config.model_type} model: without, it is another model")
     for part in parts(config):
         part.output_attentions = part.output_hidden_states = False
         part.return_dict = True

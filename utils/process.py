@@ -5,7 +5,8 @@ import io
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NoReturn, TextIO
 
 from utils.console import NOTES
@@ -17,6 +18,11 @@ class Lasting(io.TextIOWrapper):
     """A text stream. Once its reader has gone, what is written goes nowhere; that is noted if there is a `farewell`."""
 
     farewell = ""
+
+    @property
+    def name_of(self) -> str:
+        """How a message names the stream."""
+        return {1: "stdout", 2: "stderr"}.get(self.fileno(), str(self.fileno()))
 
     def write(self, text: str) -> int:
         """Write a text; return its length."""
@@ -37,7 +43,7 @@ class Lasting(io.TextIOWrapper):
     def _go_on(self, error: OSError) -> None:
         """Raise the error unless the reader has gone."""
         if error.errno not in GONE:
-            raise error
+            raise OSError(error.errno, error.strerror, self.name_of) from error
         redirect(self.fileno())
         if self.farewell:
             NOTES.info(self.farewell)
@@ -65,6 +71,16 @@ def interrupted_by(*numbers: int) -> None:
     for number in numbers:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, interrupt)
+
+
+@contextmanager
+def held_back(*numbers: int) -> Iterator[None]:
+    """Keep signals from this thread for a while, and from the processes that it starts for as long as they live."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def interrupt(number: int, frame: object) -> NoReturn:

@@ -110,6 +110,8 @@ def reason(error: BaseException) -> str:
     """Return an error's cause in a line: what the hub says, or what lies below the client's own words."""
     while not isinstance(error, HfHubHTTPError) and error.__cause__:
         error = error.__cause__
+    if isinstance(error, json.JSONDecodeError):
+        return "what answers there is no hub"
     if isinstance(error, HfHubHTTPError):
         words = " ".join((error.server_message or "").split()).rstrip(".")
         if not words or len(words) > 300:  # a whole page

@@ -55,7 +55,10 @@ def test_a_table_is_made_once_and_again_when_stale(rte, tmp_path, caplog):
     assert prepare("rte", None, out).fingerprint == made.fingerprint  # it is there: no source is asked
     assert caplog.text == ""
     assert prepare("rte", "hub", out).fingerprint == made.fingerprint
-    assert f"is there, from {rte}" in caplog.text
+    assert f"is there, from {rte}; to make it from hub, run python preprocess/rte.py --source hub --out {out}" in (
+        caplog.text)
+    with pytest.raises(UserError, match=f"--source hub@v1: .* is there, from {rte}; .* --source hub@v1 --out {out}"):
+        prepare("rte", "hub@v1", out)
     caplog.clear()
     assert prepare("rte", str(rte), out, again=True).card["splits"]["dev"]["rows"] == 3
     card = out / "rte" / "card.json"

@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import ROOT
 from utils.environment import EVERYWHERE, FIGURES, FLOWER, RAY, leave_out
+from utils.errors import UserError
+from utils.hub import check_variables
 
 WARN = """
 import warnings
@@ -37,6 +39,17 @@ def test_what_is_left_out_is_told_and_the_rest_stays(shell, caplog, monkeypatch)
                           "RAY_AUTH_MODE": "token"}
     assert caplog.messages == ["left out of the environment (docs/environment.md says why): NUMBA_OPT, OMP_PLACES, "
                                "RAY_ADDRESS, grpc_proxy"]
+
+
+@pytest.mark.parametrize("name", ["HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"])
+def test_a_number_that_a_library_could_not_read_is_refused(name, monkeypatch):
+    for wrong in ("x", "1.5", "-1"):
+        monkeypatch.setenv(name, wrong)
+        with pytest.raises(UserError, match=f"{name} {wrong}: must be a whole number of seconds"):
+            check_variables()
+    monkeypatch.setenv(name, "")
+    check_variables()
+    assert name not in os.environ
 
 
 def test_a_cluster_that_is_there_keeps_its_own_variables(shell):

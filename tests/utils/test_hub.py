@@ -17,7 +17,7 @@ from tests.tiny import RTE
 from utils import hub as reading
 from utils import models
 from utils.errors import UserError
-from utils.hub import check_endpoint, split_revision
+from utils.hub import check_variables, split_revision
 
 
 @pytest.fixture
@@ -283,10 +283,10 @@ def test_a_name_with_a_revision(tmp_path, monkeypatch):
 def test_an_endpoint_that_is_none_is_one_line(monkeypatch, address):
     monkeypatch.setenv("HF_ENDPOINT", address)
     with pytest.raises(UserError, match="HF_ENDPOINT .* is no address of a hub"):
-        check_endpoint()
+        check_variables()
 
 
 def test_an_empty_endpoint_is_the_public_one(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "")
-    check_endpoint()
+    check_variables()
     assert "HF_ENDPOINT" not in os.environ

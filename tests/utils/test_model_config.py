@@ -52,6 +52,7 @@ def test_big_bird_s_sparse_attention_does_not_depend_on_what_was_read_before(tin
 
 @pytest.mark.parametrize(("keys", "words"), [
     (ASKED | FLASH, ["output_attentions", "'eager'"]),
+    ({"position_embedding_type": "relative_key_query"}, ["relative_key_query positions", "no longer has for a bert"]),
     ({"use_return_dict": False}, ["use_return_dict", "or remove that key"]),
     ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, ["quantised", "float32"])])
 def test_what_cannot_be_is_refused(copied, keys, words):

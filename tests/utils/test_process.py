@@ -61,7 +61,7 @@ def test_what_an_encoding_lacks_is_escaped(tmp_path):
 
 def test_a_full_disk_is_no_reader_that_has_gone(tmp_path):
     done = shell(f"$PYTHON -c '{WRITER}' {tmp_path / 'file'} > /dev/full")
-    assert "No space left on device" in done.stderr and "farewell" not in done.stderr
+    assert "No space left on device: 'stdout'" in done.stderr and "farewell" not in done.stderr
 
 
 IGNORED = """

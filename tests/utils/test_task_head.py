@@ -1,5 +1,6 @@
 """A checkpoint's head: kept where it is the task's, in the task's order, and else drawn anew, which is told."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -40,6 +41,18 @@ def test_outputs_come_in_the_task_s_order_whatever_their_names_and_places(tuned,
     again, _ = plain(folder, MNLI, False)
     assert list(again.config.id2label.values()) == list(MNLI.labels)
     close(answers(again, tokenizer), theirs[:, [1, 2, 0]])
+
+
+def test_names_that_label2id_alone_has_count(tuned, caplog):
+    caplog.set_level("INFO", logger="lm")
+    folder = edit(tuned("bert", MNLI), label2id={"neutral": 0, "entailment": 1, "contradiction": 2})
+    theirs = answers(*plain(folder, MNLI, False))
+    config = json.loads((folder / "config.json").read_text())
+    del config["id2label"]
+    (folder / "config.json").write_text(json.dumps(config))
+    model, tokenizer = models.load(folder, MNLI, seed=2, max_length=32, trained=True)
+    assert "put in the task's order" in told(caplog)
+    close(answers(model, tokenizer), theirs[:, [1, 0, 2]])
 
 
 def test_outputs_without_names_are_taken_in_the_task_s_order(tuned, caplog):
