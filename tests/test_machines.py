@@ -117,6 +117,14 @@ def test_a_closed_terminal_ends_a_run_as_ctrl_c_does_but_for_nohup(base):
         time.sleep(0.1)
 
 
+def test_a_terminal_that_is_closed_while_ray_starts_ends_the_run_too(base):
+    """Its whole group is told, Ray's processes with it: they are not to go before the driver has ended them."""
+    run = start(base, "early", FLAGS, start_new_session=True)
+    wait_until(lambda: any("gcs_server" in name for name in descendants(run.pid).values()), run)
+    os.killpg(run.pid, signal.SIGHUP)
+    assert "interrupted" in finish(run, 130).splitlines()[-1]
+
+
 LOCKLESS = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
