@@ -1,35 +1,26 @@
 """Downloads from a hub on loopback that stall, and other servers in its place: the cause, and what the cache serves."""
 
-import shutil
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from tests.hub.answers import Answer
-from tests.tiny import RTE, tiny_once
+from tests.loading import refused
+from tests.tiny import RTE
 from utils import hub as reading
 from utils import models
-from utils.errors import UserError
 
 
 @pytest.fixture
-def folder(tmp_path, tmp_path_factory):
+def folder(copied):
     """A tiny model's files, to be changed."""
-    return Path(shutil.copytree(tiny_once(tmp_path_factory.getbasetemp(), "bert"), tmp_path / "files"))
+    return copied("bert")
 
 
 def load(name: str) -> str:
     """Return the commit that a model is of."""
     return models.commit_of(models.load(name, RTE, seed=0, max_length=32)[0])
-
-
-def refused(name: str) -> str:
-    """Return the message of the UserError."""
-    with pytest.raises(UserError) as caught:
-        load(name)
-    return str(caught.value)
 
 
 def test_a_download_of_which_nothing_comes_ends_and_names_the_older_copy(hub, folder, endpoint, monkeypatch):
