@@ -14,8 +14,8 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 
 from utils.console import NOTES, notes_to_stderr
-from utils.environment import EVERYWHERE, leave_out
-from utils.machine import quiet_models
+from utils.machine.environment import EVERYWHERE, leave_out
+from utils.machine.workers import quiet_models
 
 
 def tell(message: Message, context: Context, call_next: Callable[[Message, Context], Message]) -> Message:
@@ -46,10 +46,10 @@ def main(grid: Grid, context: Context) -> None:
     from flwr.superlink.grid import InMemoryGrid
 
     import preprocess.common as preprocess
+    from engine.supernodes import check_door, grid_engine
     from main_lm import run
-    from strategies.door import check_door, grid_engine
     from utils.errors import RoundFailed, UserError
-    from utils.settings import config_of
+    from utils.flower_config import config_of
 
     try:
         quiet_models()

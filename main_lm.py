@@ -15,23 +15,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import preprocess.common as preprocess
-from strategies.cluster import cluster_for
-from strategies.engine import Engine, running_engine
+from engine.cluster import cluster_for
+from engine.engine import Engine, running_engine
 from utils.clock import Clock
 from utils.config import RunConfig, parse_flags
 from utils.console import NOTES, notes_to_stderr
-from utils.durable import DISK_REFUSES
 from utils.errors import RoundFailed, UserError
-from utils.machine import check_machine, pause_collector, quiet_environment, resume_collector, usable_cores
-from utils.process import begin, leave
-from utils.progress import Progress
-from utils.push import check_push, push
-from utils.run_folder import begun, check_resumed, finished, open_run, run_folder
-from utils.runlog import CHECKPOINTS, print_finished
-from utils.tracking import check_tracker
+from utils.machine.durable import DISK_REFUSES
+from utils.machine.process import begin, leave
+from utils.machine.workers import check_machine, pause_collector, quiet_environment, resume_collector, usable_cores
+from utils.record.progress import Progress
+from utils.record.push import check_push, push
+from utils.record.run_folder import begun, check_resumed, finished, open_run, run_folder
+from utils.record.runlog import CHECKPOINTS, print_finished
+from utils.record.tracking import check_tracker
 
 if TYPE_CHECKING:  # heavy imports wait until they are needed: --help and a wrong flag answer at once
-    from utils.dataset import TaskData
+    from utils.data.dataset import TaskData
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -70,7 +70,7 @@ def run(config: RunConfig, opened: Callable = running_engine) -> None:
         progress.phase("looking at the machine", brief=True)
         check_machine(config)
         progress.phase(f"reading the rows: {config.data}, {config.model_name}, {config.method}")
-        from utils.dataset import TaskData
+        from utils.data.dataset import TaskData
 
         # The rows, as a table of the task's own columns, and each client's shard of them
         spec = preprocess.load(config.data).SPEC
@@ -89,16 +89,16 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
             progress: Progress) -> Path:
     """Prepare the model, run the rounds on `engine`, write the record in `folder`; return where it is."""
     from clients.worker import Job
-    from strategies.averaging import ParameterAveraging, buffers, server_of
-    from strategies.dispatch import nodes_for
-    from strategies.rounds import Rounds
-    from strategies.schedule import planner
-    from utils import models
-    from utils.checkpoint import last_checkpoint
-    from utils.precision import resolve_precision
-    from utils.recorder import Recorder
-    from utils.scratch import scratch_folder
-    from utils.vector import ParameterVector
+    from engine.flower_strategy import ParameterAveraging, buffers, server_of
+    from engine.messages import nodes_for
+    from engine.rounds import Rounds
+    from engine.scheduling import planner
+    from utils.machine.precision import resolve_precision
+    from utils.machine.scratch import scratch_folder
+    from utils.model import loading
+    from utils.record.checkpoint import last_checkpoint
+    from utils.record.recorder import Recorder
+    from utils.vectors.parameters import ParameterVector
 
     clock.done("imports")
     progress.phase("loading the model and the rows' tokens")
@@ -106,13 +106,13 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     # The model, as one vector, and its token ids
     spec, machine, n_clients = data.table.spec, engine.machine, len(data.plan.shards)
     config = replace(config, precision=resolve_precision(config.precision, config.n_gpus))
-    model, tokenizer = models.load(config.load_model or config.model, spec, seed=config.seed,
+    model, tokenizer = loading.load(config.load_model or config.model, spec, seed=config.seed,
                                    max_length=config.max_length, random_init=config.random_init,
                                    text_to_text=config.text_to_text, flag=config.start_flag,
                                    commit=begun(config, folder).get("model_commit", ""),
                                    trained=not config.n_iterations)
     vector = ParameterVector(model)
-    data.tokenise(tokenizer, models.is_text_to_text(model))
+    data.tokenise(tokenizer, loading.is_text_to_text(model))
     clock.done("model and tokens")
 
     # The run's folder, with what it holds already; a private scratch folder for what driver and workers exchange
@@ -123,7 +123,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     with (open_run(folder, config) as log,
           scratch_folder(vector.nbytes * n_buffers + data.lent_bytes,
                          log.folder if config.over_machines else None) as scratch):
-        job = Job(config, spec, str(scratch), str(log.folder.resolve()), models.commit_of(model))
+        job = Job(config, spec, str(scratch), str(log.folder.resolve()), loading.commit_of(model))
         job.save_skeleton(model, tokenizer)
         data.lend(job.tokens)
         last, start, states = last_checkpoint(log.folder / CHECKPOINTS) or (None, vector.numpy(), ())

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweeps.compute import Trend, trends
-from sweeps.gains import HOW, averaging, headline, sentence
-from sweeps.page import html_figure, html_list, html_table, page
-from sweeps.records import Records, read_records
-from sweeps.tables import (
+from reports.compute import Trend, trends
+from reports.gains import HOW, averaging, headline, sentence
+from reports.page import html_figure, html_list, html_table, page
+from reports.records import Records, read_records
+from reports.tables import (
     Table,
     csv_text,
     gain_table,
@@ -28,7 +28,7 @@ from sweeps.tables import (
     score_table,
 )
 from utils.errors import UserError
-from utils.process import begin
+from utils.machine.process import begin
 
 if TYPE_CHECKING:  # tables alone need no matplotlib
     from matplotlib.figure import Figure
@@ -86,7 +86,7 @@ def report_text(records: Records, baseline: str) -> str:
 
 def write_files(records: Records, baseline: str, printed: str, out: Path) -> None:
     """Write the report into `out`: .md, .tex, .csv, the figures as PDF and PNG, and report.html."""
-    from sweeps.style import drawing
+    from reports.style import drawing
 
     (out / "figures").mkdir(parents=True, exist_ok=True)
     tables = tables_of(records, baseline)
@@ -104,7 +104,7 @@ def write_files(records: Records, baseline: str, printed: str, out: Path) -> Non
 
 def html_sections(records: Records, baseline: str, folder: Path) -> list[tuple[str, str]]:
     """Draw all figures into `folder`; return (heading, HTML) of the page's sections."""
-    from sweeps.figures import draw_compute, figures_of
+    from reports.figures import draw_compute, figures_of
 
     several = len(records.comparisons) > 1
     sections = []
@@ -139,7 +139,7 @@ def compute_section(found: list[Trend], left_out: list[str], folder: Path,
 
 def figure(draw: "Callable[[bool], Figure]", folder: Path, name: str, title: str, caption: str) -> str:
     """Write one figure's files; return its HTML."""
-    from sweeps.style import data_uri, write_figure
+    from reports.style import data_uri, write_figure
 
     wide = draw(False)
     write_figure(wide, folder, name)

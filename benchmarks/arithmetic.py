@@ -24,12 +24,12 @@ import torch
 from benchmarks.common import ROOT, Figure, parser, report
 from benchmarks.rows import open_rows, toy_flags
 from clients.training import FlatAdamW, Shard, local_training
-from utils import models
-from utils.batches import evaluation_batches
-from utils.encoder import fast_encoder
-from utils.evaluation import ROWS_PER_BATCH
-from utils.heads import make_head
-from utils.vector import ParameterVector
+from utils.data.batches import evaluation_batches
+from utils.data.evaluation import ROWS_PER_BATCH
+from utils.model import loading
+from utils.model.encoder import fast_encoder
+from utils.model.heads import make_head
+from utils.vectors.parameters import ParameterVector
 
 #: variant → (what replaces names of clients/training.py, what replaces flags)
 _OFF = {"fast_encoder": lambda *unused: nullcontext(), "fast_dropout": lambda *unused: nullcontext(),
@@ -51,7 +51,7 @@ class Bench:
     def __init__(self, flags: list, rows: int, source: str) -> None:
         data = open_rows(flags, source)
         self.config = replace(data.config, precision="bf16")
-        self.model, tokenizer = models.load(self.config.model, data.table.spec, seed=0,
+        self.model, tokenizer = loading.load(self.config.model, data.table.spec, seed=0,
                                             max_length=self.config.max_length)
         self.vector = ParameterVector(self.model)
         self.start = self.vector.values.clone()

@@ -19,16 +19,16 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 import preprocess.common as preprocess
-from utils import models
-from utils.batches import training_batches
 from utils.config import parse_flags
-from utils.dataset import TaskData
-from utils.dropout import Masks, fast_dropout
-from utils.encoder import fast_encoder
-from utils.precision import resolve_precision
+from utils.data.batches import training_batches
+from utils.data.dataset import TaskData
+from utils.data.tokens import Tokens
+from utils.machine.precision import resolve_precision
+from utils.model import loading
+from utils.model.dropout import Masks, fast_dropout
+from utils.model.encoder import fast_encoder
+from utils.model.used_embeddings import lookup_table, used_rows
 from utils.seeds import generator
-from utils.tokens import Tokens
-from utils.vocabulary import lookup_table, used_rows
 
 ROUND = 1
 
@@ -101,7 +101,7 @@ def main() -> None:
     torch.set_num_threads(config.threads)
     spec = preprocess.load(config.data).SPEC
     data = TaskData(config, spec)
-    model, tokenizer = models.load(config.model, spec, seed=config.seed, max_length=config.max_length)
+    model, tokenizer = loading.load(config.model, spec, seed=config.seed, max_length=config.max_length)
     data.tokenise(tokenizer, text_to_text=False)
     pad_id = tokenizer.pad_token_id
     start = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.common import ROOT, Figure, parser, report
 from benchmarks.rows import open_rows, toy_flags
-from utils.batches import training_batches
-from utils.dataset import TaskData
+from utils.data.batches import training_batches
+from utils.data.dataset import TaskData
 from utils.seeds import generator
 
 LIMIT = 1.10

@@ -15,7 +15,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from utils.runlog import write_json
+from utils.record.runlog import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "log" / "bench"

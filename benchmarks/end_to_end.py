@@ -17,8 +17,8 @@ from pathlib import Path
 
 from benchmarks.common import ROOT, Figure, Outcome, parser, report, timed_lines
 from benchmarks.rows import export_shards, open_rows, toy_flags, workspace
-from utils import models
-from utils.dataset import TaskData
+from utils.data.dataset import TaskData
+from utils.model import loading
 
 TARGETS = {"rte": 6, "cola": 4}  # at least so many times faster
 METRICS = {"rte": "accuracy", "cola": "Matthews correlation"}
@@ -42,7 +42,7 @@ def stock_command(data: TaskData, shards: Path) -> list:
     """Return the command that does `data`'s run with stock Flower on the exported `shards`."""
     config, spec = data.config, data.table.spec
     return [sys.executable, "-m", "benchmarks.stock_flower", "--shards", shards,
-            "--model", models.resolve(config.model), "--n_labels", len(spec.labels), "--metric", spec.metrics[0],
+            "--model", loading.resolve(config.model), "--n_labels", len(spec.labels), "--metric", spec.metrics[0],
             "--rounds", config.n_iterations, "--epochs", config.epoch, "--batch_size", config.batch_size,
             "--lr", config.lr, "--max_length", config.max_length, "--seed", config.seed]
 

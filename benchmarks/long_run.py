@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.common import ROOT, Figure, parser, report
 from benchmarks.rows import toy_flags, workspace
-from utils.scratch import PREFIX
+from utils.machine.scratch import PREFIX
 
 WARM = 30  # rounds
 SAMPLES = 15  # rounds whose samples make a figure

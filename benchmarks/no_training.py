@@ -13,22 +13,22 @@ from functools import lru_cache
 import numpy as np
 
 from utils.console import notes_to_stderr
-from utils.machine import Machine, quiet_environment, usable_cores
+from utils.machine.workers import Machine, quiet_environment, usable_cores
 
 quiet_environment(own_ray=True)
 
 import torch  # noqa: E402
 from flwr.client import NumPyClient  # noqa: E402
 
-from strategies.averaging import ParameterAveraging, buffers  # noqa: E402
-from strategies.cluster import OwnCluster  # noqa: E402
-from strategies.dispatch import Piece, nodes_for  # noqa: E402
-from strategies.engine import Engine, running_engine  # noqa: E402
-from strategies.rounds import Rounds  # noqa: E402
-from utils import models  # noqa: E402, F401  (the memory of a driver that has it)
-from utils.progress import Progress  # noqa: E402
-from utils.scratch import scratch_folder  # noqa: E402
-from utils.transport import Transport  # noqa: E402
+from engine.cluster import OwnCluster  # noqa: E402
+from engine.engine import Engine, running_engine  # noqa: E402
+from engine.flower_strategy import ParameterAveraging, buffers  # noqa: E402
+from engine.messages import Piece, nodes_for  # noqa: E402
+from engine.rounds import Rounds  # noqa: E402
+from utils.machine.scratch import scratch_folder  # noqa: E402
+from utils.model import loading  # noqa: E402, F401  (the memory of a driver that has it)
+from utils.record.progress import Progress  # noqa: E402
+from utils.vectors.transport import Transport  # noqa: E402
 
 
 @lru_cache(maxsize=1)

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 
 import preprocess.common as preprocess
 from benchmarks.common import RESULTS, ROOT
-from utils import models
 from utils.config import parse_flags
-from utils.dataset import TaskData
+from utils.data.dataset import TaskData
+from utils.model import loading
 
 OFFICIAL_FILES = ROOT.parent / "shared" / "data"  # where a checkout may have them; see --source
 
@@ -32,8 +32,8 @@ def open_rows(flags: list, source: str = "") -> TaskData:
         source = str(OFFICIAL_FILES)
     preprocess.prepare(config.data, source or None, folder)
     data = TaskData(config, spec)
-    model, tokenizer = models.load(config.model, spec, seed=config.seed, max_length=config.max_length)
-    data.tokenise(tokenizer, models.is_text_to_text(model))
+    model, tokenizer = loading.load(config.model, spec, seed=config.seed, max_length=config.max_length)
+    data.tokenise(tokenizer, loading.is_text_to_text(model))
     return data
 
 

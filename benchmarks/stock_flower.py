@@ -37,7 +37,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from utils.metrics import METRICS
+from utils.model.metrics import METRICS
 
 ROWS_PER_EVALUATION_BATCH = 32
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.common import HEADER, RESULTS, Figure
-from utils.runlog import read_json
+from utils.record.runlog import read_json
 
 ORDER = ("end_to_end", "federated_tax", "data_plane", "startup", "batching", "arithmetic", "many_clients")
 

@@ -9,9 +9,9 @@ from flwr.app import Context, Message
 import preprocess.common as preprocess
 from clients.lm_client import LMClient
 from clients.worker import Job
+from utils.data.table import open_table
 from utils.errors import UserError
-from utils.settings import config_of
-from utils.table import open_table
+from utils.flower_config import config_of
 
 TOLD = "job"  # the record of a message that tells about the run
 

@@ -8,18 +8,18 @@ from itertools import islice
 import numpy as np
 import torch
 
-from utils.batches import training_batches
 from utils.config import RunConfig
-from utils.dropout import Masks, fast_dropout
-from utils.encoder import fast_encoder
+from utils.data.batches import training_batches
+from utils.data.tokens import Tokens
 from utils.errors import Diverged
-from utils.heads import Head
+from utils.model.dropout import Masks, fast_dropout
+from utils.model.encoder import fast_encoder
+from utils.model.heads import Head
+from utils.model.used_embeddings import lookup_table, used_rows
 from utils.seeds import generator, torch_seed
-from utils.tokens import Tokens
-from utils.vector import ParameterVector, zeros
-from utils.vocabulary import lookup_table, used_rows
+from utils.vectors.parameters import ParameterVector, zeros
 
-LARGEST = 2.0 ** 57  # of a parameter: the mean's sums of squared distances hold it in float32 (strategies/sums.py)
+LARGEST = 2.0 ** 57  # of a parameter: the mean's sums of squared distances hold it in float32 (utils/vectors/sums.py)
 STEP = 64  # tokens whose training takes about as long as what each step costs beside its tokens
 
 

@@ -12,18 +12,18 @@ from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from clients.training import FlatAdamW, Shard, Steps, local_training
-from utils import models
-from utils.checkpoint import KEPT
 from utils.config import RunConfig
-from utils.dataset import TaskData
-from utils.durable import whole_file
-from utils.encoder import fast_encoder
-from utils.evaluation import EvaluationSet
-from utils.heads import make_head
-from utils.runlog import OPTIMIZER
-from utils.task import TaskSpec
-from utils.transport import Transport
-from utils.vector import ParameterVector
+from utils.data.dataset import TaskData
+from utils.data.evaluation import EvaluationSet
+from utils.data.task import TaskSpec
+from utils.machine.durable import whole_file
+from utils.model import loading
+from utils.model.encoder import fast_encoder
+from utils.model.heads import make_head
+from utils.record.checkpoint import KEPT
+from utils.record.runlog import OPTIMIZER
+from utils.vectors.parameters import ParameterVector
+from utils.vectors.transport import Transport
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class Worker:
         torch.set_num_threads(config.threads)
         self.device = torch.device("cuda" if config.n_gpus else "cpu")
         # The weights arrive as a vector with each message, so the skeleton's random ones never matter.
-        model, tokenizer = models.load(str(job.skeleton), job.spec, seed=config.seed, max_length=config.max_length,
+        model, tokenizer = loading.load(str(job.skeleton), job.spec, seed=config.seed, max_length=config.max_length,
                                        random_init=True, text_to_text=config.text_to_text, commit=job.commit)
-        text_to_text = models.is_text_to_text(model)
+        text_to_text = loading.is_text_to_text(model)
         self.model = model.to(self.device)
         self.vector = ParameterVector(self.model)
         self.transport = job.transport(self.vector.size)

@@ -5,8 +5,8 @@
 
 from preprocess.common import main
 from preprocess.sources import JsonLines
-from utils.readers import Row
-from utils.task import Origin, TaskSpec
+from utils.data.readers import Row
+from utils.data.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="boolq",

@@ -8,7 +8,7 @@ are of the domain `all`.
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import Origin, TaskSpec
+from utils.data.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="cola",

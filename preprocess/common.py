@@ -14,16 +14,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from utils.console import NOTES, notes_to_stderr
-from utils.environment import EVERYWHERE, leave_out
+from utils.data.readers import Row
+from utils.data.task import TaskSpec
 from utils.errors import UserError
-from utils.hub import open_snapshot
-from utils.machine import quiet_models
-from utils.process import begin
-from utils.readers import Row
-from utils.task import TaskSpec
+from utils.hub.reading import open_snapshot
+from utils.machine.environment import EVERYWHERE, leave_out
+from utils.machine.process import begin
+from utils.machine.workers import quiet_models
 
 if TYPE_CHECKING:  # pyarrow is slow to import, and `--help` needs none of it
-    from utils.table import Table
+    from utils.data.table import Table
 
 HELPERS = ("__init__", "common", "preprocess", "sources")  # the files here that are no tasks
 NAMED_SOURCES = ("hub", "pypi")  # a task's file has read_hub(found) or read_pypi(), beside read_files(path)
@@ -56,7 +56,7 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
 
     Raises UserError when the source cannot be reached or read, lacks the splits to train and test on, or must be given.
     """
-    from utils.table import CARD, StaleTable, open_table, write_table
+    from utils.data.table import CARD, StaleTable, open_table, write_table
 
     module, folder = load(task), Path(out) / task
     if not again and os.path.lexists(folder / CARD):

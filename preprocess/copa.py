@@ -7,9 +7,9 @@ The column `question` is the premise with its question after it, so that it make
 
 from preprocess.common import main
 from preprocess.sources import JsonLines
+from utils.data.readers import Row
+from utils.data.task import Origin, TaskSpec
 from utils.errors import quoted
-from utils.readers import Row
-from utils.task import Origin, TaskSpec
 
 QUESTIONS = {"cause": "What was the cause of this?", "effect": "What happened as a result?"}
 SPEC = TaskSpec(

@@ -9,7 +9,7 @@ is a split too. The hub's GLUE copy has no genres, so the rows are had from the 
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import Origin, TaskSpec
+from utils.data.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="mnli",

@@ -7,7 +7,7 @@ The only GLUE task here whose official test split is labelled, so that one is re
 
 from preprocess.common import main
 from preprocess.sources import HUB_SPLITS, Glue
-from utils.task import Origin, TaskSpec
+from utils.data.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="mrpc",

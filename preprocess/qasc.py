@@ -7,8 +7,8 @@ Only the question and the choices are given to a model, not the facts.
 
 from preprocess.common import main
 from preprocess.sources import JsonLines
-from utils.readers import Row, class_index
-from utils.task import Origin, TaskSpec
+from utils.data.readers import Row, class_index
+from utils.data.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="qasc",

@@ -9,7 +9,7 @@ inside a question; they are left out, as in the hub's copy.
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import Origin, TaskSpec
+from utils.data.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="qqp",

@@ -5,7 +5,7 @@
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import Origin, TaskSpec
+from utils.data.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="rte",

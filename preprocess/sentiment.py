@@ -24,9 +24,9 @@ from pathlib import Path, PurePosixPath
 
 from preprocess.common import main
 from preprocess.sources import find_folder
+from utils.data.readers import Row, number, tsv_rows
+from utils.data.task import Origin, TaskSpec
 from utils.errors import UserError
-from utils.readers import Row, number, tsv_rows
-from utils.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="sentiment",

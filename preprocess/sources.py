@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.errors import UserError, in_short, root
-from utils.hub import Snapshot
-from utils.readers import (
+from utils.data.readers import (
     NO_LABEL,
     UNLABELLED,
     Row,
@@ -20,7 +18,9 @@ from utils.readers import (
     read_tsv,
     unlabelled,
 )
-from utils.task import TaskSpec
+from utils.data.task import TaskSpec
+from utils.errors import UserError, in_short, root
+from utils.hub.reading import Snapshot
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -53,9 +53,9 @@ def read_splits(folder: Path, files: dict[str, str], spec: TaskSpec, read: Calla
 def load_hub(found: Snapshot, config: str) -> DatasetDict:
     """Return all splits of a configuration of the hub data set `found`.
 
-    Its files are had as a model's are (utils/hub.py) and read where they lie: the library's own way to the hub asks
-    other addresses too, and goes by no commit where it reads its cache. Raises UserError when they cannot be had or
-    read, or there is no such configuration.
+    Its files are had as a model's are (utils/hub/reading.py) and read where they lie: the library's own way to the hub
+    asks other addresses too, and goes by no commit where it reads its cache. Raises UserError when they cannot be had
+    or read, or there is no such configuration.
     """
     from datasets import load_dataset
     from datasets.utils.metadata import MetadataConfigs

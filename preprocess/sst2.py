@@ -7,7 +7,7 @@ The sentences are kept as the official files have them, with a blank at the end.
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import Origin, TaskSpec
+from utils.data.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="sst2",

@@ -8,7 +8,7 @@ A text-to-text model says the score to the nearest 0.2, as T5 does.
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import Origin, TaskSpec
+from utils.data.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="stsb",

@@ -7,7 +7,7 @@ Its dev rows are adversarial to its train rows: learning the latter ends below t
 
 from preprocess.common import main
 from preprocess.sources import Glue
-from utils.task import Origin, TaskSpec
+from utils.data.task import Origin, TaskSpec
 
 SPEC = TaskSpec(
     name="wnli",

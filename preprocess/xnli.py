@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from preprocess.common import main
 from preprocess.sources import HUB_SPLITS, find_folder, hub_rows, load_hub
+from utils.data.readers import Row, class_index, read_tsv, unlabelled
+from utils.data.task import Origin, TaskSpec
 from utils.errors import UserError, quoted
-from utils.hub import Snapshot
-from utils.readers import Row, class_index, read_tsv, unlabelled
-from utils.task import Origin, TaskSpec
+from utils.hub.reading import Snapshot
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -22,13 +22,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # when this file is run as a script
 
 import preprocess.common as preprocess  # noqa: E402
-from strategies.cluster import OwnCluster, ray_folder  # noqa: E402
+from engine.cluster import OwnCluster, ray_folder  # noqa: E402
 from sweeps.study import Run, read_study  # noqa: E402
 from utils.console import NOTES, notes_to_stderr  # noqa: E402
 from utils.errors import UserError  # noqa: E402
-from utils.machine import Machine, check_machine, machine_for, quiet_environment, usable_cores, workers_for  # noqa: E402
-from utils.process import begin, interrupted_by, leave  # noqa: E402
-from utils.run_folder import finished, run_folder  # noqa: E402
+from utils.machine.process import begin, interrupted_by, leave  # noqa: E402
+from utils.machine.workers import Machine, check_machine, machine_for, quiet_environment, usable_cores, workers_for  # noqa: E402
+from utils.record.run_folder import finished, run_folder  # noqa: E402
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -27,10 +27,10 @@ import preprocess.common as preprocess
 from preprocess.sentiment import FILES
 from tests.tiny import RTE, StubTable, tiny_tokenizer
 from tests.toy import toy_rows
-from utils import tokens
 from utils.console import NOTES
+from utils.data import tokens
+from utils.data.table import CARD, Table, open_table, write_table
 from utils.errors import UserError
-from utils.table import CARD, Table, open_table, write_table
 
 #: what files are damaged with, beside bits and cuts
 PIECES = (b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"\t", b"\n", b"\r\n", b"\r", b'"', b"'", b"\\ud800", b"\xed\xa0\x80",

@@ -13,8 +13,8 @@ from transformers import (
 )
 
 from tests.tiny import FAMILIES, QASC, RTE, STSB, TEXT_TO_TEXT
-from utils import models
 from utils.errors import UserError
+from utils.model import loading
 
 #: (family, task, whether it answers in words): every family, every kind of head
 KINDS = [*((family, RTE, False) for family in FAMILIES if family not in ("t5", "mt5")), ("gpt2", STSB, False),
@@ -34,7 +34,7 @@ def edit(folder: Path, file: str = "config.json", **changes: object) -> Path:
 def refused(name, spec=RTE, max_length=64, **options) -> str:
     """Return the message of the UserError, which is one line."""
     with pytest.raises(UserError) as caught:
-        models.load(str(name), spec, seed=0, max_length=max_length, **options)
+        loading.load(str(name), spec, seed=0, max_length=max_length, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 from flwr.app import ConfigRecord, Context, RecordDict
 
+from engine.supernodes import check_door
 from preprocess.common import load
-from strategies.door import check_door
 from tests.conftest import ROOT
 from tests.processes import descendants, finish, kill, model, start, wait_until
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
+from utils.data.table import open_table
 from utils.errors import UserError
-from utils.settings import config_of
-from utils.table import open_table
+from utils.flower_config import config_of
 
 FLOWER = Path(sys.executable).parent
 FLAGS = "--max_length 32 --batch_size 8 --n_iterations 1 --transport message --n_workers 2"

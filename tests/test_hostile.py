@@ -15,15 +15,17 @@ from transformers import AutoConfig
 from tests.conftest import ROOT
 from tests.tiny import RTE, tiny_once
 from tests.toy import toy_table
-from utils import models, tokens
+from utils.data import tokens
+from utils.data.table import open_table
 from utils.errors import UserError
-from utils.table import open_table
+from utils.model import loading
 
 FORBIDDEN = (r"\b(import|from)\s+(pickle|cloudpickle|dill|joblib|shelve|marshal)\b", r"\bpickle\.", r"\btorch\.load\(",
              r"allow_pickle\s*=\s*True", r"trust_remote_code\s*=\s*True", r"weights_only\s*=\s*False",
              r"\byaml\.load\(",
              r"(?<![.\w])(eval|exec)\(", r"shell\s*=\s*True", r"\bos\.(system|popen)\(")
-TALKING = ("tests/test_hostile.py", "tests/test_bad_input.py", "tests/utils/test_models.py")  # of what is refused
+#: these name what is refused
+TALKING = ("tests/test_hostile.py", "tests/test_bad_input.py", "tests/utils/model/test_loading.py")
 
 
 class Trap:
@@ -55,7 +57,7 @@ def edit(path: Path, **changes: object) -> None:
 
 def refused(name: Path) -> str:
     with pytest.raises(UserError) as raised:
-        models.load(str(name), RTE, seed=0, max_length=32)
+        loading.load(str(name), RTE, seed=0, max_length=32)
     return str(raised.value)
 
 
@@ -95,7 +97,7 @@ def test_a_trapped_pickle_elsewhere_in_the_folder_is_never_read(folder, marker, 
             {"metadata": {}, "weight_map": {"embeddings.word_embeddings.weight": "pytorch_model.bin"}}))
         assert "must name .safetensors files" in refused(folder)
     else:
-        models.load(str(folder), RTE, seed=0, max_length=32)
+        loading.load(str(folder), RTE, seed=0, max_length=32)
 
 
 def test_transformers_itself_meets_no_pickle_while_a_model_loads(folder, marker, monkeypatch):
@@ -104,7 +106,7 @@ def test_transformers_itself_meets_no_pickle_while_a_model_loads(folder, marker,
     torch.save({"x": Trap(marker)}, folder / "pytorch_model.bin")
     (folder / "model.safetensors.index.json").write_text(json.dumps(
         {"metadata": {}, "weight_map": {"embeddings.word_embeddings.weight": "pytorch_model.bin"}}))
-    monkeypatch.setattr(models, "check_weight_files", lambda name, folder: None)
+    monkeypatch.setattr(loading, "check_weight_files", lambda name, folder: None)
     assert "a pickle" in refused(folder)
     assert torch.load.__module__ == "torch.serialization"  # as it was
 
@@ -118,14 +120,14 @@ def test_a_models_own_code_is_never_run(folder, marker, model_type):
         "AutoModelForSequenceClassification": "theirs.Config"})
     edit(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["theirs.Config", "theirs.Config"]})
     if model_type == "bert":
-        model, _ = models.load(str(folder), RTE, seed=0, max_length=32)
-        assert type(model).__module__.startswith("transformers.models.bert")
+        model, _ = loading.load(str(folder), RTE, seed=0, max_length=32)
+        assert type(model).__module__.startswith("transformers.loading.bert")
     else:
         assert "no model's code is run" in refused(folder)
 
 
 def test_a_pickled_array_in_the_token_cache_is_made_anew_unread(folder, marker, tmp_path):
-    table, tokenizer = toy_table(tmp_path / "data", 12, 6), models.load(str(folder), RTE, seed=0, max_length=32)[1]
+    table, tokenizer = toy_table(tmp_path / "data", 12, 6), loading.load(str(folder), RTE, seed=0, max_length=32)[1]
 
     def opened():
         return tokens.open_tokens(table, "train", tokenizer, max_length=32, text_to_text=False,
@@ -154,7 +156,7 @@ def test_a_table_reads_no_file_outside_its_folder(tmp_path):
 
 
 def test_what_a_run_saves_has_no_pickle(folder, tmp_path):
-    model, tokenizer = models.load(str(folder), RTE, seed=0, max_length=32)
-    models.save(model, tokenizer, tmp_path / "saved")
+    model, tokenizer = loading.load(str(folder), RTE, seed=0, max_length=32)
+    loading.save(model, tokenizer, tmp_path / "saved")
     assert {path.suffix for path in (tmp_path / "saved").iterdir()} <= {".json", ".safetensors", ".txt", ".jinja"}
     assert AutoConfig.from_pretrained(tmp_path / "saved").model_type == "bert"

@@ -21,7 +21,7 @@ from tests.conftest import ROOT
 from tests.processes import command, descendants, isolated, model, newest, wait_until
 from tests.tiny import tiny_once
 from tests.toy import toy_table
-from utils.limits import NEEDS
+from utils.machine.limits import NEEDS
 
 FLAGS = "--n_iterations 1 --max_length 32 --batch_size 8"
 RAY_AND_FLOWER = {
@@ -180,7 +180,7 @@ def test_a_file_system_without_locks_within_the_least_limits_changes_no_bit(base
 
 HOLD = """
 import os, sys, pathlib
-from utils.durable import held, sync_folder, whole_file
+from utils.machine.durable import held, sync_folder, whole_file
 folder = pathlib.Path(sys.argv[1])
 with held(folder / "lock") as locked, held(folder / "lock") as again:
     print(locked, again, sync_folder(folder))

@@ -162,10 +162,10 @@ def test_a_round_is_the_weighted_mean_of_its_clients(runs, tmp_path):
 
 
 def _load(worker, folder, seed=0):
-    from utils import models
-    from utils.vector import ParameterVector
+    from utils.model import loading
+    from utils.vectors.parameters import ParameterVector
 
-    model, _ = models.load(str(folder), worker.job.spec, seed=seed, max_length=32)
+    model, _ = loading.load(str(folder), worker.job.spec, seed=seed, max_length=32)
     return ParameterVector(model)
 
 

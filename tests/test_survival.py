@@ -34,8 +34,8 @@ from tests.processes import (
 )
 from tests.tiny import tiny_once
 from tests.toy import toy_table
-from utils.checkpoint import last_checkpoint
-from utils.scratch import MEMORY, PREFIX, remove_stale
+from utils.machine.scratch import MEMORY, PREFIX, remove_stale
+from utils.record.checkpoint import last_checkpoint
 
 KILLS = 20
 LONG = "--max_length 32 --batch_size 4 --epoch 4 --n_iterations 40 --skip_evalnum 20 --optimizer_state keep"
@@ -129,7 +129,7 @@ def kill_driver_often(base: Path, name: str, flags: str, family: str, undisturbe
     assert summary(folder) == summary(undisturbed)
     wait_until_gone(children)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("utils.scratch.SECONDS_TO_LOCK", 0)
+        patch.setattr("utils.machine.scratch.SECONDS_TO_LOCK", 0)
         remove_stale()
     assert not [path for pid in pids for place in (MEMORY, Path(tempfile.gettempdir()))
                 for path in place.glob(f"{PREFIX}{pid}-*")]

@@ -34,7 +34,7 @@ from transformers import (
     XLMRobertaTokenizer,
 )
 
-from utils.task import TaskSpec
+from utils.data.task import TaskSpec
 
 FAMILIES = ("bert", "distilbert", "electra", "albert", "roberta", "xlm-roberta", "deberta-v2", "bart", "gpt2",
             "t5", "mt5")
@@ -171,7 +171,7 @@ QASC = TaskSpec(
 
 @dataclass(frozen=True)
 class StubTable:
-    """What the token cache needs of a utils.table table: the same rows for every split."""
+    """What the token cache needs of a utils.data.table table: the same rows for every split."""
 
     spec: TaskSpec
     table: pa.Table

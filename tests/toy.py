@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 import preprocess.common as preprocess
-from utils.table import Table, write_table
+from utils.data.table import Table, write_table
 
 WORDS = "river stone market letter garden music winter bridge doctor paper morning engine window field".split()
 

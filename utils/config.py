@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from utils.errors import UserError, one_line, quoted
-from utils.hub import split_revision
+from utils.hub_names import split_revision
 
 
 def flag(default: Any, help: str, *, opens: str = "", valid: tuple[Callable[[Any], bool], str] | None = None,
@@ -49,8 +49,8 @@ def files_of(folder: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (Path(__file__).parents[1] / folder).glob("[!_]*.py")))
 
 
-PARTITIONERS = ("lang_mix", *files_of("utils/partitioners"))
-TRACKERS = ("none", *files_of("utils/trackers"))
+PARTITIONERS = ("lang_mix", *files_of("utils/data/partitioners"))
+TRACKERS = ("none", *files_of("utils/record/trackers"))
 STRATEGIES = ("averaging", *files_of("strategies/server"))
 ALPHA = 0.5
 MANY = 10**9  # nobody means more, and no library below has to hold more
@@ -98,8 +98,8 @@ class RunConfig:
 
     lang_mix: float = flag(0.0, "mixing of the domains: 0 each client its own domain (non-IID), 0.99 IID, "
                                 "1 exactly even", valid=SHARE, opens="how rows become the clients' shards")
-    partitioner: str = flag("lang_mix", "how else to cut the rows, whatever their domain: one of utils/partitioners/, "
-                                        "such as dirichlet (by label)", choices=PARTITIONERS)
+    partitioner: str = flag("lang_mix", "how else to cut the rows, whatever their domain: one of "
+                                        "utils/data/partitioners/, such as dirichlet (by label)", choices=PARTITIONERS)
     alpha: float = flag(ALPHA, "concentration of --partitioner dirichlet: the smaller, the fewer labels a client has",
                         valid=POSITIVE)
     n_clients: int = flag(0, "number of clients (0: one per domain); of slices too, where a domain is a slice",
@@ -161,8 +161,8 @@ class RunConfig:
                              opens="what is evaluated and written")
     run_dir: str = flag("", "folder of this run's record (default: log/<settings>-<time>)",
                         changes_results=False)
-    track: str = flag("none", "also send the metrics to a tracker, one of utils/trackers/; it writes on this machine",
-                      choices=TRACKERS, changes_results=False)
+    track: str = flag("none", "also send the metrics to a tracker, one of utils/record/trackers/; it writes on this "
+                              "machine", choices=TRACKERS, changes_results=False)
     push_to_hub: str = flag("", "send the run's model to this NAME/REPO of the Hugging Face hub, made (private) if "
                                 "absent", valid=HUB_REPOSITORY, changes_results=False)
     hub_public: bool = flag(False, "make the repository of --push_to_hub a public one", changes_results=False)

@@ -5,6 +5,7 @@ import sys
 from typing import TextIO
 
 NOTES = logging.getLogger("lm")
+SECONDS_OF_SILENCE = 10  # after which a log file gets a line although nothing has ended
 
 
 def notes_to_stderr() -> None:
@@ -28,7 +29,7 @@ class NotesHandler(logging.Handler):
 
 
 def line_to(stream: TextIO, text: str) -> None:
-    """Write a line; a status line that a terminal shows (utils/progress.py) makes room for it."""
+    """Write a line; a status line that a terminal shows (utils/record/progress.py) makes room for it."""
     if "tqdm" in sys.modules:
         from tqdm import tqdm
 

@@ -8,13 +8,13 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from clients.training import FlatAdamW, Shard, local_training, steps_per_round
 from tests.tiny import RTE, tiny_once
 from tests.toy import toy_table
-from utils import models
-from utils.batches import training_batches
 from utils.config import RunConfig
-from utils.heads import make_head
+from utils.data.batches import training_batches
+from utils.data.tokens import open_tokens
+from utils.model import loading
+from utils.model.heads import make_head
 from utils.seeds import generator
-from utils.tokens import open_tokens
-from utils.vector import ParameterVector
+from utils.vectors.parameters import ParameterVector
 
 ROWS = np.arange(3, 25)  # 22 rows: the last batch of 4 has 2, the last accumulation of 4 batches has 2
 
@@ -25,10 +25,10 @@ def tiny(tmp_path_factory):
     base = tmp_path_factory.mktemp("training")
     table = toy_table(base)
     torch.set_num_threads(1)
-    model, tokenizer = models.load(str(tiny_once(base, "bert")), RTE, seed=3, max_length=32)
+    model, tokenizer = loading.load(str(tiny_once(base, "bert")), RTE, seed=3, max_length=32)
     model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.0
     folder = base / "without-dropout"
-    models.save(model, tokenizer, folder)
+    loading.save(model, tokenizer, folder)
     tokens = open_tokens(table, "train", tokenizer, max_length=32, text_to_text=False, cache=base / "tokens")
     rows = table.split("train")
     shard = Shard(tokens, rows["label"].to_numpy().astype(float), ROWS)
@@ -38,7 +38,7 @@ def tiny(tmp_path_factory):
 def trained(tiny, config, *, rounds=((1, 0),), optimizer_class=FlatAdamW):
     """Return (vector after the (round, client) calls in turn, last loss, the optimizer)."""
     folder, shard, _ = tiny
-    model, tokenizer = models.load(str(folder), RTE, seed=3, max_length=32)
+    model, tokenizer = loading.load(str(folder), RTE, seed=3, max_length=32)
     vector = ParameterVector(model)
     optimizer = optimizer_class(vector, config.weight_decay)
     start = vector.values.clone()
@@ -91,13 +91,13 @@ def test_a_round_equals_plain_pytorch_and_hugging_face(tiny, flags):
 
 
 def models_start(tiny):
-    model, _ = models.load(str(tiny[0]), RTE, seed=3, max_length=32)
+    model, _ = loading.load(str(tiny[0]), RTE, seed=3, max_length=32)
     return ParameterVector(model).values
 
 
 def test_the_gradient_of_a_step_equals_hugging_faces(tiny):
     folder, shard, texts = tiny
-    model, tokenizer = models.load(str(folder), RTE, seed=3, max_length=32)
+    model, tokenizer = loading.load(str(folder), RTE, seed=3, max_length=32)
     vector, head = ParameterVector(model), make_head(RTE, tokenizer, False)
     head.loss(model.train(), head.collate(shard.tokens, ROWS, shard.labels[ROWS])).backward()
     plain = AutoModelForSequenceClassification.from_pretrained(folder).train()
@@ -122,7 +122,7 @@ def test_a_clients_update_is_a_pure_function(tiny):
 
 def test_dropout_is_drawn_from_the_seed_too(tmp_path):
     table = toy_table(tmp_path)
-    model, tokenizer = models.load(str(tiny_once(tmp_path, "bert")), RTE, seed=3, max_length=32)
+    model, tokenizer = loading.load(str(tiny_once(tmp_path, "bert")), RTE, seed=3, max_length=32)
     assert model.config.hidden_dropout_prob > 0
     tokens = open_tokens(table, "train", tokenizer, max_length=32, text_to_text=False, cache=tmp_path / "tokens")
     shard = Shard(tokens, table.split("train")["label"].to_numpy().astype(float), ROWS)
@@ -158,7 +158,7 @@ def test_weight_decay_is_for_matrices_only(tiny):
     plain, _, _ = trained(tiny, RunConfig(**one_step))
     decayed, _, _ = trained(tiny, RunConfig(weight_decay=0.5, **one_step))
     start = models_start(tiny)
-    cut = ParameterVector(models.load(str(tiny[0]), RTE, seed=3, max_length=32)[0]).n_decayed
+    cut = ParameterVector(loading.load(str(tiny[0]), RTE, seed=3, max_length=32)[0]).n_decayed
     assert torch.allclose(plain[:cut] - decayed[:cut], 1e-2 * 0.5 * start[:cut], atol=1e-6)
     assert torch.equal(plain[cut:], decayed[cut:])
 

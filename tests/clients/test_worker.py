@@ -12,7 +12,7 @@ from preprocess.common import load
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
-from utils.transport import Transport
+from utils.vectors.transport import Transport
 
 
 @pytest.fixture(scope="module")

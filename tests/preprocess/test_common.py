@@ -11,8 +11,8 @@ import pytest
 from preprocess.common import load, prepare, task_names
 from preprocess.sources import Glue
 from tests.conftest import ROOT
+from utils.data.task import TABLE_FORMAT
 from utils.errors import UserError
-from utils.task import TABLE_FORMAT
 
 RTE = "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\tentailment\n1\tC.\tD.\tnot_entailment\n"
 

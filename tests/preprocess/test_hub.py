@@ -6,8 +6,8 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 from preprocess import boolq, cola, copa, mnli, qasc, rte, stsb, xnli
 from preprocess.sources import hub_rows, hub_splits, score
+from utils.data.readers import NO_LABEL
 from utils.errors import UserError
-from utils.readers import NO_LABEL
 
 TEXT = Value("string")
 

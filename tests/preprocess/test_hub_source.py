@@ -8,9 +8,9 @@ from datasets import ClassLabel, Dataset, Features, Value
 from preprocess import rte
 from preprocess.sources import load_hub
 from tests.hub.store import parquet_files
+from utils.data.table import open_table
 from utils.errors import UserError
-from utils.hub import open_snapshot
-from utils.table import open_table
+from utils.hub.reading import open_snapshot
 
 GLUE = "nyu-mll/glue"
 

@@ -5,10 +5,10 @@ import pytest
 from flwr.common import Code, FitRes, Status, ndarrays_to_parameters, parameters_to_ndarrays
 from flwr.server.strategy import FedAvgM
 
-from strategies.averaging import ParameterAveraging, server_of
+from engine.flower_strategy import ParameterAveraging, server_of
 from utils.config import STRATEGIES, RunConfig
 from utils.errors import UserError
-from utils.transport import WINDOW, Transport
+from utils.vectors.transport import WINDOW, Transport
 
 SIZE = WINDOW + 5
 ROWS = (3, 1, 4)

@@ -121,7 +121,7 @@ def test_the_studies_that_are_here_ask_for_their_runs(study, n_runs, word):
 
 
 def test_the_ladders_models_have_their_budgets():
-    models = json.loads((ROOT / "sweeps" / "pretraining.json").read_text())["models"]
+    models = json.loads((ROOT / "reports" / "pretraining.json").read_text())["models"]
     budgets = {name for model in models for name in model["names"]}
     ladder = tomllib.loads((ROOT / "sweeps" / "representation_ladder.toml").read_text())
     assert {name.rpartition("/")[2] for name in ladder["grid"]["model"]} <= budgets

@@ -1,0 +1,150 @@
+"""Flower's simulation on Ray, in one place: what is imported, started, silenced and handed over."""
+
+import importlib
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.cluster import Cluster, ray_folder
+from utils.machine.environment import EVERYWHERE, leave_out
+from utils.machine.workers import Machine, pause_collector, resume_collector
+
+if TYPE_CHECKING:
+    from flwr.app import Context
+    from flwr.client import Client
+
+SECONDS_TO_START = 30  # Ray
+
+
+@contextmanager
+def running_engine(cluster: Cluster, client: str) -> Iterator["Engine"]:
+    """Yield an Engine for clients of class `client`; at the end nothing of its Ray is left, no process and no file."""
+    with ray_folder() as folder:
+        engine = Engine(cluster, client, folder)
+        try:
+            yield engine
+        finally:
+            engine.stop()
+
+
+class Engine:
+    """Flower's simulation on Ray, coming up in a thread while the driver still prepares the run.
+
+    Starting Ray takes seconds of waiting, and each worker seconds of importing. So both begin at once; the rounds
+    and the clients are handed over when they are known.
+    """
+
+    def __init__(self, cluster: Cluster, client: str, folder: Path) -> None:
+        """`client`: module and class of the NumPyClient, which is made from a job; not imported here.
+
+        Ray and Flower are imported before the thread starts: its waiting is what the driver's other imports fill, and
+        were Flower imported here and there at once, each thread could wait for the other's half. Ray's files go to
+        `folder`.
+        """
+        import flwr.simulation  # noqa: F401
+        import ray  # noqa: F401
+
+        self.cluster = cluster
+        self.client_fn = LateClient(client)
+        self.folder = folder
+        self._rounds: Future = Future()
+        self._ended: Future = Future()
+        self._ray_is_up = threading.Event()
+        self._asked = False  # by Flower's threads
+        threading.Thread(target=self._live, daemon=True).start()
+
+    @property
+    def machine(self) -> Machine:
+        """The workers that the rounds run on."""
+        return self.cluster.machine
+
+    def run(self, rounds: Callable, job: object) -> None:
+        """Run `rounds(grid, context, nodes)` as Flower's ServerApp, with clients of `job`, to its end.
+
+        What it raises (RoundFailed), or what keeps Ray from starting, is raised here.
+        """
+        self.client_fn.job = job
+        self._rounds.set_result(rounds)
+        self._ended.result()
+
+    def stop(self) -> None:
+        """End this run's processes of Ray, once they are all there.
+
+        Where the rounds were broken off, Flower's threads go on asking Ray, whose library ends the whole process with
+        exit code 1 when it is asked after its shutdown. There its processes end, and the library with this one.
+        """
+        import ray
+
+        self._ray_is_up.wait(SECONDS_TO_START)
+        if self._asked:
+            ray._private.worker._global_node.kill_all_processes(check_alive=False, allow_graceful=True)
+        else:
+            ray.shutdown()
+
+    def _live(self) -> None:
+        try:
+            try:
+                self.cluster.start(self.folder)
+            finally:
+                self._ray_is_up.set()
+            self._asked = True
+            self._simulate()
+            self._asked = False
+            if not self._ended.done():
+                self._ended.set_result(None)
+        except BaseException as error:
+            self._fail(error)
+        threading.Event().wait()  # the kernel kills Ray's processes when the thread that started them ends
+
+    def _fail(self, error: BaseException) -> None:
+        if not self._ended.done():
+            self._ended.set_exception(error)
+
+    def _simulate(self) -> None:
+        from flwr.app import Context
+        from flwr.clientapp import ClientApp
+        from flwr.serverapp import Grid, ServerApp
+        from flwr.simulation import run_simulation
+
+        from engine.messages import NODES, wait_for_nodes, wake
+
+        logging.getLogger("flwr").setLevel(logging.CRITICAL)  # what fails is raised, and told once
+        n_nodes, server_app = max(NODES, self.machine.workers + 1), ServerApp()
+
+        @server_app.main()
+        def main(grid: Grid, context: Context) -> None:
+            nodes = wait_for_nodes(grid, n_nodes)
+            wake(grid, nodes[:self.machine.workers])
+            try:
+                self._rounds.result()(grid, context, nodes)
+            except BaseException as error:
+                self._fail(error)  # at once: Flower would first wait for every client that is still at work
+                raise
+
+        # These go to Ray as an actor's options, so a worker that dies is started again (-1: however often). Flower
+        # itself would go on giving work to the dead one.
+        run_simulation(server_app, ClientApp(client_fn=self.client_fn), num_supernodes=n_nodes, backend_name="ray",
+                       backend_config={"client_resources": {**self.cluster.worker_options(), "max_restarts": -1}})
+
+
+class LateClient:
+    """Flower's client_fn. Its `job` is not known at first; a message that comes before only makes a worker import."""
+
+    def __init__(self, client: str) -> None:
+        self.client = client
+        self.job: object = None
+
+    def __call__(self, context: "Context") -> "Client":
+        """Return the client as Flower calls it."""
+        module, _, name = self.client.rpartition(".")
+        if module not in sys.modules:
+            pause_collector()
+            leave_out(EVERYWHERE)  # of the shell that started a cluster
+            importlib.import_module(module)
+            resume_collector()
+        return getattr(sys.modules[module], name)(self.job).to_client()

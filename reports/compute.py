@@ -1,0 +1,107 @@
+"""Gain against pre-training compute: the published figure 1, from the user's own runs.
+
+The law it looks for (Chung et al., FL@FM-NeurIPS 2023): the more compute a model was pre-trained with, the more
+averaging gains over standard fine-tuning; where the fitted line crosses zero, averaging begins to pay.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.gains import Gain, gain
+from reports.records import Comparison
+from utils.hub_names import split_revision
+
+TABLE = Path(__file__).with_name("pretraining.json")
+MIXTURES = ("iid", "noniid")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model: its pre-training compute in FLOPs and a mixture's gain."""
+
+    model: str
+    flops: float
+    gain: Gain
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A mixture's points on one set of test rows, in one setting, and the line through them.
+
+    That is gain = slope · log10(FLOPs) + offset.
+    `slope` is None with fewer than 2 different computes.
+    """
+
+    task: str
+    mixture: str
+    points: list[Point]
+    slope: float | None = None
+    offset: float = 0.0
+
+    @property
+    def crossing(self) -> float | None:
+        """log10 of the compute at which the line is zero; None where there is none."""
+        return -self.offset / self.slope if self.slope and abs(self.slope) > 1e-12 else None
+
+    def sentence(self) -> str:
+        """Say what the line shows, or what is missing for one."""
+        where = f"{self.task}, {self.mixture}"
+        if self.slope is None:
+            return (f"{where}: {len(self.points)} model(s) of known pre-training compute with a gain at the same "
+                    "budget; a line needs 2 of different compute.")
+        if self.crossing is None:
+            return f"{where}: the line through {len(self.points)} models is level and crosses no zero."
+        measured = [math.log10(point.flops) for point in self.points]
+        inside = min(measured) <= self.crossing <= max(measured)
+        tenfold = f"{100 * self.slope:+.1f}".replace("-", "−")
+        return (f"{where}: {tenfold} points for each tenfold of pre-training compute, zero at "
+                f"{power_of_ten(self.crossing)} FLOPs{'' if inside else ', outside of what was measured'} "
+                f"({len(self.points)} models).")
+
+
+def power_of_ten(exponent: float) -> str:
+    """Return 10**exponent as `3.1e+19`, of any size."""
+    whole = math.floor(exponent)
+    return f"{10 ** (exponent - whole):.1f}e{whole:+d}"
+
+
+def pretraining_flops(table: Path = TABLE) -> dict[str, float]:
+    """Return {model's name, lower case, without its owner: FLOPs of its pre-training, 6·N·D}."""
+    models = json.loads(table.read_bytes())["models"]
+    return {name.lower(): 6.0 * entry.get("active_parameters", entry["parameters"]) * entry["tokens"]
+            for entry in models for name in entry["names"]}
+
+
+def trends(comparisons: list[Comparison], baseline: str) -> tuple[list[Trend], list[str]]:
+    """Return a trend for each task and mixture, and a sentence for each model that is left out."""
+    known, left_out = pretraining_flops(), []
+    tasks: dict[tuple[str, str], list[Point]] = {}
+    for compared in comparisons:
+        flags = next(iter(compared.methods.values()))[0].config["flags"]
+        flops = known.get(split_revision(compared.model)[0].rstrip("/").split("/")[-1].lower())
+        if flags.get("random_init") or flags.get("load_model") or flops is None:
+            why = ("starts from random weights" if flags.get("random_init") else "starts from another run's weights"
+                   if flags.get("load_model") else f"its pre-training compute is not in {TABLE.name}")
+            left_out.append(f"{compared.model} is left out of the compute figure: {why}.")
+            continue
+        about = [f"{flags['test']} rows per domain"] if flags["test"] else []
+        about += [f"{name} {value}" for name, value in compared.settings.items()]
+        task = ", ".join([compared.task, *about])
+        for mixture in MIXTURES:
+            found = gain(compared, mixture, baseline)
+            points = tasks.setdefault((task, mixture), [])
+            if found.differences and found.same_budget:
+                points.append(Point(compared.model, flops, found))
+    return [fit(task, mixture, points) for (task, mixture), points in tasks.items()], list(dict.fromkeys(left_out))
+
+
+def fit(task: str, mixture: str, points: list[Point]) -> Trend:
+    """Return the least-squares line through the models' mean gains."""
+    if len({point.flops for point in points}) < 2:
+        return Trend(task, mixture, points)
+    xs, ys = [math.log10(point.flops) for point in points], [point.gain.mean for point in points]
+    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
+    slope = sum((a - x) * (b - y) for a, b in zip(xs, ys)) / sum((a - x) ** 2 for a in xs)
+    return Trend(task, mixture, points, slope, y - slope * x)

@@ -1,0 +1,159 @@
+"""The tables of a report, and how they are written: Markdown, LaTeX, CSV."""
+
+import csv
+import io
+import re
+import statistics
+from dataclasses import dataclass, field
+
+from reports.gains import Gain, averaging, gain, unpaired
+from reports.records import Comparison
+
+MISSING = "—"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells are plain text; each way of writing escapes them its own way. `notes` are sentences below it."""
+
+    caption: str
+    rows: list[list[str]]  # header first
+    notes: list[str] = field(default_factory=list)
+
+
+def signed(value: float) -> str:
+    """Return points of a hundred with their sign, one decimal."""
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
+def mean_std(values: list[float]) -> str:
+    """Return `mean ± sample standard deviation` in points of a hundred, without the latter for one value."""
+    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{100 * statistics.mean(values):.1f}{spread}".replace("-", "−")
+
+
+def gain_cell(found: Gain) -> str:
+    """Return `mean [low, high]`, without the interval for one seed."""
+    if not found.differences:
+        return MISSING
+    half = found.half_width
+    interval = "" if half is None else f" [{signed(found.mean - half)}, {signed(found.mean + half)}]"
+    return signed(found.mean) + interval
+
+
+def score_table(compared: Comparison) -> Table:
+    """Mean ± std of each method, over all domains and in each."""
+    rows = [["method", "seeds", "rows trained", compared.metric, *compared.domains]]
+    means = {}
+    for method, runs in compared.methods.items():
+        trained = sorted({run.summary["rows_trained"] for run in runs})
+        scores = [[run.score(compared.metric, domain) for run in runs] for domain in (None, *compared.domains)]
+        means[method] = statistics.mean(scores[0])
+        rows.append([method, str(len(runs)), " to ".join(f"{n:g}" if n % 1 else str(int(n))
+                                                         for n in dict.fromkeys((trained[0], trained[-1]))),
+                     *map(mean_std, scores)])
+    floor = next(iter(compared.methods.values()))[0].summary["majority"]
+    rows.append(["majority class", "", "0",
+                 *(mean_std([part[compared.metric]])
+                   for part in (floor, *(floor["domains"][name] for name in compared.domains)))])
+    best = [method for method, mean in means.items() if abs(mean - max(means.values())) < 1e-12]
+    notes = [f"Tie for the best mean: {', '.join(best)}."] if len(best) > 1 else []
+    notes += [f"{method}, seed {run.seed}: clients are missing ({run.left_out})."
+              for method, runs in compared.methods.items() for run in runs if run.left_out]
+    return Table(f"Scores: {compared.title}", rows, notes)
+
+
+def gain_table(compared: Comparison, baseline: str) -> Table:
+    """The gain of each other method over the baseline, over all domains and in each."""
+    rows = [["method", "pairs", f"gain over {baseline}", "verdict", *compared.domains]]
+    for method in compared.methods:
+        if method == baseline:
+            continue
+        overall = gain(compared, method, baseline)
+        parts = (gain(compared, method, baseline, domain) for domain in compared.domains)
+        rows.append([method, str(len(overall.differences)), gain_cell(overall), overall.verdict,
+                     *map(gain_cell, parts)])
+    return Table(f"Gains: {compared.title}", rows, unpaired(compared, baseline))
+
+
+def overview_table(comparisons: list[Comparison], baseline: str) -> Table:
+    """The overall gain of each model (row) and mixture (column)."""
+    methods = list(dict.fromkeys(method for compared in comparisons for method in averaging(compared)))
+    rows = [["model", *methods]]
+    for compared in comparisons:
+        row = [compared.title]
+        for method in methods:
+            found = gain(compared, method, baseline)
+            row.append("no runs" if method not in compared.methods else f"{gain_cell(found)} ({found.verdict})"
+                       if found.differences else found.verdict)
+        rows.append(row)
+    return Table(f"Gain over {baseline}, by model and mixture", rows)
+
+
+def plain(text: str) -> str:
+    """Return text as one printable line: what a record holds must not steer a terminal or break a table."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def markdown(table: Table) -> str:
+    """Return a table as aligned GitHub Markdown, its caption above and its notes below."""
+    rows = [[markdown_text(cell) for cell in row] for row in table.rows]
+    widths = [max(3, *map(len, column)) for column in zip(*rows)]
+    rows.insert(1, ["-" * width for width in widths])
+    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
+    return "\n".join([markdown_text(table.caption), "", *lines, *(f"\n{markdown_text(note)}" for note in table.notes)])
+
+
+def markdown_text(text: str) -> str:
+    """Escape what would end a cell or begin a tag, a link, an image or code."""
+    return re.sub(r"([\\|<`*]|\[(?=[^\]]*\]\())", r"\\\1", plain(text))
+
+
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$",
+         "—": "---", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+         "[": "{[}", "]": "{]}", **{letter: "\\" + letter for letter in "&%$#_{}"}}
+
+
+def latex_text(text: str) -> str:
+    """Escape what TeX would take for a command; `[` because it may follow a line's end."""
+    return "".join(LATEX.get(letter, letter) for letter in plain(text))
+
+
+def latex(table: Table) -> str:
+    """Return a table as a LaTeX `table` of booktabs rules (\\usepackage{booktabs})."""
+    header, *rows = (" & ".join(map(latex_text, row)) + r" \\" for row in table.rows)
+    notes = [r"\par\footnotesize " + latex_text(note) for note in table.notes]
+    return "\n".join([r"\begin{table}", r"\centering", rf"\caption{{{latex_text(table.caption)}}}",
+                      rf"\begin{{tabular}}{{l{'r' * (len(table.rows[0]) - 1)}}}", r"\toprule", header, r"\midrule",
+                      *rows, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}"])
+
+
+CSV_COLUMNS = ("task", "model", "comparison", "method", "domain", "metric", "seeds", "mean", "std", "baseline", "pairs",
+               "gain", "gain_low", "gain_high", "verdict")
+
+
+def csv_text(comparisons: list[Comparison], baseline: str) -> str:
+    """Return one line for each comparison, method and domain ("" is the macro average), in unrounded numbers.
+
+    Scores and gains are parts of 1; what does not exist (an interval of one seed) is empty.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for compared in comparisons:
+        for method, runs in compared.methods.items():
+            for domain in (None, *compared.domains):
+                scores = [run.score(compared.metric, domain) for run in runs]
+                row = {"task": compared.task, "model": compared.model, "comparison": compared.title,
+                       "method": method, "domain": domain or "", "metric": compared.metric,
+                       "seeds": " ".join(str(run.seed) for run in runs), "mean": statistics.mean(scores),
+                       "std": statistics.stdev(scores) if len(scores) > 1 else ""}
+                if method != baseline:
+                    found = gain(compared, method, baseline, domain)
+                    row |= {"baseline": baseline, "pairs": len(found.differences), "verdict": found.verdict}
+                    if found.differences:
+                        row["gain"] = found.mean
+                    if found.differences and (half := found.half_width) is not None:
+                        row |= {"gain_low": found.mean - half, "gain_high": found.mean + half}
+                writer.writerow(row)
+    return out.getvalue()

@@ -1,0 +1,126 @@
+"""Gains, their intervals and their tables, against numbers reckoned by hand and by scipy.stats."""
+
+import csv
+import io
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from reports.compute import Point, fit, pretraining_flops, trends
+from reports.gains import Gain, gain, headline, sentence, unpaired
+from reports.records import read_records
+from reports.tables import csv_text, gain_table, latex, latex_text, markdown, markdown_text, mean_std, score_table
+from tests.reports.toy_records import write_run, write_study
+
+
+@pytest.fixture
+def study(tmp_path):
+    return read_records([write_study(tmp_path)]).comparisons[0]
+
+
+def test_the_interval_is_the_paired_t_tests():
+    differences = (0.031, 0.012, 0.055, -0.004, 0.040)
+    reference = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    found = Gain(differences)
+    assert np.allclose([found.mean - found.half_width, found.mean + found.half_width], reference)
+    # and by the printed t table: 2.776 for 4 degrees of freedom
+    assert math.isclose(found.half_width, 2.776 * np.std(differences, ddof=1) / 5 ** 0.5, rel_tol=1e-3)
+
+
+@pytest.mark.parametrize("differences, budget, verdict", [
+    ((), 1.0, "no pair"), ((0.1,), 1.0, "one seed: no interval"), ((0.0,), 1.0, "tie; one seed: no interval"),
+    ((0.0, 0.0), 1.0, "tie"), ((0.1, -0.1), 1.0, "undecided"), ((0.10, 0.11), 1.0, "ahead"),
+    ((-0.10, -0.11), 1.0, "behind"), ((0.10, 0.11), 2.0, "other budget: 2 x the rows"), ((0.1, 0.11), 1.04, "ahead")])
+def test_verdicts(differences, budget, verdict):
+    assert Gain(differences, budget).verdict == verdict
+
+
+def test_gains_are_paired_by_seed(study):
+    found = gain(study, "iid", "centralized")
+    assert np.allclose(found.differences, (0.1, 0.0))  # seed 3 has no partner
+    assert math.isclose(100 * found.half_width, 12.706 * 5.0, rel_tol=1e-4)  # t of 1 degree · s/√2 = 7.07/1.41
+    assert np.allclose(gain(study, "iid", "centralized", "a").differences, (0.1, 0.0))
+    assert unpaired(study, "centralized") == ["Missing: centralized has no run of seed 3, so iid has no pair there."]
+    assert "nothing that a gain could be over" in unpaired(study, "noniid")[0]
+
+
+def test_tables(study):
+    assert mean_std([0.5]) == "50.0" and mean_std([0.5, 0.7]) == "60.0 ± 14.1"  # sqrt(2) · 10
+    header, central, iid, majority = score_table(study).rows
+    assert header == ["method", "seeds", "rows trained", "accuracy", "a", "b"]
+    assert central == ["centralized", "2", "24", "65.0 ± 7.1", "75.0 ± 7.1", "55.0 ± 7.1"]
+    assert majority == ["majority class", "", "0", "50.0", "40.0", "40.0"]
+    assert gain_table(study, "centralized").rows[1][:4] == ["iid", "2", "+5.0 [−58.5, +68.5]", "undecided"]
+    assert gain_table(study, "noniid").rows[1][2:4] == ["—", "no pair"]
+    lines = markdown(score_table(study)).splitlines()[2:]
+    assert len(lines) == 5 and len({len(line) for line in lines}) == 1
+
+
+def test_a_tie_for_the_best_is_said(tmp_path):
+    write_run(tmp_path / "c", "centralized", 1, (0.8, 0.6))
+    write_run(tmp_path / "i", "iid", 1, (0.6, 0.8))
+    compared = read_records([tmp_path]).comparisons[0]
+    assert score_table(compared).notes == ["Tie for the best mean: centralized, iid."]
+
+
+def test_csv_holds_unrounded_numbers(study):
+    rows = list(csv.DictReader(io.StringIO(csv_text([study], "centralized"))))
+    assert len(rows) == 2 * 3 and {row["domain"] for row in rows} == {"", "a", "b"}
+    row = next(row for row in rows if row["method"] == "iid" and not row["domain"])
+    assert math.isclose(float(row["gain"]), 0.05) and math.isclose(float(row["gain_low"]), 0.05 - 0.63531, rel_tol=1e-4)
+    assert row["pairs"] == "2" and row["seeds"] == "1 2 3"
+
+
+def test_escapes():
+    assert latex_text(r"a_b & 5% \x {$}") == r"a\_b \& 5\% \textbackslash{}x \{\$\}"
+    assert markdown_text("a|b <i> ![x](http://y)\x1b[31m\n") == r"a\|b \<i> !\[x](http://y) [31m"
+
+
+def test_a_latex_table_has_as_many_cells_as_columns(study):
+    text = latex(gain_table(study, "centralized"))
+    assert r"\begin{tabular}{lrrrrr}" in text and text.count("{") == text.count("}")
+    assert {line.count("&") for line in text.splitlines() if line.endswith(r"\\")} == {5}
+
+
+def test_sentences(study, tmp_path):
+    assert sentence(study, "iid", "centralized") == (
+        "Averaging is 5.0 ± 63.5 points ahead of standard fine-tuning on toy, m (iid): undecided with 2 seeds")
+    for seed, score in ((1, 0.90), (2, 0.81)):
+        write_run(tmp_path / f"n{seed}", "noniid", seed, (score, score - 0.2), test=5)
+        write_run(tmp_path / f"d{seed}", "centralized", seed, (score - 0.1, score - 0.3), test=5)
+    other, first = read_records([tmp_path]).comparisons[::-1]
+    assert sentence(other, "noniid", "centralized").startswith("Averaging beats standard fine-tuning by 10.0 ± 0.0")
+    assert headline([first, other], "centralized") == (
+        "Averaging beats standard fine-tuning in 1 of 2 comparisons; 1 undecided")
+
+
+def test_the_fitted_line_is_least_squares():
+    points = [Point("m", flops, Gain((value,))) for flops, value in ((1e18, -0.03), (1e19, -0.01), (1e20, 0.02))]
+    trend = fit("toy", "iid", points)
+    slope, offset = np.polyfit([18, 19, 20], [-0.03, -0.01, 0.02], 1)
+    assert np.allclose([trend.slope, trend.crossing], [slope, -offset / slope])
+    assert "+2.5 points for each tenfold" in trend.sentence() and "zero at 1.8e+19 FLOPs (3 models)" in trend.sentence()
+    assert "needs 2" in fit("toy", "iid", points[:1]).sentence()
+    assert "level" in fit("toy", "iid", [Point("m", 10.0 ** i, Gain((0.1,))) for i in (1, 2)]).sentence()
+
+
+def test_known_models_and_those_left_out(tmp_path):
+    flops = pretraining_flops()
+    assert math.isclose(flops["bert-base-uncased"], 6 * 110e6 * 131e9)
+    for number, (model, flags) in enumerate([("bert-base-uncased", {}), ("google/electra-base-discriminator", {}),
+                                             ("unheard", {}), ("minilm", {"random_init": True})]):
+        for method in ("centralized", "iid"):
+            write_run(tmp_path / f"{number}{method}", method, 1, (0.5 + 0.1 * (method == "iid"), 0.5), model=model,
+                      **flags)
+    found, left_out = trends(read_records([tmp_path]).comparisons, "centralized")
+    assert [(trend.mixture, len(trend.points)) for trend in found] == [("iid", 2), ("noniid", 0)]
+    for method in ("centralized", "iid"):  # another learning rate is no third model on the line
+        write_run(tmp_path / f"faster{method}", method, 1, (0.5, 0.5), model="bert-base-uncased", lr=1e-3)
+    found, _ = trends(read_records([tmp_path]).comparisons, "centralized")
+    assert [(trend.task, len(trend.points)) for trend in found if trend.mixture == "iid"] == [
+        ("toy, lr 0.0001", 2), ("toy, lr 0.001", 1)]
+    assert left_out == ["minilm is left out of the compute figure: starts from random weights.",
+                        "unheard is left out of the compute figure: its pre-training compute is not in "
+                        "pretraining.json."]

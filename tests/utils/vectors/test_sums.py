@@ -1,0 +1,70 @@
+"""The compiled arithmetic of the mean: NumPy's float64, bit for bit, and what it says of numbers that are none."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from utils.vectors import sums
+from utils.vectors.sums import GROUP, add
+
+
+def numbers(seed: int, n_windows: int, size: int) -> tuple[list[np.ndarray], list[int], np.ndarray]:
+    rng = np.random.default_rng(seed)
+    windows = [(10.0**rng.integers(-9, 9) * rng.standard_normal(size)).astype(np.float32) for _ in range(n_windows)]
+    return windows, rng.integers(1, 10**6, n_windows).tolist(), rng.standard_normal(size)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 99), st.integers(0, GROUP), st.sampled_from([1, 7, 2047, 2048, 2049, 5000]), st.booleans(),
+       st.booleans())
+def test_it_is_numpys_float64_bit_for_bit(seed, n_windows, size, goes_on, ends):
+    windows, weights, before = numbers(seed, n_windows, size)
+    expected = before.copy() if goes_on else np.zeros(size)
+    for window, weight in zip(windows, weights):
+        window.flags.writeable = False  # as those of a message are
+        expected += window.astype(np.float64) * weight
+    out = np.full(size, np.nan, np.float32 if ends else np.float64)
+    squares = add(windows, weights, before if goes_on else None, out, 12345 if ends else 0)
+    assert np.array_equal(out, (expected / 12345).astype(np.float32) if ends else expected)
+    exact = [np.square(window - out.astype(np.float64)).sum() if ends else 0.0 for window in windows]
+    np.testing.assert_allclose(squares, exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("divisor", [0, 3])
+@pytest.mark.parametrize("place", [0, 2048, 4999])
+def test_it_tells_that_a_number_is_none(value, divisor, place):
+    windows, weights, _ = numbers(0, 3, 5000)
+    out = np.empty(5000, np.float32 if divisor else np.float64)
+    assert add(windows, weights, None, out, divisor) is not None
+    windows[1][place] = value
+    assert add(windows, weights, None, out, divisor) is None
+
+
+def test_infinities_of_both_signs_do_not_cancel():
+    windows = [np.array([np.inf, -np.inf], np.float32)]
+    assert add(windows, [1], None, np.empty(2, np.float32), 1) is None
+
+
+def test_a_negative_zero_is_a_zero():
+    out = np.empty(1, np.float32)
+    add([np.array([-0.0], np.float32)], [1], None, out, 1)
+    assert not np.signbit(out[0])
+
+
+def test_a_damaged_cache_of_compiled_code_is_no_fault(tmp_path):
+    shutil.copy(sums.__file__, tmp_path)
+    use = [sys.executable, "-c", "import sums; print(sums._compiled_add.stats.cache_hits)"]
+    hits = []
+    for damaged in (False, False, True):
+        if damaged:
+            for file in tmp_path.glob("__pycache__/*.nb*"):
+                file.write_bytes(b"")
+        hits.append(subprocess.run(use, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split())
+    first, again, after_damage = hits
+    assert first == after_damage and first != again

@@ -1,0 +1,38 @@
+"""Vectors by reference and in the message: the same bits, and no way out of the folder."""
+
+import numpy as np
+import pytest
+
+from utils.vectors.transport import WINDOW, Transport
+
+
+@pytest.mark.parametrize("by_reference", [True, False])
+def test_a_vector_arrives_as_it_was_sent(tmp_path, by_reference):
+    """Also in a buffer that is used again, as a whole and window by window."""
+    size = WINDOW + 1000
+    sender, receiver = (Transport(str(tmp_path) if by_reference else "", size) for _ in range(2))
+    vector = np.random.default_rng(0).standard_normal(size).astype(np.float32)
+    for _ in range(2):
+        arrays = sender.send("client-3", vector)
+        assert np.array_equal(receiver.receive(arrays), vector)
+        parts = list(receiver.windows())
+        assert len(parts) == 2
+        assert np.array_equal(np.concatenate([receiver.window(arrays, part) for part in parts]), vector)
+        vector = vector * 2
+    assert sum(array.nbytes for array in arrays) == (8 if by_reference else 4 * size)
+    assert len(list(tmp_path.iterdir())) == by_reference
+
+
+@pytest.mark.parametrize("by_reference", [True, False])
+def test_a_vector_can_be_written_window_by_window(tmp_path, by_reference):
+    transport = Transport(str(tmp_path) if by_reference else "", 2 * WINDOW, np.float64)
+    arrays = transport.buffer("sum-0")
+    for part in transport.windows():
+        transport.window(arrays, part)[:] = np.arange(part.start, part.stop)
+    assert np.array_equal(transport.receive(arrays), np.arange(2.0 * WINDOW))
+
+
+@pytest.mark.parametrize("name", ["../secret-1", "/etc/passwd", "client-1/../../x-1", ""])
+def test_a_handle_names_nothing_outside_the_folder(tmp_path, name):
+    with pytest.raises(ValueError, match="not a buffer's name"):
+        Transport(str(tmp_path), 1).receive([np.frombuffer(name.encode(), np.uint8)])

@@ -1,0 +1,99 @@
+"""A run's rows, opened: token ids, labels, the plan of shards, and the evaluation sets."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from utils.config import RunConfig
+from utils.console import NOTES
+from utils.data.columns import numbers
+from utils.data.evaluation import evaluation_set
+from utils.data.partition import make_plan, n_participants
+from utils.data.table import open_table
+from utils.data.task import TaskSpec
+from utils.data.tokens import open_tokens, write_tokens
+from utils.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+class TaskData:
+    """The rows of a run as the driver and each worker see them, the same in every process.
+
+    `labels[split]` (float64 [rows]) for the splits "train" and "test"; `plan`: see utils/data/partition.py. After
+    `tokenise`, `tokens[split]` too, and `evaluation_sets`: the test rows, then the held-out training rows if
+    there are any.
+    """
+
+    def __init__(self, config: RunConfig, spec: TaskSpec) -> None:
+        self.config = config
+        self.table = open_table(Path(config.data_dir) / spec.name, spec)
+        self.names = {"train": self.table.train_split, "test": config.test_split or spec.test_split}
+        if self.names["test"] not in self.table.splits or self.names["test"] == self.names["train"]:
+            others = ", ".join(name for name in self.table.splits if name != self.names["train"])
+            raise UserError(f"--test_split {self.names['test']}: {spec.name} can be tested on {others} "
+                            f"({self.names['train']} is trained on)")
+        splits = {key: self.table.split(name) for key, name in self.names.items()}
+        self.labels = {key: numbers(split["label"]).astype(np.float64) for key, split in splits.items()}
+        self.plan = make_plan(config, spec, splits["train"], splits["test"])
+        most = n_participants(len(self.plan.shards), config.frac_fit)
+        if config.min_success > most:
+            raise UserError(f"--min_success {config.min_success}: only {most} take part in a round; "
+                            f"give at most {most}, or 0 for all")
+
+    def tokenise(self, tokenizer: "PreTrainedTokenizerFast", text_to_text: bool, lent: Path | None = None) -> None:
+        """Open the token ids, made first where no run has made them, and cut the evaluation sets.
+
+        `lent` is the folder that the run's driver has written with `lend`, if it has. Raises UserError when rows lose
+        a whole field, unless `--truncate` lets them.
+        """
+        config = self.config
+        self.tokens = {key: open_tokens(self.table, name, tokenizer, max_length=config.max_length,
+                                        text_to_text=text_to_text, cache=self.table.folder / "tokens",
+                                        lent=lent / key if lent else None)
+                       for key, name in self.names.items()}
+        self._tell_cuts()
+        sets = [("test", "test", self.plan.test)]
+        if config.val_ratio:
+            sets.append(("val", "train", self.plan.val))
+        self.evaluation_sets = [
+            evaluation_set(name, split, domains, self.labels[split], self.tokens[split].lengths,
+                           self.tokens[split].choices)
+            for name, split, domains in sets]
+
+    def _tell_cuts(self) -> None:
+        length = self.config.max_length
+        for key, split in self.names.items():
+            cuts, where = self.tokens[key].cuts, f"{self.table.spec.name} {split}"
+            rows = f"of {self.tokens[key].n_rows:,} rows"
+            if cuts.lost and not self.config.truncate:
+                enough = max(tokens.cuts.enough for tokens in self.tokens.values())
+                raise UserError(f"--max_length {length}: {cuts.lost:,} {rows} of {where} would lose a whole field; "
+                                f"give at least --max_length {enough}, or allow it by --truncate")
+            if cuts.rows:
+                NOTES.info("%s: %s %s were cut to --max_length %d tokens%s", where, f"{cuts.rows:,}", rows, length,
+                           f"; {cuts.lost:,} lost a whole field" if cuts.lost else "")
+
+    @property
+    def lent_bytes(self) -> int:
+        """The room that `lend` needs."""
+        return sum(tokens.nbytes for tokens in self.tokens.values() if not tokens.on_disk)
+
+    def lend(self, folder: Path) -> None:
+        """Write the tokens that the cache has no place for into `folder`, for the run's workers."""
+        for key, tokens in self.tokens.items():
+            if not tokens.on_disk:
+                write_tokens(folder / key, tokens)
+
+    def shards_by_domain(self) -> list[dict[str, int]]:
+        """Return each client's number of rows of each domain."""
+        domains = self.plan.train
+        return [{name: int(np.isin(shard, rows, assume_unique=True).sum())
+                 for name, rows in zip(domains.names, domains.rows)} for shard in self.plan.shards]
+
+    def shards_by_label(self) -> list[dict[str, int]]:
+        """Return each client's number of rows of each label; empty dicts for regression."""
+        labels, names = self.labels["train"], self.table.spec.labels
+        return [{name: int((labels[shard] == k).sum()) for k, name in enumerate(names)} for shard in self.plan.shards]

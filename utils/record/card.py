@@ -1,0 +1,170 @@
+"""The card of a run's model, `model/README.md`: what the hub, and who finds the folder, has to know of it."""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from utils.config import RunConfig
+from utils.data.partition import n_participants
+from utils.data.task import TaskSpec
+from utils.hub_names import split_revision
+from utils.machine.durable import whole_file
+from utils.record.runlog import metric_names, versions
+
+_HUB_METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
+_LARGEST = 10**6  # bytes of a card that is read
+_MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+_PAPERS = """\
+- Chung, Cho, Thorne, Yun: *Parameter Averaging Laws for Multitask Language Models*. FL@FM-NeurIPS 2023.
+- Weller et al.: *Pretrained Models for Multilingual Federated Learning*. NAACL 2022."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card tells beside the flags, the task and the summary."""
+
+    n_clients: int
+    text_to_text: bool = False
+    license: str | None = None  #: of the model that the run started from
+    data_commit: str | None = None  #: of the hub's data set that the rows are of, where they are
+
+
+def license_of(folder: Path) -> str | None:
+    """Return the licence that the card in a model's folder states, by the hub's name for it; None without one."""
+    card = folder / "README.md"
+    if not card.is_file() or card.stat().st_size > _LARGEST:
+        return None
+    try:
+        stated = ModelCard(card.read_text(encoding="utf-8")).data.license
+    except Exception:  # YAML from anywhere
+        return None
+    return stated if isinstance(stated, str) else None
+
+
+def write_card(folder: Path, config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -> None:
+    """Write the card of the model in `folder`, whole or not at all; `summary` is what summary.json gets."""
+    with whole_file(folder / "README.md") as path:
+        path.write_text(str(model_card(config, spec, summary, facts)), encoding="utf-8")
+
+
+def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -> ModelCard:
+    """Return the card. It names no path of this machine: of a local model it has the folder's name only."""
+    start, origin = _start(config), spec.origin
+    name = f"{config.data}-{start.rpartition('/')[2]}-{config.method}-seed{config.seed}"
+    averaged = config.n_iterations and not config.centralized and n_participants(facts.n_clients, config.frac_fit) > 1
+    split = config.test_split or spec.test_split
+    data = ModelCardData(
+        model_name=name, library_name="transformers", base_model=_base_model(config),
+        language=[*origin.languages], license=None if config.random_init else facts.license,
+        datasets=[origin.repo] if origin.repo else None,
+        metrics=[_HUB_METRICS.get(metric, metric) for metric in spec.metrics],
+        pipeline_tag=None if facts.text_to_text else _task_type(spec),
+        eval_results=_results(spec, split, summary["test"], facts.data_commit),
+        tags=["text2text-generation"] * facts.text_to_text + ["parameter-averaging"] * bool(averaged))
+    commit = f" (commit `{summary['model_commit']}`)" if summary.get("model_commit") else ""
+    done = "fine-tuned" if config.n_iterations else "evaluated"
+    parts = [
+        f"# {name}",
+        f"`{start}`{commit}, {done} on **{spec.name}** ({spec.kind.replace('_', ' ')}"
+        + (f" of {', '.join(f'`{label}`' for label in spec.labels)}" if spec.labels else "") + ").",
+        "## Data", _data(spec, split, summary, facts.data_commit),
+        "## How it was trained", _training(config, facts.n_clients, summary),
+        "## Metrics", _metrics_table(summary),
+        "## Flags", "\n".join(["```", *_flags(config), "```"]),
+        "Versions: " + ", ".join(f"{library} {version}" for library, version in versions().items()) + ".",
+        "## Citation", "The method:", _PAPERS, *([f"The data: {spec.citation}."] if spec.citation else [])]
+    return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")
+
+
+def _is_local(name: str) -> bool:
+    return name != "minilm" and os.path.exists(os.path.expanduser(name))
+
+
+def _shown(name: str) -> str:
+    """Return a model as the card names it: a hub id whole, of a local folder only the last part."""
+    return Path(name).expanduser().resolve().name if _is_local(name) else name
+
+
+def _start(config: RunConfig) -> str:
+    """Return the model that the run started from, of NAME@REV without REV."""
+    name = config.load_model or config.model
+    if name == "minilm":
+        return _MINILM
+    return _shown(name) if _is_local(name) else split_revision(name)[0]
+
+
+def _base_model(config: RunConfig) -> str | None:
+    """Return the hub id that the run started from; None for a local folder, or random weights."""
+    return None if config.random_init or _is_local(config.load_model or config.model) else _start(config)
+
+
+def _task_type(spec: TaskSpec) -> str:
+    return "multiple-choice" if spec.kind == "multiple_choice" else "text-classification"
+
+
+def _results(spec: TaskSpec, split: str, test: dict, commit: str | None) -> list[EvalResult]:
+    """Return the macro averages, then each domain's figures, by the names that the hub has for the data and its splits.
+
+    The domains are no configurations of the data set, so a figure's name says whose it is.
+    """
+    origin, domains = spec.origin, test["domains"] if len(test["domains"]) > 1 else {}
+    return [EvalResult(task_type=_task_type(spec), dataset_type=origin.repo or spec.name, dataset_name=spec.name,
+                       dataset_config=origin.config or None, dataset_revision=commit,
+                       dataset_split=split.replace("dev", "validation") if origin.repo else split,
+                       metric_type=_HUB_METRICS.get(metric, metric), metric_value=figures[metric],
+                       metric_name=f"{metric} ({domain})" if domain else metric)
+            for domain, figures in (("", test), *domains.items()) for metric in metric_names(test)]
+
+
+def _data(spec: TaskSpec, split: str, summary: dict, commit: str | None) -> str:
+    origin, columns = spec.origin, " and ".join(f"`{column}`" for column in spec.text)
+    words = (f"Read: {columns}. Evaluated on {summary['test']['rows']} rows of the split `{split}`; "
+             f"{summary['rows_trained']} rows were trained on, all passes counted.")
+    if origin.repo:
+        words += (f" The hub has the data set as [`{origin.repo}`](https://huggingface.co/datasets/{origin.repo}), "
+                  f"configuration `{origin.config}`"
+                  + (f"; the rows are those of its commit `{commit}`." if commit else "."))
+    return words + f" Licence of the data, as publicly known: {origin.license or 'none is stated'}."
+
+
+def _training(config: RunConfig, n_clients: int, summary: dict) -> str:
+    if not config.n_iterations:
+        return "It was not trained in this run, only evaluated."
+    passes = f"{config.epoch} local epoch(s) of AdamW in each of {config.n_iterations} round(s)"
+    if config.centralized:
+        words = f"Standard fine-tuning (`{config.method}`): one client holds all rows, {passes}."
+    else:
+        share = "all of them take part" if config.frac_fit == 1 else f"a part of {config.frac_fit:g} is drawn"
+        cut = (f"with lang_mix {config.lang_mix:g}" if config.partitioner == "lang_mix"
+               else f"by the partitioner {config.partitioner}")
+        cut += f" (alpha {config.alpha:g})" * (config.partitioner == "dirichlet")
+        after = "" if config.strategy == "averaging" else f"what the server optimizer {config.strategy} makes of "
+        words = (f"Parameter averaging (`{config.method}`): the rows are cut into the shards of {n_clients} client(s) "
+                 f"{cut}; {passes}, in which {share}. After each round the model is {after}the "
+                 "mean of the clients' parameters, weighted by their rows.")
+    best = summary.get("best")
+    return words + " This is the model after the last round." + (
+        f" The best on held-out rows was that after round {best['round']}." if best else "")
+
+
+def _metrics_table(summary: dict) -> str:
+    """Return the test figures as a table: the macro average, the majority class for comparison, each domain."""
+    names, test = metric_names(summary["test"]), summary["test"]
+    rows = {"**macro average**": test, "majority class": summary["majority"], **test["domains"]}
+    return "\n".join([f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|", *(
+        f"| {row.replace('|', chr(92) + '|')} | {' | '.join(f'{figures[name]:.4f}' for name in names)} |"
+        for row, figures in rows.items())])
+
+
+def _flags(config: RunConfig) -> list[str]:
+    """Return the flags that decide the result, as a command line has them; defaults are in it too."""
+    lines = []
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.metadata["changes_results"] and value is not False and value != "":
+            value = _shown(value) if field.name in ("model", "load_model") else value
+            lines.append(f"--{field.name}" + ("" if value is True else f" {value}"))
+    return lines

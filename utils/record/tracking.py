@@ -1,0 +1,80 @@
+"""`--track NAME`: a run's metrics also go to utils/record/trackers/NAME.py. A tracker that fails ends no run."""
+
+import dataclasses
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from statistics import fmean
+
+from utils.config import RunConfig
+from utils.console import NOTES
+from utils.errors import UserError, in_short
+
+
+def check_tracker(name: str) -> None:
+    """Raise UserError if the package of a tracker is not installed."""
+    if name == "none":
+        return
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:  # a folder of this name, such as one that a tracker has made, is none
+        package = importlib.import_module(f"utils.record.trackers.{name}").PACKAGE
+        raise UserError(f"--track {name}: its package is not installed; give `pip install {package}`, or leave it out")
+
+
+def metrics(record: dict) -> dict[str, float]:
+    """Flatten a round's record to what a tracker draws.
+
+    Keys: `test/accuracy` (macro average), `test/DOMAIN/accuracy`, likewise `test/loss` and `val/…`; `train/loss` (mean
+    over the clients), and `seconds/PHASE`.
+    """
+    values = {f"seconds/{phase}": value for phase, value in record["seconds"].items()}
+    if record["clients"]:
+        values["train/loss"] = fmean(client["loss"] for client in record["clients"])
+    for split in ("test", "val"):
+        result = record.get(split, {"domains": {}})
+        domains = {f"{split}/{name}": each for name, each in result["domains"].items()}
+        for path, source in {split: result, **domains}.items():
+            values |= {f"{path}/{key}": value for key, value in source.items() if key not in ("rows", "domains")}
+    return values
+
+
+class Tracking:
+    """The tracker of a run in `folder`, or none; `records` are the rounds that an earlier process has done.
+
+    What it raises is told once, and from then on nothing is sent to it.
+    """
+
+    def __init__(self, config: RunConfig, folder: Path, records: list[dict]) -> None:
+        self.name = config.track
+        self.tracker = None
+        if self.name != "none":
+            self._guarded(lambda: self._open(config, folder.resolve()))
+            for record in records:
+                self.round(record)
+
+    def _open(self, config: RunConfig, folder: Path) -> None:
+        module = importlib.import_module(f"utils.record.trackers.{self.name}")
+        self.tracker = module.Tracker(folder.name, folder, {"method": config.method, **dataclasses.asdict(config)})
+
+    def round(self, record: dict) -> None:
+        """Send a round's metrics."""
+        if self.tracker:
+            self._guarded(lambda: self.tracker.log(record["round"], metrics(record)))
+
+    def close(self) -> None:
+        """End the tracker's run."""
+        if self.tracker:
+            self._guarded(self.tracker.close)
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """Do `act`; what it prints goes to stderr, because stdout is for results alone."""
+        try:
+            with redirect_stdout(sys.stderr):
+                act()
+        except Exception as error:  # another's code, perhaps another's server: the run is worth more than its picture
+            self.tracker = None
+            NOTES.warning("--track %s: failed, and gets no more (%s: %s); the run's own record goes on", self.name,
+                          type(error).__name__, in_short(error, 300))
