@@ -89,7 +89,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
             progress: Progress) -> Path:
     """Prepare the model, run the rounds on `engine`, write the record in `folder`; return where it is."""
     from clients.worker import Job
-    from engine.flower_strategy import ParameterAveraging, buffers, server_of
+    from engine.flower_strategy import ParameterAveraging, buffers, method_of
     from engine.messages import nodes_for
     from engine.rounds import Rounds
     from engine.scheduling import planner
@@ -116,10 +116,10 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     clock.done("model and tokens")
 
     # The run's folder, with what it holds already; a private scratch folder for what driver and workers exchange
-    n_nodes, server = nodes_for(vector.nbytes, machine.workers), server_of(config)
+    n_nodes, method = nodes_for(vector.nbytes, machine.workers), method_of(config, vector.layout)
     n_buffers = 0  # in messages, vectors need none
     if config.transport == "reference":
-        n_buffers = buffers(n_clients, n_nodes, machine.workers, server.n_states if server else 0)
+        n_buffers = buffers(n_clients, n_nodes, machine.workers, method.server_vectors)
     with (open_run(folder, config) as log,
           scratch_folder(vector.nbytes * n_buffers + data.lent_bytes,
                          log.folder if config.over_machines else None) as scratch):
@@ -133,7 +133,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
         strategy = ParameterAveraging(start, job.transport(vector.size), n_clients=n_clients,
                                       frac_fit=1.0 if config.centralized else config.frac_fit,
                                       min_success=config.min_success, seed=config.seed, n_parts=machine.workers,
-                                      done=max(0, len(records) - 1), threads=usable_cores(), server=server,
+                                      done=max(0, len(records) - 1), threads=usable_cores(), method=method,
                                       states=states)
         recorder = Recorder(log, spec, data, model, tokenizer, vector, strategy.read, strategy.read_states,
                             machine, clock, records)

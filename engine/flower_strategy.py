@@ -1,11 +1,11 @@
 """Parameter averaging: FedAvg (McMahan et al. 2017) over all clients, or over a sampled part of them.
 
-A server optimizer may make a step of the mean (FedOpt; Reddi et al. 2021): strategies/server/.
+What a method of strategies/ makes of the mean is the new global vector.
 """
 
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from flwr.common import (
@@ -19,31 +19,25 @@ from flwr.common import (
 )
 from flwr.server.client_manager import ClientManager
 from flwr.server.client_proxy import ClientProxy
-from flwr.server.strategy import Strategy
+from flwr.server.strategy import Strategy as FlowersStrategy
 
+from strategies import Participant, Round, Strategy
 from utils.config import RunConfig
 from utils.data.partition import n_participants
 from utils.errors import RoundFailed
 from utils.seeds import generator
+from utils.vectors.layout import Layout
 from utils.vectors.mean import weighted_mean
 from utils.vectors.sums import GROUP
 from utils.vectors.transport import Transport
 
 
-class Server(Protocol):
-    """What strategies/server/ says of its files."""
-
-    n_states: int
-
-    def step(self, server_round: int, before: np.ndarray, mean: np.ndarray, states: Sequence[np.ndarray]) -> None:
-        """Turn part of the `mean` into that of the new global vector."""
-
-
-def server_of(config: RunConfig) -> Server | None:
-    """Return what `--strategy` names; None for plain averaging."""
-    if config.strategy == "averaging":
-        return None
-    return importlib.import_module(f"strategies.server.{config.strategy}").Server(config)
+def method_of(config: RunConfig, layout: Layout) -> Strategy:
+    """Return what `--strategy` names."""
+    module = importlib.import_module(f"strategies.{config.strategy}")
+    cls = next(one for one in vars(module).values()
+               if isinstance(one, type) and issubclass(one, Strategy) and one.__module__ == module.__name__)
+    return cls(cls.Flags(**({"server_lr": config.server_lr} if config.server_lr else {})), layout)
 
 
 def buffers(n_clients: int, n_nodes: int, workers: int, n_states: int = 0) -> int:
@@ -54,20 +48,20 @@ def buffers(n_clients: int, n_nodes: int, workers: int, n_states: int = 0) -> in
     return min(n_clients, n_nodes + GROUP) + 2 + n_states + 4 * (n_clients > GROUP) + 3 * workers
 
 
-class ParameterAveraging(Strategy):
+class ParameterAveraging(FlowersStrategy):
     """Keeps the global vector, chooses each round's participants, and averages their vectors.
 
     `initial`: float32 [n], the global vector after round `done`. `min_success`: how many participants a round needs
     (0: all of them). `n_parts`: how many parts an evaluation is cut into, one per worker. `threads`: of the mean.
-    `server`: what turns the mean into the new global vector, if that is not the mean itself (strategies/server/);
-    `states`: its vectors after round `done`, each float32 [n]; zeros if none are given.
+    `method`: what turns the mean into the new global vector; `states`: its vectors after round `done`, each
+    float32 [n]; zeros if none are given.
     Participants are drawn from (seed, round), and each message names the client it is for, because Flower's own
     sampling follows random node ids.
     """
 
     def __init__(self, initial: np.ndarray, transport: Transport, *, n_clients: int, frac_fit: float, seed: int,
                  n_parts: int, min_success: int = 0, done: int = 0, threads: int = 1,
-                 server: Server | None = None, states: Sequence[np.ndarray] = ()) -> None:
+                 method: Strategy | None = None, states: Sequence[np.ndarray] = ()) -> None:
         self.transport = transport
         self.n_clients = n_clients
         self.frac_fit = frac_fit
@@ -75,9 +69,9 @@ class ParameterAveraging(Strategy):
         self.n_parts = n_parts
         self.min_success = min_success
         self.threads = threads
-        self.server = server
+        self.method = method or Strategy(Strategy.Flags(), Layout(transport.size, ()))
         self.vector = transport.buffer(f"global-{done % 2}")
-        self.states = [transport.buffer(f"state-{k}") for k in range(server.n_states if server else 0)]
+        self.states = [transport.buffer(f"state-{k}") for k in range(self.method.server_vectors)]
         for part in transport.windows():
             transport.window(self.vector, part)[:] = initial[part]
             for k, state in enumerate(self.states):
@@ -161,11 +155,13 @@ class ParameterAveraging(Strategy):
         if mean.arrays is None or len(clients) < (self.min_success or most):
             raise RoundFailed(f"round {server_round}: {len(clients)} of {most} clients succeeded, fewer than "
                               f"--min_success {self.min_success or most}: {'; '.join(failures)}")
-        if self.server:
-            for part in self.transport.windows():
-                before, new, *states = (self.transport.window(arrays, part)
-                                        for arrays in (self.vector, mean.arrays, *self.states))
-                self.server.step(server_round, before, new, states)
+        participants = tuple(Participant(client["client"], client["rows"], 0) for client in clients.values())
+        this = Round(server_round, self.seed, self.n_clients, participants,
+                     tuple(map(self.method.weight, participants)))
+        for part in self.transport.windows():
+            before, new, *states = (self.transport.window(arrays, part)
+                                    for arrays in (self.vector, mean.arrays, *self.states))
+            self.method.step(this, part, before, new, states)
         self.vector = mean.arrays
         return ndarrays_to_parameters(self.vector), {"clients": list(clients.values())}
 

@@ -1,0 +1,109 @@
+"""Methods: each file NAME.py here is what `--strategy NAME` takes, one subclass of `Strategy` with its own flags.
+
+A strategy says what becomes of the clients' vectors, and what a client adds to its training. The engine does the rest:
+it draws the participants, carries vectors, reads them a window at a time, and keeps what a strategy keeps.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from utils.vectors.layout import Layout
+
+Array = np.ndarray  # float32 [elements of a window], unless said otherwise
+
+
+@dataclass(frozen=True)
+class Participant:
+    """A client whose update a round has: the `rows` that it holds and the optimizer `steps` that it has made."""
+
+    client: int
+    rows: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round whose updates are there: its `number`, from 1, the run's `seed`, and the participants in client order.
+
+    `weights` are theirs, as `Strategy.weight` gives them; `n_clients` are all of the run.
+    """
+
+    number: int
+    seed: int
+    n_clients: int
+    participants: tuple[Participant, ...]
+    weights: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Term:
+    """What a client adds to its training.
+
+    `gradient(values, place)`: float32 tensor of the shape of `values`, which are the parameters at `place` (a slice) of
+    the vector; it is added to their gradient in each step, before clipping. `returned(values, travelled)`: the
+    vectors, float32 [n], that go back beside the trained model `values`, where `travelled` is the sum of the learning
+    rates of the steps made. It may change the client's own vectors in place; they are kept once it has returned.
+    """
+
+    gradient: Callable[[Any, slice], Any] | None = None
+    returned: Callable[[Any, float], Sequence[Any]] | None = None
+
+
+class Strategy:
+    """FedAvg (McMahan et al. 2017, algorithm 1), whose parts the methods of this folder replace.
+
+    `flags` are the method's own, `layout` names each tensor's place in a vector. Vectors are float32 [n]; a hook of the
+    server gets their elements `window`, a slice, as arrays of its length.
+    """
+
+    @dataclass(frozen=True)
+    class Flags:
+        """None of its own."""
+
+    #: Whether the server needs the weighted mean alone, which is made while clients still train. Else `merge` sees all
+    #: updates of a round at once, which need a buffer each.
+    streams = True
+    #: how often all windows are looked at before they are merged
+    looks = 0
+    #: vectors that the server, and each client, keeps from round to round; zeros at first
+    server_vectors = client_vectors = 0
+    #: Vectors out and back: the global one, then the first of the server's; the model, then what a Term returns.
+    sent = returned = 1
+
+    def __init__(self, flags: Any, layout: Layout) -> None:
+        self.flags, self.layout = flags, layout
+
+    def weight(self, participant: Participant) -> float:
+        """Return what an update weighs in the means: its client's rows."""
+        return participant.rows
+
+    def step(self, round: Round, window: slice, before: Array, mean: Any, kept: Sequence[Array]) -> None:
+        """Turn the `mean` of the models into the new global vector, in place.
+
+        `before` is the global vector that the round began with; `kept` are the server's own vectors, to be changed in
+        place. Where clients return more than the model, `mean` is a tuple: of the models, then of each other vector.
+        """
+
+    def look(self, number: int, round: Round, window: slice, before: Array, clients: Sequence[Any],
+             seen: Sequence[Array]) -> Array:
+        """Return sums over a window of the `clients`' vectors, float64, for look `number`, from 0 (streams = False).
+
+        They are added up over all windows, in order, and later looks and `merge` find them in `seen[number]`. Where
+        clients return more than the model, each of `clients` is a tuple, as `mean` is in `step`.
+        """
+        raise NotImplementedError
+
+    def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Any], seen: Sequence[Array],
+              kept: Sequence[Array]) -> Array:
+        """Return the new global vector's window (streams = False) from the `clients`', which `look` describes."""
+        raise NotImplementedError
+
+    def term(self, received: Sequence[Any], own: Sequence[Any]) -> Term | None:
+        """Return what a client adds to its training in a round; None: nothing.
+
+        `received` are the vectors sent, the global one first, `own` the client's: float32 tensors [n] on its device.
+        """
+        return None

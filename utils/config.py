@@ -2,46 +2,25 @@
 
 import argparse
 import dataclasses
-import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from utils.errors import UserError, one_line, quoted
+from utils.errors import UserError, one_line
+from utils.flags import (
+    MANY,
+    NOT_NEGATIVE,
+    PARSERS,
+    POSITIVE,
+    SHARE,
+    WHOLE_FROM_0,
+    WHOLE_FROM_1,
+    check_flags,
+    flag,
+)
 from utils.hub_names import split_revision
-
-
-def flag(default: Any, help: str, *, opens: str = "", valid: tuple[Callable[[Any], bool], str] | None = None,
-         choices: tuple[str, ...] = (), also: tuple[str, ...] = (), changes_results: bool = True) -> Any:
-    """Declare one field of RunConfig.
-
-    `valid` is (test, what a good value is); `also` lists other spellings; `opens` heads a new group in --help. A flag
-    that `changes_results` not, not by a bit, may be another one when a run is resumed.
-    """
-    return dataclasses.field(default=default, metadata={
-        "help": help, "opens": opens, "valid": valid, "choices": choices, "also": also,
-        "changes_results": changes_results})
-
-
-def whole_number(text: str) -> int:
-    """Parse `2`, or `2.0` as the published commands spell it; anything with a fraction is an argparse error."""
-    try:
-        return int(re.sub(r"\.0*$", "", text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number, not {quoted(text)}") from None
-
-
-def real_number(text: str) -> float:
-    """Parse a number; anything else is an argparse error."""
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, not {quoted(text)}") from None
-
-
-PARSERS: dict[Any, Callable[[str], Any]] = {int: whole_number, float: real_number}
 
 
 def files_of(folder: str) -> tuple[str, ...]:
@@ -51,19 +30,13 @@ def files_of(folder: str) -> tuple[str, ...]:
 
 PARTITIONERS = ("lang_mix", *files_of("utils/data/partitioners"))
 TRACKERS = ("none", *files_of("utils/record/trackers"))
-STRATEGIES = ("averaging", *files_of("strategies/server"))
+STRATEGIES = files_of("strategies")
 ALPHA = 0.5
-MANY = 10**9  # nobody means more, and no library below has to hold more
-WHOLE_FROM_0 = (lambda value: 0 <= value <= MANY, "a whole number from 0 (to 10^9)")
-WHOLE_FROM_1 = (lambda value: 1 <= value <= MANY, "a whole number from 1 (to 10^9)")
-POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")
-NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a number from 0")
 HUB_NAME = re.compile(r"(?!.*(--|\.\.|\.git$))(?=.{3,96}$)\w([\w.-]*\w)?/\w([\w.-]*\w)?", re.ASCII)
 HUB_REPOSITORY = (lambda value: not value or bool(HUB_NAME.fullmatch(value)),
                   "the NAME/REPO of a repository on the hub: letters, digits, - _ and .")
 RAY_ADDRESS = (lambda value: bool(re.fullmatch(r"(auto|[^\s/]+:\d{1,5})?", value)),
                "auto, or the HOST:PORT that `ray start --head` prints")
-SHARE = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -115,7 +88,7 @@ class RunConfig:
     frac_fit: float = flag(1.0, "part of the clients trained and averaged each round, at least one client",
                            valid=(lambda value: 0 < value <= 1, "a number above 0, up to 1"))
     strategy: str = flag("averaging", "what becomes of the clients' mean: the new global model as it is, or a step of "
-                                      "a server optimizer, one of strategies/server/", choices=STRATEGIES)
+                                      "a server optimizer, one of strategies/", choices=STRATEGIES)
     server_lr: float = flag(0.0, "learning rate of the server optimizer (0: its own)", valid=NOT_NEGATIVE)
 
     epoch: int = flag(1, "local epochs: passes over its shard that a client makes each round", valid=WHOLE_FROM_1,
@@ -170,12 +143,7 @@ class RunConfig:
                                "from its last whole round", changes_results=False)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value, valid, choices = getattr(self, field.name), field.metadata["valid"], field.metadata["choices"]
-            if valid and not valid[0](value):
-                raise UserError(f"--{field.name} {value}: must be {valid[1]}")
-            if choices and value not in choices:
-                raise UserError(f"--{field.name} {value}: must be one of {', '.join(choices)}")
+        check_flags(self)
         if self.n_gpus == 0 and self.gpus_per_client != 1.0:
             raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: needs --n_gpus above 0")
         if self.n_gpus and self.gpus_per_client > self.n_gpus:

@@ -5,9 +5,10 @@ import pytest
 from flwr.common import Code, FitRes, Status, ndarrays_to_parameters, parameters_to_ndarrays
 from flwr.server.strategy import FedAvgM
 
-from engine.flower_strategy import ParameterAveraging, server_of
+from engine.flower_strategy import ParameterAveraging, method_of
 from utils.config import STRATEGIES, RunConfig
 from utils.errors import UserError
+from utils.vectors.layout import Layout
 from utils.vectors.transport import WINDOW, Transport
 
 SIZE = WINDOW + 5
@@ -23,7 +24,7 @@ def answers(vectors, send):
 def rounds(folder, n, config, initial, done=0, states=()):
     """Run rounds done + 1 … n; each client adds a vector of its own to the global one. Returns it and the states."""
     averaging = ParameterAveraging(initial, Transport(folder, SIZE), n_clients=3, frac_fit=1.0, seed=0, n_parts=1,
-                                   done=done, server=server_of(config), states=states)
+                                   done=done, method=method_of(config, Layout(SIZE, ())), states=states)
     for number in range(done + 1, n + 1):
         before = np.empty(SIZE, np.float32)
         averaging.read(before)

@@ -26,6 +26,11 @@ def read_json(path: Path) -> dict:
     return json.loads(path.read_bytes())
 
 
+def set_names(config: dict) -> tuple[str, ...]:
+    """Return the names of a run's evaluation sets, as its config.json has them; the first is the task's test rows."""
+    return tuple(config.get("evaluation_sets", ("test", "val")))
+
+
 def metric_names(result: dict) -> list[str]:
     """Return the names of an evaluation's metrics, the headline first."""
     return [key for key in result if key not in ("rows", "loss", "domains")]

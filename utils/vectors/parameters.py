@@ -6,34 +6,39 @@ import mmap
 import numpy as np
 import torch
 
+from utils.vectors.layout import Layout, Place
+
 ALIGNMENT = 16  # floats: every view starts on a 64-byte line, as a tensor of its own would
 
 
 class ParameterVector:
     """Moves a model's trainable parameters (tied weights once) into one flat tensor.
 
-    `values`: float32 [size]; `parts`: each parameter and its place there. Matrices and embeddings come first
-    (`values[:n_decayed]`): they are what weight decay applies to; biases and normalisation weights follow. Within each
-    of the two the order is the model's own, so two instances of one architecture agree on it. Between parameters lie up
-    to ALIGNMENT − 1 zeros, which stay zero: unaligned views would be slower and change the last bits of a product.
-    `n_parameters` counts the parameters themselves.
+    `values`: float32 [size]; `parts`: each parameter and its place there; `layout`: its name, too. Matrices
+    and embeddings come first (`values[:n_decayed]`): they are what weight decay applies to; biases and normalisation
+    weights follow. Within each of the two the order is the model's own, so two instances of one architecture agree on
+    it. Between parameters lie up to ALIGNMENT − 1 zeros, which stay zero: unaligned views would be slower and change the
+    last bits of a product. `n_parameters` counts the parameters themselves.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
-        trainable = [p for p in model.parameters() if p.requires_grad]  # each shared tensor once
+        trainable = {p: name for name, p in model.named_parameters() if p.requires_grad}  # each shared tensor once
         matrices, others = [p for p in trainable if p.ndim >= 2], [p for p in trainable if p.ndim < 2]
         self.n_parameters = sum(p.numel() for p in trainable)
         self.n_decayed = sum(map(aligned_size, matrices))
         self.size = self.n_decayed + sum(map(aligned_size, others))
-        self.values = torch.zeros(self.size, dtype=torch.float32, device=trainable[0].device)
+        self.values = torch.zeros(self.size, dtype=torch.float32, device=next(iter(trainable)).device)
         self.parts: list[tuple[torch.nn.Parameter, slice]] = []
+        places = []
         start = 0
         for p in matrices + others:
             part = slice(start, start + p.numel())
             self.values[part] = p.detach().reshape(-1)
             p.data = self.values[part].view(p.shape)
             self.parts.append((p, part))
+            places.append(Place(trainable[p], tuple(p.shape), part))
             start += aligned_size(p)
+        self.layout = Layout(self.size, tuple(places))
 
     @property
     def nbytes(self) -> int:

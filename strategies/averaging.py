@@ -1,0 +1,7 @@
+"""FedAvg (McMahan et al. 2017, arXiv:1602.05629, algorithm 1), with frac_fit < 1 partial averaging."""
+
+from strategies import Strategy
+
+
+class Averaging(Strategy):
+    """w ← Σ nₖ·wₖ / Σ nₖ, where client k has nₖ rows and returns wₖ."""

@@ -1,0 +1,61 @@
+"""What a flag is: a field of a frozen dataclass, with its default, its range and its help.
+
+RunConfig (utils/config.py) has those of every run; a plug-in brings its own, as a dataclass `Flags`.
+"""
+
+import argparse
+import dataclasses
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from utils.errors import UserError, quoted
+
+MANY = 10**9  # nobody means more, and no library below has to hold more
+WHOLE_FROM_0 = (lambda value: 0 <= value <= MANY, "a whole number from 0 (to 10^9)")
+WHOLE_FROM_1 = (lambda value: 1 <= value <= MANY, "a whole number from 1 (to 10^9)")
+POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")
+NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a number from 0")
+SHARE = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
+
+
+def flag(default: Any, help: str, *, opens: str = "", valid: tuple[Callable[[Any], bool], str] | None = None,
+         choices: tuple[str, ...] = (), also: tuple[str, ...] = (), changes_results: bool = True) -> Any:
+    """Declare one flag: a field of a frozen dataclass.
+
+    `valid` is (test, what a good value is); `also` lists other spellings; `opens` heads a new group in --help. A flag
+    that `changes_results` not, not by a bit, may be another one when a run is resumed.
+    """
+    return dataclasses.field(default=default, metadata={
+        "help": help, "opens": opens, "valid": valid, "choices": choices, "also": also,
+        "changes_results": changes_results})
+
+
+def whole_number(text: str) -> int:
+    """Parse `2`, or `2.0` as the published commands spell it; anything with a fraction is an argparse error."""
+    try:
+        return int(re.sub(r"\.0*$", "", text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number, not {quoted(text)}") from None
+
+
+def real_number(text: str) -> float:
+    """Parse a number; anything else is an argparse error."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, not {quoted(text)}") from None
+
+
+PARSERS: dict[Any, Callable[[str], Any]] = {int: whole_number, float: real_number}
+
+
+def check_flags(flags: Any) -> None:
+    """Raise UserError, naming the flag, for a value of the dataclass `flags` that is out of range."""
+    for field in dataclasses.fields(flags):
+        value, valid, choices = getattr(flags, field.name), field.metadata["valid"], field.metadata["choices"]
+        if valid and not valid[0](value):
+            raise UserError(f"--{field.name} {value}: must be {valid[1]}")
+        if choices and value not in choices:
+            raise UserError(f"--{field.name} {value}: must be one of {', '.join(choices)}")
