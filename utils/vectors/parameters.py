@@ -17,8 +17,8 @@ class ParameterVector:
     `values`: float32 [size]; `parts`: each parameter and its place there; `layout`: its name, too. Matrices
     and embeddings come first (`values[:n_decayed]`): they are what weight decay applies to; biases and normalisation
     weights follow. Within each of the two the order is the model's own, so two instances of one architecture agree on
-    it. Between parameters lie up to ALIGNMENT − 1 zeros, which stay zero: unaligned views would be slower and change the
-    last bits of a product. `n_parameters` counts the parameters themselves.
+    it. Between parameters lie up to ALIGNMENT − 1 zeros, which stay zero: unaligned views would be slower and change
+    the last bits of a product. `n_parameters` counts the parameters themselves.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
