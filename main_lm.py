@@ -90,13 +90,12 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
             progress: Progress) -> Path:
     """Prepare the model, run the rounds on `engine`, write the record in `folder`; return where it is."""
     from clients.job import Job
-    from engine.flower_strategy import FlowerStrategy, ServerState, buffers
-    from engine.messages import nodes_for
+    from engine.flower_strategy import FlowerStrategy, ServerState
+    from engine.room import room_for
     from engine.run import Run
     from engine.scheduling import pieces_of_round
     from strategies import strategy_of
     from utils.machine.precision import resolve_precision
-    from utils.machine.scratch import scratch_folder
     from utils.model import loading
     from utils.record.checkpoint import last_checkpoint
     from utils.record.recorder import Recorder
@@ -118,13 +117,10 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     clock.done("model and tokens")
 
     # The run's folder, with what it holds already; a private scratch folder for what driver and workers exchange
-    n_nodes, method = nodes_for(vector.nbytes, machine.workers), strategy_of(config, vector.layout)
-    n_buffers = 0  # in messages, vectors need none
-    if config.transport == "reference":
-        n_buffers = buffers(method, n_clients, n_nodes, machine.workers)
+    method = strategy_of(config, vector.layout)
     with (open_run(folder, config) as log,
-          scratch_folder(vector.nbytes * n_buffers + data.lent_bytes,
-                         log.folder if config.over_machines else None) as scratch):
+          room_for(config, method, n_clients, machine.workers, data.lent_bytes,
+                   log.folder if config.over_machines else None) as scratch):
         job = Job(config, spec, str(scratch), str(log.folder.resolve()), loading.commit_of(model),
                   data.table.fingerprint)
         job.save_skeleton(model, tokenizer)

@@ -24,15 +24,14 @@ import preprocess.common as preprocess  # noqa: E402
 from clients.job import Job  # noqa: E402
 from engine.cluster import OwnCluster  # noqa: E402
 from engine.engine import Engine, running_engine  # noqa: E402
-from engine.flower_strategy import FlowerStrategy, ServerState, buffers  # noqa: E402
-from engine.messages import nodes_for  # noqa: E402
+from engine.flower_strategy import FlowerStrategy, ServerState  # noqa: E402
+from engine.room import room_for  # noqa: E402
 from engine.rounds import Rounds  # noqa: E402
 from engine.run import Run  # noqa: E402
 from engine.scheduling import whole_clients  # noqa: E402
 from strategies.averaging import Averaging  # noqa: E402
 from utils.config import RunConfig  # noqa: E402
 from utils.failure import Failure  # noqa: E402
-from utils.machine.scratch import scratch_folder  # noqa: E402
 from utils.model import loading  # noqa: E402, F401  (the memory of a driver that has it)
 from utils.record.progress import Progress  # noqa: E402
 from utils.vectors.layout import Layout  # noqa: E402
@@ -83,11 +82,9 @@ def run_rounds(engine: Engine, options: argparse.Namespace) -> None:
     machine = engine.machine
     initial = np.random.default_rng(0).standard_normal(options.size, dtype=np.float32)
     method = Averaging(Averaging.Flags(), Layout(options.size, ()))
-    needed = initial.nbytes * buffers(method, options.clients, nodes_for(initial.nbytes, machine.workers),
-                                      machine.workers)
-    with scratch_folder(needed) as scratch, Progress() as progress:
+    config = RunConfig(n_iterations=options.rounds, skip_evalnum=options.rounds, transport=options.transport)
+    with room_for(config, method, options.clients, machine.workers) as scratch, Progress() as progress:
         folder = str(scratch) if options.transport == "reference" else ""
-        config = RunConfig(n_iterations=options.rounds, skip_evalnum=options.rounds)
         strategy = FlowerStrategy(method, config, ServerState(0, initial), Transport(folder, options.size),
                                   options.clients, n_parts=1)
         job = Job(config, preprocess.load(config.data).SPEC, folder, "")

@@ -242,12 +242,3 @@ def refusal(client: object, why: str) -> str:
     """Return what a round's failures say of an update that is not taken."""
     return f"client {client}: its update is refused: {why}"
 
-
-def buffers(method: Strategy, n_clients: int, n_nodes: int, workers: int) -> int:
-    """Return how many vectors a run's buffers have room for.
-
-    Those of clients, two global ones (with what the method has beside them), its own, two sums, and clients cut in two.
-    """
-    at_once = min(n_clients, n_nodes + GROUP) if method.streams else n_clients
-    sums = 4 * method.returned if method.streams and n_clients > GROUP else 0
-    return method.returned * (at_once + 2) + method.server_vectors + sums + 3 * workers

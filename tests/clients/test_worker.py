@@ -1,18 +1,20 @@
 """A worker and its client in one process: updates, evaluation in parts, kept optimizer states."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from clients.job import Job, Piece
+from clients.job import NOT_OF_ROWS, Job, Piece
 from clients.lm_client import LMClient
 from clients.worker import Worker, resident
 from preprocess.common import load
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
+from utils.data.dataset import TaskData
+from utils.model import loading
 from utils.vectors.transport import Transport
 
 
@@ -113,3 +115,30 @@ def test_a_client_that_stops_and_goes_on_elsewhere_ends_with_the_same_bits(job, 
         losses.append(other.fit([start], server_round, 1, Piece(0, 1, cut=3))["loss"])
     assert losses == whole[0]
     assert np.array_equal(vector_of(other), whole[1])
+
+
+def test_what_a_process_keeps_of_the_last_run_is_what_does_not_differ(job, tmp_path):
+    """Another rate: model and rows stay. Another seed: the rows are dealt anew. Another length: nothing stays."""
+    home = resident()
+    worker = home.worker_of(job)
+
+    def after(**flags):
+        one = home.worker_of(replace(job, config=replace(job.config, **flags), run_dir=str(tmp_path)))
+        return one.model is worker.model, one.data is worker.data
+
+    assert after(lr=1e-4, n_iterations=7, strategy="fedprox") == (True, True)
+    assert after(seed=2) == (True, False)
+    assert after(max_length=16) == (False, False)
+
+
+def test_no_row_depends_on_the_flags_that_are_said_not_to_matter(job, worker):
+    """Rows, shards and evaluation sets are made without a look at them."""
+    class Blinkered:
+        def __getattr__(self, name):
+            assert name not in set(NOT_OF_ROWS) - {"frac_fit", "min_success"}, name  # these two are only checked
+            return getattr(job.config, name)
+
+    assert set(NOT_OF_ROWS) < {field.name for field in fields(job.config)} | {"strategy_flags"}
+    data = TaskData(Blinkered(), job.spec)
+    data.tokenise(*loading.load(str(job.skeleton), job.spec, seed=0, max_length=32)[1:], False)
+    assert all(map(np.array_equal, data.plan.shards, worker.data.plan.shards))

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from engine.flower_strategy import buffers
 from engine.merging import Updates, merged
 from strategies import Participant, Round, Strategy
-from tests.strategies.rounds import NOTHING, SIZE, initial, play, server, updated
+from tests.strategies.rounds import SIZE, initial, play, server, updated
 from utils.vectors.layout import Layout, Place
 from utils.vectors.transport import WINDOW, Transport
 
@@ -69,8 +68,3 @@ def test_a_window_says_which_tensors_it_has():
     assert whole == {"first": slice(0, 100), "last": slice(112, WINDOW)}
     assert [(place.name, part) for place, part in LAYOUT.within(slice(WINDOW, SIZE))] == [("last", slice(0, 5))]
     assert [place.name for place, _ in LAYOUT.within(slice(100, 112))] == []
-
-
-def test_all_updates_at_once_need_a_buffer_each():
-    assert buffers(Unit(Unit.Flags(), NOTHING), 1000, 32, 2) == 1000 + 2 + 1 + 6
-    assert buffers(Strategy(Strategy.Flags(), NOTHING), 1000, 32, 2) == 40 + 2 + 4 + 6

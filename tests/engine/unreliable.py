@@ -13,15 +13,15 @@ import preprocess.common as preprocess
 from clients.job import Job
 from engine.cluster import OwnCluster
 from engine.engine import running_engine
-from engine.flower_strategy import FlowerStrategy, ServerState, buffers
+from engine.flower_strategy import FlowerStrategy, ServerState
 from engine.messages import Nodes
+from engine.room import room_for
 from engine.rounds import Rounds
 from engine.run import Run
 from engine.scheduling import whole_clients
 from strategies.averaging import Averaging
 from utils.config import RunConfig
 from utils.machine.process import leave
-from utils.machine.scratch import scratch_folder
 from utils.machine.workers import Machine, quiet_environment
 from utils.record.progress import Progress
 from utils.vectors.layout import Layout
@@ -80,7 +80,7 @@ def main() -> None:
     quiet_environment(own_ray=True)
     config = RunConfig(n_clients=CLIENTS, min_success=5, n_iterations=1, skip_evalnum=2, client_retries=1)
     method = Averaging(Averaging.Flags(), Layout(SIZE, ()))
-    with (scratch_folder(4 * SIZE * buffers(method, CLIENTS, NODES, WORKERS)) as scratch, Progress() as progress,
+    with (room_for(config, method, CLIENTS, WORKERS) as scratch, Progress() as progress,
           running_engine(OwnCluster(Machine(WORKERS, 0, 0.0)), f"{__spec__.name}.UnreliableClient") as engine):
         strategy = FlowerStrategy(method, config, ServerState(0, np.zeros(SIZE, np.float32)),
                                   Transport(str(scratch), SIZE), CLIENTS, n_parts=1)
