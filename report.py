@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.compute import Trend, trends
-from reports.gains import HOW, averaging, headline, sentence
+from reports.gains import HOW, averaging, gain_sentence, headline_sentence
 from reports.page import html_figure, html_list, html_table, page
 from reports.records import Records, read_records
 from reports.tables import (
-    Table,
+    ReportTable,
     csv_text,
     gain_table,
     latex,
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def tables_of(records: Records, baseline: str) -> list[list[Table]]:
+def tables_of(records: Records, baseline: str) -> list[list[ReportTable]]:
     """Return the overview where there are several comparisons, then each comparison's tables."""
     several = [[overview_table(records.comparisons, baseline)]] if len(records.comparisons) > 1 else []
     return several + [[score_table(one), gain_table(one, baseline)] for one in records.comparisons]
@@ -73,7 +73,7 @@ def tables_of(records: Records, baseline: str) -> list[list[Table]]:
 
 def report_text(records: Records, baseline: str) -> str:
     """Return the report as Markdown."""
-    parts = [markdown_text(headline(records.comparisons, baseline)) + ".", HOW]
+    parts = [markdown_text(headline_sentence(records.comparisons, baseline)) + ".", HOW]
     parts += [markdown(table) for tables in tables_of(records, baseline) for table in tables]
     found, left_out = trends(records.comparisons, baseline)
     lines = [*(trend.sentence() for trend in found), *left_out]
@@ -96,10 +96,10 @@ def write_files(records: Records, baseline: str, printed: str, out: Path) -> Non
     (out / "report.csv").write_text(csv_text(records.comparisons, baseline), encoding="utf-8")
     with drawing():
         sections = html_sections(records, baseline, out / "figures")
-    findings = [sentence(compared, method, baseline) + "." for compared in records.comparisons
+    findings = [gain_sentence(compared, method, baseline) + "." for compared in records.comparisons
                 for method in averaging(compared) if method != baseline]
-    (out / "report.html").write_text(page(headline(records.comparisons, baseline), findings, sections, records),
-                                     encoding="utf-8")
+    title = headline_sentence(records.comparisons, baseline)
+    (out / "report.html").write_text(page(title, findings, sections, records), encoding="utf-8")
 
 
 def html_sections(records: Records, baseline: str, folder: Path) -> list[tuple[str, str]]:

@@ -4,26 +4,22 @@
 """
 
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from reports.compute import Trend, power_of_ten
 from reports.gains import averaging, gain
-from reports.records import Comparison, Run
+from reports.records import Comparison, FinishedRun
 from reports.style import COLOURS, GREY, HATCHES, INK, METHODS, YELLOW, legend, panels, short, styles
+from reports.tables import mean_and_deviation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDE, NARROW = 9.0, 4.2  # inches
 SHOWN_CLIENTS = 30
-
-
-def mean_std(values: list[float]) -> tuple[float, float]:
-    """Return mean and sample standard deviation (0 for one value)."""
-    mean = sum(values) / len(values)
-    return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1))
 
 
 def draw_gains(compared: Comparison, baseline: str, narrow: bool) -> "Figure":
@@ -49,7 +45,7 @@ def draw_gains(compared: Comparison, baseline: str, narrow: bool) -> "Figure":
     return figure
 
 
-def read_curve(run: Run, metric: str) -> dict[int, tuple[float, dict[str | None, float]]]:
+def read_curve(run: FinishedRun, metric: str) -> dict[int, tuple[float, dict[str | None, float]]]:
     """Return {round: (passes over all rows, {domain: score})} of each evaluation; domain None: the macro average."""
     rows_of_a_pass = max(1, sum(sum(shard.values()) for shard in run.config["shards"]))
     curve, trained = {}, 0
@@ -71,12 +67,12 @@ def draw_curves(compared: Comparison, narrow: bool) -> "Figure":
         curves = [read_curve(run, compared.metric) for run in compared.methods[method]]
         common = sorted(set.intersection(*map(set, curves)))  # runs may have been evaluated in different rounds
         for axis, domain in zip(axes, domains):
-            passes = [mean_std([curve[number][0] for curve in curves])[0] for number in common]
-            scores = [mean_std([curve[number][1][domain] for curve in curves]) for number in common]
+            passes = [statistics.mean(curve[number][0] for curve in curves) for number in common]
+            scores = [mean_and_deviation([curve[number][1][domain] for curve in curves]) for number in common]
             line, = axis.plot(passes, [mean for mean, _ in scores], linestyle=dash, color=colour, marker=marker)
-            if len(curves) > 1:
-                axis.fill_between(passes, [mean - std for mean, std in scores], [mean + std for mean, std in scores],
-                                  color=colour, alpha=0.12, linewidth=0)
+            band = [(mean - std, mean + std) for mean, std in scores if std is not None]
+            if band:
+                axis.fill_between(passes, *zip(*band), color=colour, alpha=0.12, linewidth=0)
         handles.append(line)
         labels.append(method)
     majority = next(iter(compared.methods.values()))[0].summary["majority"]
@@ -137,7 +133,7 @@ def draw_shards(compared: Comparison, narrow: bool) -> "Figure":
     return figure
 
 
-def drifts(run: Run) -> dict[int, list[float]]:
+def drifts(run: FinishedRun) -> dict[int, list[float]]:
     """Return {round: each client's L2 distance from the new mean}, of the rounds that record it."""
     found = {record["round"]: [client["drift"] for client in record["clients"] if "drift" in client]
              for record in run.rounds}
@@ -156,7 +152,7 @@ def draw_drift(compared: Comparison, narrow: bool) -> "Figure":
         if not clients or method.startswith("centralized"):  # one client is the mean
             continue
         rounds = sorted(clients)
-        line, = axis.plot(rounds, [mean_std(clients[number])[0] for number in rounds], linestyle=dash, color=colour,
+        line, = axis.plot(rounds, [statistics.mean(clients[number]) for number in rounds], linestyle=dash, color=colour,
                           marker=marker)
         axis.fill_between(rounds, [min(clients[number]) for number in rounds],
                           [max(clients[number]) for number in rounds], color=colour, alpha=0.12, linewidth=0)
@@ -170,7 +166,7 @@ def draw_drift(compared: Comparison, narrow: bool) -> "Figure":
     return figure
 
 
-def phase_seconds(runs: list[Run]) -> dict[str, float]:
+def phase_seconds(runs: list[FinishedRun]) -> dict[str, float]:
     """Return {phase: seconds of a run}, the mean over runs."""
     total: dict[str, float] = defaultdict(float)
     for run in runs:

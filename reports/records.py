@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from pathlib import Path
 
-from reports.values import NUMBER, Kind, is_number, parse, read_json, read_text, take
+from reports.values import NUMBER, Kind, is_number, parse_object, read_object, read_text, take
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.record.runlog import headline, metric_names
@@ -25,7 +25,7 @@ SUMMARY: dict[str, Kind] = {"data": str, "model": str, "rows_trained": NUMBER, "
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """A finished run's record: its folder, config.json, rounds.jsonl and summary.json."""
 
     folder: Path
@@ -42,6 +42,11 @@ class Run:
         return self.config["flags"]["seed"]
 
     @property
+    def rows_trained(self) -> float:
+        """The budget: rows that it trained on, each as often as it was passed over."""
+        return self.summary["rows_trained"]
+
+    @property
     def left_out(self) -> str:
         """The rounds whose mean was made without some participants (--min_success); "" if there is none."""
         rounds = {record["round"]: ", ".join(failure.partition(":")[0] for failure in record.get("failed", []))
@@ -55,7 +60,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class UnfinishedRun:
     """A run that has no summary.json: it failed, was stopped, or still runs."""
 
     folder: Path
@@ -72,7 +77,7 @@ class Comparison:
     model: str
     metric: str
     domains: tuple[str, ...]
-    methods: dict[str, list[Run]]
+    methods: dict[str, list[FinishedRun]]
     settings: dict[str, object] = field(default_factory=dict)  #: flags, that set it apart from another comparison
 
 
@@ -81,7 +86,7 @@ class Records:
     """All that was found below some folders."""
 
     comparisons: list[Comparison]
-    unfinished: list[Unfinished]
+    unfinished: list[UnfinishedRun]
 
 
 def read_records(folders: list[Path]) -> Records:
@@ -91,11 +96,11 @@ def read_records(folders: list[Path]) -> Records:
     its own. Raises UserError when there is no finished run, when a record is missing, broken off or malformed (naming
     file and line), and when two runs are of one method, setting and seed.
     """
-    groups: dict[tuple, list[Run]] = defaultdict(list)
+    groups: dict[tuple, list[FinishedRun]] = defaultdict(list)
     unfinished = []
     for folder in run_folders(folders):
         run = read_run(folder)
-        if isinstance(run, Unfinished):
+        if isinstance(run, UnfinishedRun):
             unfinished.append(run)
             continue
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
@@ -124,12 +129,12 @@ def run_folders(folders: list[Path]) -> list[Path]:
 
 def is_model(folder: Path, files: list[str]) -> bool:
     """Say whether `folder` holds a Hugging Face model's config.json rather than a run's."""
-    return not {"rounds.jsonl", "summary.json"} & {*files} and "flags" not in read_json(folder / "config.json")
+    return not {"rounds.jsonl", "summary.json"} & {*files} and "flags" not in read_object(folder / "config.json")
 
 
-def read_run(folder: Path) -> Run | Unfinished:
+def read_run(folder: Path) -> FinishedRun | UnfinishedRun:
     """Return one record; raises UserError naming the file (and line) where it is not as a run writes it."""
-    config = read_json(folder / "config.json")
+    config = read_object(folder / "config.json")
     flags = take(config, "flags", dict, folder / "config.json")
     take(config, "method", str, folder / "config.json")
     take(config, "data_fingerprint", str, folder / "config.json")
@@ -145,8 +150,8 @@ def read_run(folder: Path) -> Run | Unfinished:
         last = rounds[-1]["round"] if rounds else None
         state = "no round recorded" if last is None else f"last round recorded: {last}"
         asked = f" of {flags['n_iterations']}" if last is not None and "n_iterations" in flags else ""
-        return Unfinished(folder, config, state + asked + (", the next one broken off" if broken_off else ""))
-    summary = read_json(folder / "summary.json")
+        return UnfinishedRun(folder, config, state + asked + (", the next one broken off" if broken_off else ""))
+    summary = read_object(folder / "summary.json")
     for name, kind in SUMMARY.items():
         take(summary, name, kind, folder / "summary.json")
     check_result(summary["test"], folder / "summary.json")
@@ -156,7 +161,7 @@ def read_run(folder: Path) -> Run | Unfinished:
         if "test" in record:
             check_result(take(record, "test", dict, folder / "rounds.jsonl"),
                          f"{folder / 'rounds.jsonl'} line {line}", metric, domains)
-    return Run(folder, config, rounds, summary)
+    return FinishedRun(folder, config, rounds, summary)
 
 
 def read_rounds(path: Path, finished: bool) -> tuple[list[dict], bool]:
@@ -174,7 +179,7 @@ def read_rounds(path: Path, finished: bool) -> tuple[list[dict], bool]:
     rounds = []
     for number, line in enumerate(lines, start=1):
         where = f"{path} line {number}"
-        record = parse(line, where)
+        record = parse_object(line, where)
         take(record, "round", int, where)
         for client in take(record, "clients", list, where):
             if not isinstance(client, dict):
@@ -204,12 +209,12 @@ def check_result(result: dict, where: Path | str, metric: str = "", domains: dic
             take(part, name, NUMBER, where)
 
 
-def setting(run: Run, name: str) -> object:
+def setting(run: FinishedRun, name: str) -> object:
     """Return a flag of a run; an older record, which lacks a newer flag, had its default."""
     return run.config["flags"].get(name, DEFAULTS.get(name))
 
 
-def varied(groups: Iterable[list[Run]]) -> list[str]:
+def varied(groups: Iterable[list[FinishedRun]]) -> list[str]:
     """Return the flags, other than the seed, in which two runs of one method of any group differ."""
     found = set()
     for runs in groups:
@@ -220,17 +225,17 @@ def varied(groups: Iterable[list[Run]]) -> list[str]:
     return sorted(found)
 
 
-def by_settings(runs: list[Run], names: list[str]) -> list[tuple[dict[str, object], list[Run]]]:
+def by_settings(runs: list[FinishedRun], names: list[str]) -> list[tuple[dict[str, object], list[FinishedRun]]]:
     """Sort runs by their values of the flags `names`: ({flag: value}, its runs)."""
-    groups: dict[tuple, list[Run]] = defaultdict(list)
+    groups: dict[tuple, list[FinishedRun]] = defaultdict(list)
     for run in runs:
         groups[tuple(setting(run, name) for name in names)].append(run)
     return [(dict(zip(names, values)), some) for values, some in groups.items()]
 
 
-def comparison(runs: list[Run], settings: dict[str, object]) -> Comparison:
+def comparison(runs: list[FinishedRun], settings: dict[str, object]) -> Comparison:
     """Sort runs of one model, one set of test rows and these `settings` by method; raises UserError as read_records."""
-    methods: dict[str, list[Run]] = defaultdict(list)
+    methods: dict[str, list[FinishedRun]] = defaultdict(list)
     for run in runs:
         for other in methods[run.method]:
             if run.seed == other.seed:

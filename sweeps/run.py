@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))  # when this file is run as a script
 
 import preprocess.common as preprocess  # noqa: E402
 from engine.cluster import OwnCluster, ray_folder  # noqa: E402
-from sweeps.study import Run, read_study  # noqa: E402
+from sweeps.study import PlannedRun, read_study  # noqa: E402
 from utils.console import NOTES, notes_to_stderr  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.machine.process import begin, interrupted_by, leave  # noqa: E402
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
     return code
 
 
-def state(run: Run) -> str:
+def state(run: PlannedRun) -> str:
     """Return `finished`, `resume` or `new`. Raises UserError if another run's record is in its place."""
     folder = run_folder(run.config) if Path(run.config.run_dir).exists() else None
     return "new" if folder is None else "finished" if finished(folder) else "resume"
@@ -87,7 +87,7 @@ class Sweep:
     The machine's cores or GPUs are shared out evenly; a run's bits do not depend on how many it has.
     """
 
-    def __init__(self, folder: Path, left: list[Run], jobs: int) -> None:
+    def __init__(self, folder: Path, left: list[PlannedRun], jobs: int) -> None:
         for run in left:
             check_machine(run.config)
             if run.config.n_workers > workers_for(run.config, usable_cores(), run.config.n_gpus):
@@ -134,7 +134,7 @@ class Sweep:
                     raise
         return dict(sorted(self.failed.items()))
 
-    def one(self, run: Run, address: str) -> None:
+    def one(self, run: PlannedRun, address: str) -> None:
         """Run one run to its end."""
         words = [*run.words, "--ray_address", address]
         if not run.config.n_workers:

@@ -24,7 +24,7 @@ TABLES = {"out": str, "common": dict, "grid": dict, "methods": dict}
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One run of a study: `name` says what sets it apart; `words` are its flags as main_lm.py takes them."""
 
     name: str
@@ -32,7 +32,7 @@ class Run:
     config: RunConfig
 
 
-def read_study(path: Path, out: Path | None, extra: list[str], tasks: Sequence[str]) -> tuple[Path, list[Run]]:
+def read_study(path: Path, out: Path | None, extra: list[str], tasks: Sequence[str]) -> tuple[Path, list[PlannedRun]]:
     """Return the folder of a study's records, and its runs in the order of the file: the grid's first key slowest.
 
     `out`: another folder than the file's. `extra`: further flags of every run. Raises UserError for a file that is
@@ -48,7 +48,7 @@ def read_study(path: Path, out: Path | None, extra: list[str], tasks: Sequence[s
             settings = study.get("common", {}) | point | flags
             words = (*(word for key, value in settings.items() for word in as_words(key, value)), *extra,
                      "--run_dir", str(folder / name), "--resume")
-            runs.append(Run(name, words, parse_flags(list(words), tasks, prog=f"{path}: run {name}")))
+            runs.append(PlannedRun(name, words, parse_flags(list(words), tasks, prog=f"{path}: run {name}")))
     twice = {run.name for run in runs if sum(run.name == other.name for other in runs) > 1}
     if twice:
         raise UserError(f"{path}: two runs are called {sorted(twice)[0]}; a value stands twice in [grid], or names of "
