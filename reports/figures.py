@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from reports.compute import Trend, power_of_ten
 from reports.gains import averaging, gain
-from reports.records import Comparison, FinishedRun
+from reports.records import Comparison
+from reports.runs import FinishedRun
 from reports.style import COLOURS, GREY, HATCHES, INK, METHODS, YELLOW, legend, panels, short, styles
 from reports.tables import mean_and_deviation
 

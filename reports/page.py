@@ -4,7 +4,8 @@ from html import escape
 from pathlib import Path
 
 from reports.gains import HOW
-from reports.records import FinishedRun, Records, UnfinishedRun
+from reports.records import Records
+from reports.runs import FinishedRun, UnfinishedRun
 from reports.tables import ReportTable, plain
 
 STYLE = Path(__file__).with_name("page.css")

@@ -42,11 +42,10 @@ def made(tmp_path_factory, run_script):
     (folder / "log" / "study" / "i3" / "summary.json").unlink()
     for number, model in enumerate(("bert-base-uncased", "roberta-large", HOSTILE)):
         for seed in (1, 2):
-            write_run(folder / "log" / f"c{number}{seed}", "centralized", seed, (0.5, 0.6), model=model,
-                      names=(HOSTILE, "b"))
-            write_run(folder / "log" / f"i{number}{seed}", "iid", seed, (0.6, 0.6 + seed * number / 100), model=model,
-                      names=(HOSTILE, "b"), shards=({HOSTILE: 3}, {"b": 3}),
-                      facts={"shard_labels": [{"_yes": 3}, {"no": 3}]},
+            write_run(folder / "log" / f"c{number}{seed}", "centralized", seed, {HOSTILE: 0.5, "b": 0.6}, model=model)
+            write_run(folder / "log" / f"i{number}{seed}", "iid", seed, {HOSTILE: 0.6, "b": 0.6 + seed * number / 100},
+                      model=model, facts={"shards": [{HOSTILE: 3}, {"b": 3}],
+                                          "shard_labels": [{"_yes": 3}, {"no": 3}]},
                       clients=[{"rows": 3, "drift": 0.5}, {"rows": 3, "drift": 0.7 * seed}])
     done = run_script("report.py", folder / "log", "--out", folder / "out")
     assert done.returncode == 0, done.stderr
