@@ -79,7 +79,7 @@ def trends(comparisons: list[Comparison], baseline: str) -> tuple[list[Trend], l
     known, left_out = pretraining_flops(), []
     tasks: dict[tuple[str, str], list[ModelGain]] = {}
     for compared in comparisons:
-        flags = next(iter(compared.methods.values()))[0].config["flags"]
+        flags = compared.first.config["flags"]
         flops = known.get(split_revision(compared.model)[0].rstrip("/").split("/")[-1].lower())
         if flags.get("random_init") or flags.get("load_model") or flops is None:
             why = ("starts from random weights" if flags.get("random_init") else "starts from another run's weights"

@@ -66,8 +66,7 @@ def gain(compared: Comparison, method: str, baseline: str, domain: str | None = 
     base = {run.seed: run for run in compared.methods.get(baseline, [])}
     pairs = [(run, base[run.seed]) for run in compared.methods.get(method, []) if run.seed in base]
     budgets = [run.rows_trained / max(1, other.rows_trained) for run, other in pairs]
-    return Gain(tuple(run.score(compared.metric, domain) - other.score(compared.metric, domain)
-                      for run, other in pairs),
+    return Gain(tuple(compared.score(run, domain) - compared.score(other, domain) for run, other in pairs),
                 max(budgets, key=lambda ratio: abs(ratio - 1), default=1.0))
 
 

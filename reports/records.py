@@ -1,6 +1,7 @@
 """Runs, read from their records and sorted into what can be compared."""
 
 import os
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
@@ -10,7 +11,6 @@ from pathlib import Path
 from reports.runs import FinishedRun, UnfinishedRun, read_run, run_folders
 from utils.config import RunConfig
 from utils.errors import UserError
-from utils.record.runlog import headline
 
 #: flags that do not change what a method is: where it ran and wrote, and the seed that runs are averaged over
 INCIDENTAL = {field.name for field in fields(RunConfig) if not field.metadata["changes_results"]} | {
@@ -22,15 +22,65 @@ TESTED_ON = ("data", "test", "test_split", "max_length")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs of one model tested on the same rows: `methods[name]` are a method's runs, by seed."""
+    """Runs of one model evaluated on the same rows: `methods[name]` are a method's runs, by seed.
+
+    Its scores are the last round's on the evaluation set `evaluated`, which is the task's test rows but where
+    `on_each_set` has made it another.
+    """
 
     title: str
     task: str
     model: str
-    metric: str
-    domains: tuple[str, ...]
+    evaluated: str
     methods: dict[str, list[FinishedRun]]
     settings: dict[str, object] = field(default_factory=dict)  #: flags, that set it apart from another comparison
+
+    @property
+    def first(self) -> FinishedRun:
+        """The first run of the first method, for what all runs share."""
+        return next(iter(self.methods.values()))[0]
+
+    @property
+    def metric(self) -> str:
+        """The headline metric."""
+        return self.first.metric
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        return tuple(self.first.summary[self.evaluated]["domains"])
+
+    @property
+    def on_first_set(self) -> bool:
+        """Whether the scores are those on the runs' first evaluation set."""
+        return self.evaluated == self.first.sets[0]
+
+    def score(self, run: FinishedRun, domain: str | None = None) -> float:
+        """Return a run's headline metric in one domain, or the macro average."""
+        return self.in_domain(run.summary[self.evaluated], domain)
+
+    def majority(self, domain: str | None = None) -> float | None:
+        """Return the score of the commonest training label, the mean over the first method's runs; None without one.
+
+        Held-out rows, and so this score, differ from seed to seed; test rows do not.
+        """
+        results = [run.majority(self.evaluated) for run in next(iter(self.methods.values()))]
+        found = [self.in_domain(result, domain) for result in results if result is not None]
+        return statistics.mean(found) if len(found) == len(results) else None
+
+    def in_domain(self, result: dict, domain: str | None) -> float:
+        """Return the headline metric of an evaluation in one domain, or the macro average."""
+        return (result if domain is None else result["domains"][domain])[self.metric]
+
+    def further_sets(self) -> dict[str, bool]:
+        """Return {name: whether all runs have it, with as many rows of each domain} of any run's further sets."""
+        runs = [run for some in self.methods.values() for run in some]
+        names = dict.fromkeys(name for run in runs for name in run.sets[1:])
+        return {name: all(run.rows_of(name) == self.first.rows_of(name) for run in runs) for name in names}
+
+    def on_each_set(self) -> list["Comparison"]:
+        """Return this comparison, then the same runs' on each further evaluation set that they can be compared on."""
+        return [self, *(replace(self, title=f"{self.title}, evaluated on {name}", evaluated=name)
+                        for name, same in self.further_sets().items() if same)]
 
 
 @dataclass(frozen=True)
@@ -57,7 +107,8 @@ def read_records(folders: list[Path]) -> Records:
             continue
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
         model = run.summary["model"], str(run.config.get("model_commit", "")), setting(run, "random_init")
-        groups[model, run.config["data_fingerprint"], tuple(run.summary["test"]["domains"]), tested_on].append(run)
+        test = run.sets[0], tuple(run.summary[run.sets[0]]["domains"])
+        groups[model, run.config["data_fingerprint"], test, tested_on].append(run)
     if not groups:
         stopped = f" ({len(unfinished)} without summary.json: failed, stopped or still running)" if unfinished else ""
         raise UserError(f"no finished run in {', '.join(map(str, folders))}{stopped}")
@@ -107,14 +158,14 @@ def comparison(runs: list[FinishedRun], settings: dict[str, object]) -> Comparis
     words += [f"{name} {value}" for name, value in settings.items()]
     in_order = sorted(methods, key=lambda name: (not name.startswith("centralized"), not name.startswith("iid"),
                                                  not name.startswith("noniid"), name))
-    return Comparison(", ".join(words), first["data"], model, headline(first), tuple(first["test"]["domains"]),
+    return Comparison(", ".join(words), first["data"], model, runs[0].sets[0],
                       {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order}, settings)
 
 
 def with_titles(compared: list[Comparison]) -> list[Comparison]:
     """Return the comparisons in the order of their titles; those that would share one get more words in it."""
     def longer(one: Comparison) -> Comparison:
-        run = next(iter(one.methods.values()))[0]
+        run = one.first
         domains = one.domains[0] if len(one.domains) == 1 else f"{len(one.domains)} domains, {one.domains[0]} …"
         words = (run.summary["model"], str(run.config.get("model_commit", ""))[:7],
                  f"{run.config['flags']['max_length']} tokens, data {run.config['data_fingerprint'][:8]}, {domains}")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from reports.values import NUMBER, Kind, is_number, parse_object, read_object, read_text, take
 from utils.errors import UserError
-from utils.record.runlog import headline, metric_names
+from utils.record.runlog import metric_names, set_names
 
 RECORD = ("config.json", "rounds.jsonl", "summary.json")
 #: what must be in config.json's flags and in summary.json
 FLAGS: dict[str, Kind] = {"seed": int, "epoch": int, "data": str, "test": int, "test_split": str, "max_length": int}
-SUMMARY: dict[str, Kind] = {"data": str, "model": str, "rows_trained": NUMBER, "test": dict, "majority": dict}
+SUMMARY: dict[str, Kind] = {"data": str, "model": str, "rows_trained": NUMBER, "majority": dict}
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,20 @@ class FinishedRun:
         return self.config["flags"]["seed"]
 
     @property
+    def sets(self) -> tuple[str, ...]:
+        """The evaluation sets that the summary has results on, the task's test rows first.
+
+        Older records, which do not name their sets, have no others in the summary.
+        """
+        first, *further = set_names(self.config)
+        return (first, *(name for name in further if name in self.summary or "evaluation_sets" in self.config))
+
+    @property
+    def metric(self) -> str:
+        """The headline metric."""
+        return metric_names(self.summary[self.sets[0]])[0]
+
+    @property
     def rows_trained(self) -> float:
         """The budget: rows that it trained on, each as often as it was passed over."""
         return self.summary["rows_trained"]
@@ -43,10 +57,15 @@ class FinishedRun:
                   for record in self.rounds}
         return "; ".join(f"round {number} without {clients}" for number, clients in rounds.items() if clients)
 
-    def score(self, metric: str, domain: str | None = None) -> float:
-        """Return the last round's test metric of one domain, or the macro average."""
-        test = self.summary["test"]
-        return test[metric] if domain is None else test["domains"][domain][metric]
+    def majority(self, name: str) -> dict | None:
+        """Return what the commonest training label gives on an evaluation set; None if that is not recorded."""
+        return self.summary["majority"] if name == self.sets[0] else self.summary.get("majority_of", {}).get(name)
+
+    def rows_of(self, name: str) -> dict[str, object] | None:
+        """Return {domain: rows} of an evaluation set; None for a run without it."""
+        if name not in self.sets:
+            return None
+        return {domain: part.get("rows") for domain, part in self.summary[name]["domains"].items()}
 
 
 @dataclass(frozen=True)
@@ -88,6 +107,7 @@ def read_run(folder: Path) -> FinishedRun | UnfinishedRun:
         for shard in take(config, key, list, folder / "config.json"):
             if not isinstance(shard, dict) or not all(is_number(rows) for rows in shard.values()):
                 raise UserError(f"{folder / 'config.json'}: {key} must hold numbers of rows, client by client")
+    check_set_names(config, folder / "config.json")
     finished = (folder / "summary.json").exists()
     rounds, broken_off = read_rounds(folder / "rounds.jsonl", finished)
     if not finished:
@@ -98,14 +118,12 @@ def read_run(folder: Path) -> FinishedRun | UnfinishedRun:
     summary = read_object(folder / "summary.json")
     for name, kind in SUMMARY.items():
         take(summary, name, kind, folder / "summary.json")
-    check_result(summary["test"], folder / "summary.json")
-    metric, domains = headline(summary), summary["test"]["domains"]
-    check_result(summary["majority"], folder / "summary.json", metric, domains)
-    for line, record in enumerate(rounds, start=1):
-        if "test" in record:
-            check_result(take(record, "test", dict, folder / "rounds.jsonl"),
-                         f"{folder / 'rounds.jsonl'} line {line}", metric, domains)
-    return FinishedRun(folder, config, rounds, summary)
+    for name in take(summary, "majority_of", dict, folder / "summary.json") if "majority_of" in summary else ():
+        take(summary["majority_of"], name, dict, folder / "summary.json")
+    run = FinishedRun(folder, config, rounds, summary)
+    for name in run.sets:
+        check_evaluations(run, name)
+    return run
 
 
 def read_rounds(path: Path, finished: bool) -> tuple[list[dict], bool]:
@@ -140,6 +158,29 @@ def read_rounds(path: Path, finished: bool) -> tuple[list[dict], bool]:
     return rounds, bool(rest)
 
 
+def check_set_names(config: dict, where: Path) -> None:
+    """Raise UserError unless the evaluation sets, where config.json names them, are different texts."""
+    if "evaluation_sets" in config:
+        names = take(config, "evaluation_sets", list, where)
+        if not names or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
+            raise UserError(f"{where}: evaluation_sets must hold different names")
+
+
+def check_evaluations(run: FinishedRun, name: str) -> None:
+    """Raise UserError unless a run's results on an evaluation set are whole, in the summary and in each round."""
+    path, first = run.folder / "summary.json", name == run.sets[0]
+    last = take(run.summary, name, dict, path)
+    about = "" if first else f": {name}"  # what a further set's message has after the file
+    check_result(last, f"{path}{about}", "" if first else run.metric)
+    metric, domains = run.metric, last["domains"]
+    if (majority := run.majority(name)) is not None:
+        check_result(majority, f"{path}{about}", metric, domains)
+    for line, record in enumerate(run.rounds, start=1):
+        if name in record:
+            where = f"{run.folder / 'rounds.jsonl'} line {line}"
+            check_result(take(record, name, dict, where), f"{where}{about}", metric, domains)
+
+
 def check_result(result: dict, where: Path | str, metric: str = "", domains: dict | None = None) -> None:
     """Raise UserError unless `result` has a metric, the same ones for each domain (and those that are named)."""
     parts = take(result, "domains", dict, where)
@@ -147,7 +188,7 @@ def check_result(result: dict, where: Path | str, metric: str = "", domains: dic
     if not names or not parts or not all(isinstance(part, dict) for part in parts.values()):
         raise UserError(f"{where}: holds no metric or no domain")
     if domains is not None and parts.keys() != domains.keys():
-        raise UserError(f"{where}: has other domains than the summary's test")
+        raise UserError(f"{where}: has other domains than the summary's result")
     for part in (result, *parts.values()):
         for name in names:
             take(part, name, NUMBER, where)

@@ -51,19 +51,20 @@ def score_table(compared: Comparison) -> ReportTable:
     means = {}
     for method, runs in compared.methods.items():
         trained = sorted({run.rows_trained for run in runs})
-        scores = [[run.score(compared.metric, domain) for run in runs] for domain in (None, *compared.domains)]
+        scores = [[compared.score(run, domain) for run in runs] for domain in (None, *compared.domains)]
         means[method] = statistics.mean(scores[0])
         rows.append([method, str(len(runs)), " to ".join(f"{n:g}" if n % 1 else str(int(n))
                                                          for n in dict.fromkeys((trained[0], trained[-1]))),
                      *map(score_cell, scores)])
-    floor = next(iter(compared.methods.values()))[0].summary["majority"]
-    rows.append(["majority class", "", "0",
-                 *(score_cell([part[compared.metric]])
-                   for part in (floor, *(floor["domains"][name] for name in compared.domains)))])
+    floors = [compared.majority(domain) for domain in (None, *compared.domains)]
+    if floor_cells := [score_cell([floor]) for floor in floors if floor is not None]:
+        rows.append(["majority class", "", "0", *floor_cells])
     best = [method for method, mean in means.items() if abs(mean - max(means.values())) < 1e-12]
     notes = [f"Tie for the best mean: {', '.join(best)}."] if len(best) > 1 else []
     notes += [f"{method}, seed {run.seed}: clients are missing ({run.left_out})."
               for method, runs in compared.methods.items() for run in runs if run.left_out]
+    notes += [f"Not compared on {name}: not all of these runs have it, with as many rows."
+              for name, same in compared.further_sets().items() if compared.on_first_set and not same]
     return ReportTable(f"Scores: {compared.title}", rows, notes)
 
 
@@ -139,15 +140,16 @@ CSV_COLUMNS = ("task", "model", "comparison", "method", "domain", "metric", "see
 def csv_text(comparisons: list[Comparison], baseline: str) -> str:
     """Return one line for each comparison, method and domain ("" is the macro average), in unrounded numbers.
 
-    Scores and gains are parts of 1; what does not exist (an interval of one seed) is empty.
+    Scores and gains are parts of 1; what does not exist (an interval of one seed) is empty. A further evaluation set's
+    lines follow, with its name in `comparison`.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for compared in comparisons:
+    for compared in (each for one in comparisons for each in one.on_each_set()):
         for method, runs in compared.methods.items():
             for domain in (None, *compared.domains):
-                mean, deviation = mean_and_deviation([run.score(compared.metric, domain) for run in runs])
+                mean, deviation = mean_and_deviation([compared.score(run, domain) for run in runs])
                 row: dict[str, object] = {
                     "task": compared.task, "model": compared.model, "comparison": compared.title, "method": method,
                     "domain": domain or "", "metric": compared.metric, "mean": mean, "std": deviation,

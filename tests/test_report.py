@@ -92,7 +92,7 @@ def test_the_figures_are_images(made):
 def test_curves_shards_and_drift_are_those_of_the_record(tmp_path):
     write_study(tmp_path)
     compared = read_records([tmp_path]).comparisons[0]
-    curve = read_curve(compared.methods["centralized"][0], "accuracy")
+    curve = read_curve(compared, compared.methods["centralized"][0])
     # 2 rounds of 2 epochs over 6 of 6 rows
     assert curve == {0: (0.0, {None: 0.35, "a": 0.4, "b": 0.3}), 2: (4.0, {None: 0.7, "a": 0.8, "b": 0.6})}
     assert shard_panels(compared) == [("iid: rows by domain", [{"a": 3, "b": 3}] * 2)]

@@ -35,6 +35,25 @@ def write_run(folder, method, seed, scores, *, facts=None, clients=({"rows": 6},
     return folder
 
 
+def add_set(folder, name, scores, majority=None):
+    """Give a finished run a further evaluation set with the final `scores`: {domain: score}.
+
+    `majority`: what the commonest label gives in each of its domains; None to leave that out.
+    """
+    config, summary = (json.loads((folder / file).read_text()) for file in ("config.json", "summary.json"))
+    rounds = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
+    config["evaluation_sets"] = [*config.get("evaluation_sets", ["test"]), name]
+    for record in rounds:
+        if "test" in record:
+            record[name] = result(scores, 1.0 if record["round"] else 0.5)
+    summary[name] = result(scores)
+    if majority is not None:
+        summary.setdefault("majority_of", {})[name] = result(dict.fromkeys(scores, majority))
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "rounds.jsonl").write_text("".join(json.dumps(record) + "\n" for record in rounds))
+    (folder / "summary.json").write_text(json.dumps(summary))
+
+
 def write_study(folder):
     """Two seeds of standard fine-tuning, three of IID averaging: the third has no partner."""
     mixed = {"shards": [{"a": 3, "b": 3}, {"a": 3, "b": 3}]}
