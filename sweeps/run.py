@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
     if len(failed) < len(runs):
         report = subprocess.run([sys.executable, ROOT / "report.py", folder, "--out", folder / "report"], check=False)
         code = 3 if report.returncode else code
-    for name, reason in failed.items():
+    for name, reason in sorted(failed.items()):
         NOTES.error("failed: %s: %s (%s)", name, reason, folder / f"{name}.err")
     return code
 
@@ -99,14 +99,13 @@ class Sweep:
         self.jobs = min(jobs or most, len(left))
         self.workers = max(1, most // self.jobs)
         self.running: dict[str, subprocess.Popen] = {}
-        self.failed: dict[str, str] = {}
+        self.failed: dict[str, str] = {}  # why, by name
         self.done = 0
-        self.lock = threading.Lock()
         self.stopped = False
-        self.ended = threading.Event()
+        self.lock = threading.Lock()  # of the four above
 
     def run(self) -> dict[str, str]:
-        """Run them all; return why those that failed did, by name. An interrupt ends those at work, too."""
+        """Run them all; return `failed`. An interrupt ends those at work, too."""
         quiet_environment(own_ray=True)
         from tqdm import tqdm
 
@@ -121,59 +120,56 @@ class Sweep:
             # On a terminal one line shows the whole; elsewhere each run's beginning and end is a line.
             self.bar = stack.enter_context(tqdm(total=len(self.left), unit="run", disable=not sys.stderr.isatty(),
                                                 dynamic_ncols=True))
-            stack.callback(self.ended.set)
-            threading.Thread(target=self.keep_up, daemon=True).start()
             with ThreadPoolExecutor(self.jobs) as pool:
                 try:
-                    list(pool.map(lambda run: self.one(run, cluster.address), self.left))
+                    futures = [pool.submit(self.run_one, run, cluster.address) for run in self.left]
+                    while wait(futures, timeout=1).not_done:
+                        self.bar.refresh()  # its time
+                    for future in futures:
+                        future.result()  # raises what it raised
                 except KeyboardInterrupt:
                     with self.lock:
                         self.stopped = True
                         for process in self.running.values():
                             process.terminate()  # a shell's background job, and so its runs, may ignore Ctrl-C
                     raise
-        return dict(sorted(self.failed.items()))
+        return self.failed
 
-    def one(self, run: PlannedRun, address: str) -> None:
-        """Run one run to its end."""
+    def run_one(self, run: PlannedRun, address: str) -> None:
+        """Run one run to its end, in the Ray at `address`; do nothing once the study is stopped."""
         words = [*run.words, "--ray_address", address]
         if not run.config.n_workers:
             words += ["--n_workers", str(self.workers)]
-        with (self.folder / f"{run.name}.txt").open("a") as out, (self.folder / f"{run.name}.err").open("w+") as err:
-            with self.lock:
-                if self.stopped:
-                    return
+        results, messages = (self.folder / f"{run.name}.{ending}" for ending in ("txt", "err"))
+        with self.lock:
+            if self.stopped:
+                return
+            with results.open("a") as out, messages.open("w") as err:
                 # In a group of its own: a terminal's Ctrl-C reaches it once, from here
                 process = subprocess.Popen([sys.executable, ROOT / "main_lm.py", *words], stdout=out, stderr=err,
                                            start_new_session=True)
-                self.running[run.name] = process
-                self.say("started", run.name)
-            code = process.wait()
-            err.seek(0)
-            last = (err.read().strip().splitlines() or ["it said nothing"])[-1]
+            self.running[run.name] = process
+            self.show("started", run.name)
+        code = process.wait()
         with self.lock:
             del self.running[run.name]
             if self.stopped:
                 return
             self.done += 1
             if code:
+                *_, last = ["it said nothing", *messages.read_text(errors="replace").strip().splitlines()]
                 self.failed[run.name] = f"exit code {code}: {last}"
             self.bar.update()
-            self.say("failed" if code else "finished", run.name)
+            self.show("failed" if code else "finished", run.name)
 
-    def keep_up(self) -> None:
-        """Have a terminal's line show the time as it passes."""
-        while not self.ended.wait(1):
-            self.bar.refresh()
-
-    def say(self, what: str, name: str) -> None:
-        """Tell of one event, and how far the whole is."""
+    def show(self, event: str, name: str) -> None:
+        """Show what became of a run, and how far the whole is."""
         self.bar.set_postfix_str(f"{len(self.running)} running, {len(self.failed)} failed")
         if self.bar.disable:
             seconds = time.monotonic() - self.began
             left = len(self.left) - self.done
             rest = f", about {seconds / self.done * left / 60:.0f} min left" if self.done else ""
-            NOTES.info("[%6.1f s] %s %s: %d of %d done, %d running, %d failed%s", seconds, what, name, self.done,
+            NOTES.info("[%6.1f s] %s %s: %d of %d done, %d running, %d failed%s", seconds, event, name, self.done,
                        len(self.left), len(self.running), len(self.failed), rest)
 
 
