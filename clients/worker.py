@@ -142,7 +142,7 @@ class Worker:
     def evaluate(self, vector: np.ndarray, part: int, parts: int) -> dict[str, np.ndarray]:
         """Evaluate the global `vector` on part `part` of `parts` of each evaluation set.
 
-        Returns {"test": float64 [3, rows]} and "val" likewise: prediction, summed loss and number of terms.
+        Returns {name: float64 [3, rows]}, the headline set first: prediction, summed loss and number of terms.
         In float32 whatever `--precision` is: the numbers are those that the saved model gives anywhere.
         """
         self.vector.load(vector)
