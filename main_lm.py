@@ -23,11 +23,11 @@ from utils.console import NOTES, notes_to_stderr
 from utils.errors import RoundFailed, UserError
 from utils.machine.durable import DISK_REFUSES
 from utils.machine.process import begin, leave
-from utils.machine.workers import check_machine, pause_collector, quiet_environment, resume_collector, usable_cores
+from utils.machine.workers import check_machine, pause_collector, quiet_environment
 from utils.record.progress import Progress
 from utils.record.push import check_push, push
-from utils.record.run_folder import begun, check_resumed, finished, open_run, run_folder
-from utils.record.runlog import CHECKPOINTS, print_finished
+from utils.record.result_lines import print_finished
+from utils.record.run_folder import RunFolder
 from utils.record.tracking import check_tracker
 
 if TYPE_CHECKING:  # heavy imports wait until they are needed: --help and a wrong flag answer at once
@@ -56,97 +56,55 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(config: RunConfig, opened: Callable = running_engine) -> None:
-    """Prepare the rows, start the engine (or have another one `opened`), and have the rounds run in it."""
+    """Find the record, prepare the rows, start the engine (or have another one `opened`), have the rounds run in it."""
     clock = Clock()
     pause_collector()
     check_tracker(config.track)
     config = replace(config, data_dir=str(Path(config.data_dir).resolve()))  # workers may run elsewhere
-    folder = run_folder(config)
-    check_push(config)
-    if finished(folder):
-        print_finished(folder)
-        return push(folder, config)
-    with Progress() as progress:
-        progress.phase("looking at the machine", brief=True)
-        check_machine(config)
-        progress.phase(f"reading the rows: {config.data}, {config.model_name}, {config.method}")
-        from utils.data.dataset import TaskData
-
-        # The rows, as a table of the task's own columns, and each client's shard of them
-        spec = preprocess.load(config.data).SPEC
-        source = config.source or begun(config, folder).get("data_source")
-        preprocess.prepare(config.data, source, Path(config.data_dir))
-        data = TaskData(config, spec)
-        config = check_resumed(config, folder, data.table.fingerprint)
-        clock.done("rows")
-        progress.phase("starting Ray, importing libraries")
-        with opened(cluster_for(config, len(data.plan.shards)), "clients.lm_client.LMClient") as engine:
-            folder = average(config, data, folder, engine, clock, progress)
-    push(folder, config)
+    with RunFolder(config) as folder:
+        check_push(config)
+        if folder.finished:
+            print_finished(folder.path)
+        else:
+            with Progress() as progress:
+                data = rows_of(folder, progress)
+                clock.done("rows")
+                progress.phase("starting Ray, importing libraries")
+                with opened(cluster_for(config, len(data.plan.shards)), "clients.lm_client.LMClient") as engine:
+                    average(folder, data, engine, clock, progress)
+    push(folder.path, config)
 
 
-def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, clock: Clock,
-            progress: Progress) -> Path:
-    """Prepare the model, run the rounds on `engine`, write the record in `folder`; return where it is."""
-    from clients.worker import Job
-    from engine.flower_strategy import ParameterAveraging, buffers, method_of
-    from engine.messages import nodes_for
-    from engine.rounds import Rounds
-    from engine.scheduling import planner
+def rows_of(folder: RunFolder, progress: Progress) -> "TaskData":
+    """Return the rows, as a table of the task's own columns, and each client's shard of them."""
+    config = folder.config
+    progress.phase("looking at the machine", brief=True)
+    check_machine(config)
+    progress.phase(f"reading the rows: {config.data}, {config.model_name}, {config.method}")
+    from utils.data.dataset import TaskData
+
+    preprocess.prepare(config.data, config.source or folder.before.get("data_source"), Path(config.data_dir))
+    data = TaskData(config, preprocess.load(config.data).SPEC)
+    folder.check_rows(data.table.fingerprint, data.set_names)
+    return data
+
+
+def average(folder: RunFolder, data: "TaskData", engine: Engine, clock: Clock, progress: Progress) -> None:
+    """Load the model, open the record, and have the rounds run from where both are."""
+    from engine.run_rounds import run_rounds
     from utils.machine.precision import resolve_precision
-    from utils.machine.scratch import scratch_folder
-    from utils.model import loading
-    from utils.record.checkpoint import last_checkpoint
-    from utils.record.recorder import Recorder
-    from utils.vectors.parameters import ParameterVector
+    from utils.record.start import load_model, start_of, write_config
 
     clock.done("imports")
+    workers = engine.machine.workers  # raises what keeps the run from its part of a cluster, before a folder is made
     progress.phase("loading the model and the rows' tokens")
-
-    # The model, as one vector, and its token ids
-    spec, machine, n_clients = data.table.spec, engine.machine, len(data.plan.shards)
-    config = replace(config, precision=resolve_precision(config.precision, config.n_gpus))
-    model, tokenizer = loading.load(config.load_model or config.model, spec, seed=config.seed,
-                                   max_length=config.max_length, random_init=config.random_init,
-                                   text_to_text=config.text_to_text, flag=config.start_flag,
-                                   commit=begun(config, folder).get("model_commit", ""),
-                                   trained=not config.n_iterations)
-    vector = ParameterVector(model)
-    data.tokenise(tokenizer, loading.is_text_to_text(model))
+    config = replace(folder.config, precision=resolve_precision(folder.config.precision, folder.config.n_gpus))
+    model, tokenizer = load_model(config, data, commit=folder.before.get("model_commit", ""))
     clock.done("model and tokens")
-
-    # The run's folder, with what it holds already; a private scratch folder for what driver and workers exchange
-    n_nodes, method = nodes_for(vector.nbytes, machine.workers), method_of(config, vector.layout)
-    n_buffers = 0  # in messages, vectors need none
-    if config.transport == "reference":
-        n_buffers = buffers(n_clients, n_nodes, machine.workers, method.server_vectors)
-    with (open_run(folder, config) as log,
-          scratch_folder(vector.nbytes * n_buffers + data.lent_bytes,
-                         log.folder if config.over_machines else None) as scratch):
-        job = Job(config, spec, str(scratch), str(log.folder.resolve()), loading.commit_of(model))
-        job.save_skeleton(model, tokenizer)
-        data.lend(job.tokens)
-        last, start, states = last_checkpoint(log.folder / CHECKPOINTS) or (None, vector.numpy(), ())
-        records = log.go_back(last)
-
-        # Rounds of averaging; standard fine-tuning is the same with one client
-        strategy = ParameterAveraging(start, job.transport(vector.size), n_clients=n_clients,
-                                      frac_fit=1.0 if config.centralized else config.frac_fit,
-                                      min_success=config.min_success, seed=config.seed, n_parts=machine.workers,
-                                      done=max(0, len(records) - 1), threads=usable_cores(), method=method,
-                                      states=states)
-        recorder = Recorder(log, spec, data, model, tokenizer, vector, strategy.read, strategy.read_states,
-                            machine, clock, records)
-        progress.follow(job.rows_shown(n_clients), [config.epoch * len(shard) for shard in data.plan.shards])
-        rounds = Rounds(strategy, planner(config, data, machine), recorder.round, recorder.failure, progress,
-                        first=len(records), n_rounds=config.n_iterations, evaluate_every=config.skip_evalnum,
-                        n_nodes=n_nodes, tries=1 + config.client_retries)
-        NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
-                   machine.workers, config.threads, config.precision, log.folder)
-        resume_collector()
-        engine.run(rounds.run, job)
-        recorder.finish()
-    return log.folder
+    with folder.opened(config) as log:
+        start = start_of(folder, model, tokenizer)
+        write_config(log, data, start, workers)
+        run_rounds(log, data, start, engine, clock, progress)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from pathlib import Path
 from reports.values import NUMBER, Kind, is_number, parse, read_json, read_text, take
 from utils.config import RunConfig
 from utils.errors import UserError
-from utils.record.runlog import headline, metric_names
+from utils.record.runlog import headline_metric as headline
+from utils.record.runlog import metric_names
 
 #: flags that do not change what a method is: where it ran and wrote, and the seed that runs are averaged over
 INCIDENTAL = {field.name for field in fields(RunConfig) if not field.metadata["changes_results"]} | {

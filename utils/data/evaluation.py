@@ -52,8 +52,8 @@ class EvaluationSet:
 def chosen_rows(config: RunConfig, table: Table, plan: Plan) -> list[tuple[str, str, Domains]]:
     """Return (name, split of the table, domains) of each evaluation set that a run has, the headline first.
 
-    Raises UserError, naming the file, for a set without rows in a domain, and for a name that a record has other uses
-    for.
+    Domains without rows are left out, and so is a set without domains. Raises UserError, naming the file, for a name
+    that a record has other uses for.
     """
     found = []
     for name in sorted(files_of(FOLDER), key=lambda name: (name != HEADLINE, name != HELD_OUT, name)):
@@ -62,12 +62,10 @@ def chosen_rows(config: RunConfig, table: Table, plan: Plan) -> list[tuple[str, 
         chosen = importlib.import_module(f"{FOLDER.replace('/', '.')}.{name}").rows(config, table, plan)
         if chosen is None:
             continue
-        split, domains = chosen[0], first_rows(chosen[1], config.test)
-        for domain, rows in zip(domains.names, domains.rows, strict=True):
-            if not len(rows):
-                raise UserError(f"{FOLDER}/{name}.py: its domain {domain} has no rows of {table.spec.name} {split}; "
-                                "leave the domain out, or return None")
-        found.append((name, split, domains))
+        domains = first_rows(chosen[1], config.test)
+        kept = [(domain, rows) for domain, rows in zip(domains.names, domains.rows, strict=True) if len(rows)]
+        if kept:
+            found.append((name, chosen[0], Domains(*zip(*kept))))
     return found
 
 
