@@ -60,7 +60,7 @@ def workplace(tmp_path_factory, shared_data):
     (folder / "log").mkdir()
     files = {match[1]: block for block in (*blocks("toml"), *blocks("python"))
              if (match := re.match(r"# (\S+\.(?:py|toml))\n", block))}
-    assert len(files) == 5
+    assert len(files) == 6
     for name, text in files.items():
         assert not (folder / name).exists()
         (folder / name).write_text(text)
@@ -108,8 +108,10 @@ def test_the_pages_commands_run(workplace):
     files = re.findall(r" > (\S+)", "\n".join(mains))
     assert len(files) == 5
     for file in files:
-        lines = (folder / file).read_text().splitlines()
-        assert [line.split()[0] for line in lines] == ["round=0", "round=1", "summary"]
+        lines = [line.split() for line in (folder / file).read_text().splitlines()]
+        sets = ["test", "unseen"] if "cola" in file else ["test"]  # the second is the README's own
+        assert [words[:2] for words in lines[:-1]] == [[f"round={k}", f"split={name}"] for k in (0, 1) for name in sets]
+        assert lines[-1][0] == "summary"
     every_field_is_told_of(folder / "log" / "tiny")
 
 
