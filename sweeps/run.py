@@ -26,9 +26,9 @@ from engine.cluster import OwnCluster, ray_folder  # noqa: E402
 from sweeps.study import PlannedRun, read_study  # noqa: E402
 from utils.console import NOTES, notes_to_stderr  # noqa: E402
 from utils.errors import UserError  # noqa: E402
-from utils.machine.process import begin, interrupted_by, leave  # noqa: E402
+from utils.machine.process import interrupted_by, run_program  # noqa: E402
 from utils.machine.workers import Machine, check_machine, machine_for, quiet_environment, usable_cores, workers_for  # noqa: E402
-from utils.record.run_folder import finished, run_folder  # noqa: E402
+from utils.record.run_folder import RunFolder  # noqa: E402
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -77,8 +77,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def state(run: PlannedRun) -> str:
     """Return `finished`, `resume` or `new`. Raises UserError if another run's record is in its place."""
-    folder = run_folder(run.config) if Path(run.config.run_dir).exists() else None
-    return "new" if folder is None else "finished" if finished(folder) else "resume"
+    if not Path(run.config.run_dir).exists():
+        return "new"
+    return "finished" if RunFolder(run.config).finished else "resume"
 
 
 class Sweep:
@@ -174,5 +175,4 @@ class Sweep:
 
 
 if __name__ == "__main__":
-    begin()
-    leave(main())
+    run_program(main)

@@ -1,6 +1,7 @@
 """Fixtures that more than one room's tests use."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,15 @@ from tests.hub import Hub
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy the project's code into `folder`, where a test adds files to it; return it."""
+    for name in ("preprocess", "clients", "engine", "reports", "strategies", "utils", "sweeps", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("main_lm.py", "report.py"):
+        shutil.copy(ROOT / name, folder)
+    return folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

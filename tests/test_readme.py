@@ -7,7 +7,6 @@ tests/test_flower_app.py.
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copy_project
 from tests.tiny import tiny_once
 
 SMALL = "--test 12 --n_iterations 1 --max_length 32 --n_workers 1"  # one worker: there are two runs at once
@@ -55,17 +54,13 @@ def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, shared_data):
     """A copy of the project with data/ and log/ of its own, and the files of the pages: studies and extensions."""
-    folder = tmp_path_factory.mktemp("readme")
-    for name in ("preprocess", "clients", "engine", "reports", "strategies", "utils", "sweeps", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("main_lm.py", "report.py"):
-        shutil.copy(ROOT / name, folder)
+    folder = copy_project(tmp_path_factory.mktemp("readme"))
     if (ROOT / ".venv").exists():
         (folder / ".venv").symlink_to(ROOT / ".venv")
     (folder / "log").mkdir()
     files = {match[1]: block for block in (*blocks("toml"), *blocks("python"))
              if (match := re.match(r"# (\S+\.(?:py|toml))\n", block))}
-    assert len(files) == 5
+    assert len(files) == 6
     for name, text in files.items():
         assert not (folder / name).exists()
         (folder / name).write_text(text)
@@ -113,8 +108,10 @@ def test_the_pages_commands_run(workplace):
     files = re.findall(r" > (\S+)", "\n".join(mains))
     assert len(files) == 5
     for file in files:
-        lines = (folder / file).read_text().splitlines()
-        assert [line.split()[0] for line in lines] == ["round=0", "round=1", "summary"]
+        lines = [line.split() for line in (folder / file).read_text().splitlines()]
+        sets = ["test", "unseen"] if "cola" in file else ["test"]  # the second is the README's own
+        assert [words[:2] for words in lines[:-1]] == [[f"round={k}", f"split={name}"] for k in (0, 1) for name in sets]
+        assert lines[-1][0] == "summary"
     every_field_is_told_of(folder / "log" / "tiny")
 
 

@@ -141,9 +141,9 @@ def rounds(folder: Path) -> list[int]:
 
 def summary(folder: Path) -> dict:
     """Return what a run's summary says but for its time."""
-    told = json.loads((folder / "summary.json").read_text())
-    del told["seconds"]
-    return told
+    found = json.loads((folder / "summary.json").read_text())
+    del found["seconds"]
+    return found
 
 
 def wait_until_gone(children: dict[int, str]) -> None:
@@ -186,7 +186,7 @@ def damage(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["truncated", "bit-flipped"])
-def test_a_damaged_checkpoint_is_told_and_the_one_before_it_used(base, undisturbed, kind):
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(base, undisturbed, kind):
     folder = base / kind
     shutil.copytree(base / "interrupted", folder)
     last = newest(folder)
@@ -204,6 +204,7 @@ def test_a_folder_has_one_run_at_a_time(base):
     for flags, message in (("--resume", "another run is at work there"), ("", "already holds files")):
         done = finish(start(base, "shared", f"{SHORT} {flags}"))
         assert done.returncode == 2 and message in done.stderr.splitlines()[-1]
+        assert "reading the rows" not in done.stderr  # at once, before anything slow
     done = finish(first)
     assert done.returncode == 0, done.stderr[-2000:]
     again = finish(start(base, "shared", f"{SHORT} --resume"))
@@ -231,16 +232,16 @@ def test_a_full_disk_ends_a_run_with_one_line_and_a_usable_checkpoint(base, undi
     script = FULL_DISK.format(disk=disk, python=sys.executable, command=command(base, "disk/run", SHORT, "t5"))
     done = subprocess.run([*isolated("--mount"), "bash", "-c", script], cwd=ROOT, capture_output=True, text=True,
                           timeout=300, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-    told = Path(f"{disk}.err").read_text()
-    assert done.returncode == 0, done.stderr + told
+    notes = Path(f"{disk}.err").read_text()
+    assert done.returncode == 0, done.stderr + notes
     code, *checkpoints = done.stdout.split()
     assert code == "2" and checkpoints and not [name for name in checkpoints if name.endswith(".tmp")]
-    assert sum("No space left on device" in line for line in told.splitlines()) == 1 and "Traceback" not in told
-    assert "free some space and go on with --resume" in told
+    assert sum("No space left on device" in line for line in notes.splitlines()) == 1 and "Traceback" not in notes
+    assert "free some space and go on with --resume" in notes
     assert model(Path(f"{disk}.saved")) == model(undisturbed["short"])
 
 
-def test_a_run_needs_no_network_and_nobody_outside_can_call_it(base):
+def test_a_run_needs_no_network_and_answers_no_other_machine(base):
     """It ends well where there is nothing but loopback; elsewhere its sockets are on loopback alone, both ends."""
     lonely = subprocess.Popen(
         [*isolated("--net"), "bash", "-c", f"ip link set lo up; exec {sys.executable} "
@@ -257,7 +258,7 @@ def test_a_run_needs_no_network_and_nobody_outside_can_call_it(base):
 STRANGER = "import sys; from ray._raylet import GcsClient; GcsClient(address=sys.argv[1]).get_all_node_info(timeout=9)"
 
 
-def test_nobody_without_the_runs_token_can_talk_to_ray(base):
+def test_ray_answers_nothing_without_the_runs_token(base):
     """Ray runs what it is sent. Its processes have the token in their environment, which other users cannot read."""
     process = start(base, "guarded", "--n_iterations 1000 --skip_evalnum 1000")
     wait_until(lambda: newest(base / "guarded") >= 1, process)

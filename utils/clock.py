@@ -1,6 +1,8 @@
-"""Where the seconds before the first round go."""
+"""Where the seconds go: of the phases before the first round, and of a phase of a round."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Clock:
@@ -15,3 +17,11 @@ class Clock:
         now = time.perf_counter()
         self.seconds[name] = now - self.began
         self.began = now
+
+
+@contextmanager
+def timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    """Add what the `with` takes to `seconds[phase]`, rounded to milliseconds."""
+    began = time.perf_counter()
+    yield
+    seconds[phase] = round(seconds.get(phase, 0.0) + time.perf_counter() - began, 3)

@@ -8,7 +8,7 @@ import numpy as np
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.data.columns import numbers
-from utils.data.evaluation import evaluation_set
+from utils.data.evaluation import chosen_rows, evaluation_set
 from utils.data.partition import make_plan, n_participants
 from utils.data.table import open_table
 from utils.data.task import TaskSpec
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 class TaskData:
     """The rows of a run as the driver and each worker see them, the same in every process.
 
-    `labels[split]` (float64 [rows]) for the splits "train" and "test"; `plan`: see utils/data/partition.py. After
-    `tokenise`, `tokens[split]` too, and `evaluation_sets`: the test rows, then the held-out training rows if
-    there are any.
+    `names[key]` are the splits of the table that it opens: "train" and "test" are those trained and tested on, any
+    other one that an evaluation set needs has its own name as its key. `labels[key]`: float64 [rows]; `plan`: see
+    utils/data/partition.py; `chosen`: see `chosen_rows`. After `tokenise`, `tokens[key]` too, and `evaluation_sets`,
+    the headline first.
     """
 
     def __init__(self, config: RunConfig, spec: TaskSpec) -> None:
@@ -36,8 +37,13 @@ class TaskData:
             raise UserError(f"--test_split {self.names['test']}: {spec.name} can be tested on {others} "
                             f"({self.names['train']} is trained on)")
         splits = {key: self.table.split(name) for key, name in self.names.items()}
-        self.labels = {key: numbers(split["label"]).astype(np.float64) for key, split in splits.items()}
         self.plan = make_plan(config, spec, splits["train"], splits["test"])
+        self.chosen = chosen_rows(config, self.table, self.plan)
+        for _, name, _ in self.chosen:
+            if name not in self.names.values():
+                key = name if name not in self.names else f"split {name}"  # where --test_split names another
+                self.names[key], splits[key] = name, self.table.split(name)
+        self.labels = {key: numbers(split["label"]).astype(np.float64) for key, split in splits.items()}
         most = n_participants(len(self.plan.shards), config.frac_fit)
         if config.min_success > most:
             raise UserError(f"--min_success {config.min_success}: only {most} take part in a round; "
@@ -54,16 +60,14 @@ class TaskData:
                                         text_to_text=text_to_text, cache=self.table.folder / "tokens",
                                         lent=lent / key if lent else None)
                        for key, name in self.names.items()}
-        self._tell_cuts()
-        sets = [("test", "test", self.plan.test)]
-        if config.val_ratio:
-            sets.append(("val", "train", self.plan.val))
+        self._check_cuts()
+        keys = {split: key for key, split in self.names.items()}
         self.evaluation_sets = [
-            evaluation_set(name, split, domains, self.labels[split], self.tokens[split].lengths,
-                           self.tokens[split].choices)
-            for name, split, domains in sets]
+            evaluation_set(name, keys[split], domains, self.labels[keys[split]], self.tokens[keys[split]].lengths,
+                           self.tokens[keys[split]].choices)
+            for name, split, domains in self.chosen]
 
-    def _tell_cuts(self) -> None:
+    def _check_cuts(self) -> None:
         length = self.config.max_length
         for key, split in self.names.items():
             cuts, where = self.tokens[key].cuts, f"{self.table.spec.name} {split}"
@@ -75,6 +79,11 @@ class TaskData:
             if cuts.rows:
                 NOTES.info("%s: %s %s were cut to --max_length %d tokens%s", where, f"{cuts.rows:,}", rows, length,
                            f"; {cuts.lost:,} lost a whole field" if cuts.lost else "")
+
+    @property
+    def set_names(self) -> list[str]:
+        """The names of the evaluation sets, the headline first."""
+        return [name for name, _, _ in self.chosen]
 
     @property
     def lent_bytes(self) -> int:

@@ -1,12 +1,21 @@
 """The rows a global model is evaluated on, cut into parts for the workers and put together again."""
 
+import importlib
 from dataclasses import dataclass
 
 import numpy as np
 
+from utils.config import RunConfig, files_of
 from utils.data.batches import evaluation_batches
-from utils.data.partition import Domains
+from utils.data.evaluation_sets import HEADLINE, HELD_OUT
+from utils.data.partition import Domains, Plan, first_rows
+from utils.data.table import Table
+from utils.errors import UserError
 
+FOLDER = "utils/data/evaluation_sets"
+#: what records, trackers and workers' answers have beside the sets' results
+TAKEN = frozenset("round rounds participants clients failed train seconds part data model model_commit method seed "
+                  "rows_trained majority majority_of best".split())
 ROWS_PER_BATCH = 32  # the fastest of 4 to 128 on one core, by little; fixed, as a row's last bits depend on its batch
 
 
@@ -14,8 +23,8 @@ ROWS_PER_BATCH = 32  # the fastest of 4 to 128 on one core, by little; fixed, as
 class EvaluationSet:
     """Rows of one split with their domains. `rows` int64 [n]; `labels` float64 [n]; `batches` positions into both."""
 
-    name: str  # "test" or "val"
-    split: str
+    name: str
+    split: str  # a key of TaskData's tokens and labels
     rows: np.ndarray
     labels: np.ndarray
     names: tuple[str, ...]
@@ -38,6 +47,26 @@ class EvaluationSet:
             if mine:
                 result[:, np.concatenate(mine)] = columns
         return result
+
+
+def chosen_rows(config: RunConfig, table: Table, plan: Plan) -> list[tuple[str, str, Domains]]:
+    """Return (name, split of the table, domains) of each evaluation set that a run has, the headline first.
+
+    Domains without rows are left out, and so is a set without domains. Raises UserError, naming the file, for a name
+    that a record has other uses for.
+    """
+    found = []
+    for name in sorted(files_of(FOLDER), key=lambda name: (name != HEADLINE, name != HELD_OUT, name)):
+        if name in TAKEN:
+            raise UserError(f"{FOLDER}/{name}.py: a record has something else of this name; give the file another one")
+        chosen = importlib.import_module(f"{FOLDER.replace('/', '.')}.{name}").rows(config, table, plan)
+        if chosen is None:
+            continue
+        domains = first_rows(chosen[1], config.test)
+        kept = [(domain, rows) for domain, rows in zip(domains.names, domains.rows, strict=True) if len(rows)]
+        if kept:
+            found.append((name, chosen[0], Domains(*zip(*kept))))
+    return found
 
 
 def evaluation_set(name: str, split: str, domains: Domains, labels: np.ndarray, lengths: np.ndarray,

@@ -30,7 +30,7 @@ class Domains:
 
 @dataclass(frozen=True)
 class Plan:
-    """Who trains and who is tested on which rows. `shards[k]`: int64 train-row indices of client k, ascending."""
+    """Which rows are trained on and evaluated. `shards[k]`: int64 train-row indices of client k, ascending."""
 
     shards: tuple[np.ndarray, ...]
     train: Domains

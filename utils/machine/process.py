@@ -5,7 +5,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn, TextIO
 
@@ -104,6 +105,19 @@ def redirect(descriptor: int) -> None:
     else:
         os.dup2(nowhere, descriptor)
         os.close(nowhere)
+
+
+def run_program(main: Callable[[], int], farewell: str = "") -> NoReturn:
+    """Have this process do what `main` does, from its beginning to its end with the exit code that `main` returns."""
+    begin(farewell)
+    code = 1
+    try:
+        code = main()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    except Exception:
+        traceback.print_exc()
+    leave(code)
 
 
 def leave(code: int) -> NoReturn:

@@ -1,4 +1,4 @@
-"""The card of a run's model, `model/README.md`: what the hub, and who finds the folder, has to know of it."""
+"""The card of a run's model, `model/README.md`: what the hub, and any reader of the folder, has to know of it."""
 
 import dataclasses
 import os
@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from transformers import PreTrainedModel
 
 from utils.config import RunConfig
+from utils.data.dataset import TaskData
 from utils.data.partition import n_participants
 from utils.data.task import TaskSpec
 from utils.hub_names import split_revision
 from utils.machine.durable import whole_file
+from utils.model import loading
 from utils.record.runlog import metric_names, versions
 
 _HUB_METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
@@ -24,12 +27,20 @@ _PAPERS = """\
 
 @dataclass(frozen=True)
 class Facts:
-    """What a card tells beside the flags, the task and the summary."""
+    """What a card has beside the flags, the task and the summary."""
 
     n_clients: int
+    splits: dict[str, str]  #: of the table, by the evaluation set that has rows of it; the headline first
     text_to_text: bool = False
     license: str | None = None  #: of the model that the run started from
     data_commit: str | None = None  #: of the hub's data set that the rows are of, where they are
+
+    @classmethod
+    def of(cls, data: TaskData, model: PreTrainedModel) -> "Facts":
+        """Return those of a run on `data` whose model was loaded as `model`."""
+        return cls(len(data.plan.shards), {name: split for name, split, _ in data.chosen},
+                   loading.is_text_to_text(model), license_of(Path(model.config.name_or_path)),
+                   data.table.card.get("hub", {}).get("commit"))
 
 
 def license_of(folder: Path) -> str | None:
@@ -55,14 +66,13 @@ def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -
     start, origin = _start(config), spec.origin
     name = f"{config.data}-{start.rpartition('/')[2]}-{config.method}-seed{config.seed}"
     averaged = config.n_iterations and not config.centralized and n_participants(facts.n_clients, config.frac_fit) > 1
-    split = config.test_split or spec.test_split
     data = ModelCardData(
         model_name=name, library_name="transformers", base_model=_base_model(config),
         language=[*origin.languages], license=None if config.random_init else facts.license,
         datasets=[origin.repo] if origin.repo else None,
         metrics=[_HUB_METRICS.get(metric, metric) for metric in spec.metrics],
         pipeline_tag=None if facts.text_to_text else _task_type(spec),
-        eval_results=_results(spec, split, summary["test"], facts.data_commit),
+        eval_results=_results(spec, summary, facts),
         tags=["text2text-generation"] * facts.text_to_text + ["parameter-averaging"] * bool(averaged))
     commit = f" (commit `{summary['model_commit']}`)" if summary.get("model_commit") else ""
     done = "fine-tuned" if config.n_iterations else "evaluated"
@@ -70,9 +80,9 @@ def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -
         f"# {name}",
         f"`{start}`{commit}, {done} on **{spec.name}** ({spec.kind.replace('_', ' ')}"
         + (f" of {', '.join(f'`{label}`' for label in spec.labels)}" if spec.labels else "") + ").",
-        "## Data", _data(spec, split, summary, facts.data_commit),
+        "## Data", _data(spec, summary, facts),
         "## How it was trained", _training(config, facts.n_clients, summary),
-        "## Metrics", _metrics_table(summary),
+        "## Metrics", _metrics(summary, facts),
         "## Flags", "\n".join(["```", *_flags(config), "```"]),
         "Versions: " + ", ".join(f"{library} {version}" for library, version in versions().items()) + ".",
         "## Citation", "The method:", _PAPERS, *([f"The data: {spec.citation}."] if spec.citation else [])]
@@ -105,28 +115,37 @@ def _task_type(spec: TaskSpec) -> str:
     return "multiple-choice" if spec.kind == "multiple_choice" else "text-classification"
 
 
-def _results(spec: TaskSpec, split: str, test: dict, commit: str | None) -> list[EvalResult]:
+def _results(spec: TaskSpec, summary: dict, facts: Facts) -> list[EvalResult]:
     """Return the macro averages, then each domain's figures, by the names that the hub has for the data and its splits.
 
-    The domains are no configurations of the data set, so a figure's name says whose it is.
+    The domains are no configurations of the data set, so a figure's name says whose it is; so it does of the evaluation
+    sets but for the headline.
     """
-    origin, domains = spec.origin, test["domains"] if len(test["domains"]) > 1 else {}
-    return [EvalResult(task_type=_task_type(spec), dataset_type=origin.repo or spec.name, dataset_name=spec.name,
-                       dataset_config=origin.config or None, dataset_revision=commit,
-                       dataset_split=split.replace("dev", "validation") if origin.repo else split,
-                       metric_type=_HUB_METRICS.get(metric, metric), metric_value=figures[metric],
-                       metric_name=f"{metric} ({domain})" if domain else metric)
-            for domain, figures in (("", test), *domains.items()) for metric in metric_names(test)]
+    origin, results = spec.origin, []
+    for number, (name, split) in enumerate(facts.splits.items()):
+        result = summary[name]
+        domains = result["domains"] if len(result["domains"]) > 1 else {}
+        for domain, figures in (("", result), *domains.items()):
+            whose = ", ".join([name] * (number > 0) + [domain] * bool(domain))
+            results += [EvalResult(
+                task_type=_task_type(spec), dataset_type=origin.repo or spec.name, dataset_name=spec.name,
+                dataset_config=origin.config or None, dataset_revision=facts.data_commit,
+                dataset_split=split.replace("dev", "validation") if origin.repo else split,
+                metric_type=_HUB_METRICS.get(metric, metric), metric_value=figures[metric],
+                metric_name=f"{metric} ({whose})" if whose else metric) for metric in metric_names(result)]
+    return results
 
 
-def _data(spec: TaskSpec, split: str, summary: dict, commit: str | None) -> str:
+def _data(spec: TaskSpec, summary: dict, facts: Facts) -> str:
     origin, columns = spec.origin, " and ".join(f"`{column}`" for column in spec.text)
-    words = (f"Read: {columns}. Evaluated on {summary['test']['rows']} rows of the split `{split}`; "
+    rows = [f"{summary[name]['rows']} rows of the split `{split}`" + f" (`{name}`)" * (number > 0)
+            for number, (name, split) in enumerate(facts.splits.items())]
+    words = (f"Read: {columns}. Evaluated on {', and on '.join(rows)}; "
              f"{summary['rows_trained']} rows were trained on, all passes counted.")
     if origin.repo:
         words += (f" The hub has the data set as [`{origin.repo}`](https://huggingface.co/datasets/{origin.repo}), "
                   f"configuration `{origin.config}`"
-                  + (f"; the rows are those of its commit `{commit}`." if commit else "."))
+                  + (f"; the rows are those of its commit `{facts.data_commit}`." if facts.data_commit else "."))
     return words + f" Licence of the data, as publicly known: {origin.license or 'none is stated'}."
 
 
@@ -150,10 +169,18 @@ def _training(config: RunConfig, n_clients: int, summary: dict) -> str:
         f" The best on held-out rows was that after round {best['round']}." if best else "")
 
 
-def _metrics_table(summary: dict) -> str:
-    """Return the test figures as a table: the macro average, the majority class for comparison, each domain."""
-    names, test = metric_names(summary["test"]), summary["test"]
-    rows = {"**macro average**": test, "majority class": summary["majority"], **test["domains"]}
+def _metrics(summary: dict, facts: Facts) -> str:
+    """Return a table for each evaluation set; those after the headline have their name above."""
+    first, *others = facts.splits
+    parts = [_table(summary[first], summary["majority"])]
+    for name in others:
+        parts += [f"On `{name}`:", _table(summary[name], summary["majority_of"][name])]
+    return "\n\n".join(parts)
+
+
+def _table(result: dict, majority: dict) -> str:
+    """Return a set's figures: the macro average, the majority class for comparison, each domain."""
+    names, rows = metric_names(result), {"**macro average**": result, "majority class": majority, **result["domains"]}
     return "\n".join([f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|", *(
         f"| {row.replace('|', chr(92) + '|')} | {' | '.join(f'{figures[name]:.4f}' for name in names)} |"
         for row, figures in rows.items())])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # a run's first line is there before its imports
     import numpy as np
 
 SECONDS_TO_REFRESH = 0.5
-LEAST_TO_TELL = 0.05  # of a round, before a time left is told
+LEAST_DONE = 0.05  # of a round, before a time left is shown
 
 
 class Progress:
@@ -24,7 +24,7 @@ class Progress:
     def __init__(self, stream: TextIO | None = None, now: Callable[[], float] = time.monotonic) -> None:
         self.stream = stream or sys.stderr
         self.now = now
-        self.began = self.told = now()
+        self.began = self.shown_at = now()
         self.text = ""
         self.rounds = self.first = self.round = 0
         self.rounds_began: float | None = None
@@ -60,7 +60,7 @@ class Progress:
         self.shown, self.sizes = shown, sizes
 
     def phase(self, text: str, brief: bool = False) -> None:
-        """Begin a phase before the rounds; of one that should be `brief` a log file hears only if it is not."""
+        """Begin a phase before the rounds; one that should be `brief` is in a log file only if it is not."""
         self.text, self.pieces = text, 0
         self._show(always=not brief)
 
@@ -131,7 +131,7 @@ class Progress:
         of_training = seconds["training"] / max(sum(seconds.values()), 1e-9)  # of a round
         done = float(self.round - self.first)
         done += of_training * self.share if self.text == "training" else of_training + (1 - of_training) * self.share
-        if done < LEAST_TO_TELL:
+        if done < LEAST_DONE:
             return None
         return (self.now() - self.rounds_began) / done * (self.rounds - self.first + 1 - done)
 
@@ -147,9 +147,9 @@ class Progress:
         """Bring the status line up to date; in a log file, add a line if there is cause to, or it has been silent."""
         if self.bar is not None:
             self.bar.set_description_str(f"{duration(self.now() - self.began)} {self.line}")
-        elif always or self.now() - self.told >= SECONDS_OF_SILENCE:
-            self.told = self.now()
-            NOTES.info("[%6.1f s] %s", self.told - self.began, self.line)
+        elif always or self.now() - self.shown_at >= SECONDS_OF_SILENCE:
+            self.shown_at = self.now()
+            NOTES.info("[%6.1f s] %s", self.shown_at - self.began, self.line)
 
     def _keep_up(self) -> None:
         while not self._ended.wait(SECONDS_TO_REFRESH):

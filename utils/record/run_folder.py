@@ -1,6 +1,7 @@
-"""The folder of a run: its name, whether it may be written, and going on with what was done there before."""
+"""The folder of a run, visited once: its name, what it holds, whether it may be written, its lock."""
 
 import glob
+import json
 import os
 import shutil
 import time
@@ -8,26 +9,157 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.errors import UserError
 from utils.hub_names import split_revision
-from utils.machine.durable import held, sync_folder
+from utils.machine.durable import held, sync_folder, whole_file
 from utils.machine.scratch import PREFIX
-from utils.record.runlog import RunLog, read_json, versions
+from utils.record.runlog import CHECKPOINTS, CONFIG, ROUNDS, SUMMARY, RunLog, json_line, read_json, versions
+
+if TYPE_CHECKING:
+    from utils.record.checkpoint import Checkpoint
 
 LOCK = ".lock"  # held for as long as a run is at work in the folder
 
 
-def run_folder(config: RunConfig) -> Path:
-    """Return the folder that a run is to write, or with `--resume` the one that it goes on with; nothing is made yet.
+class RunFolder:
+    """The folder of a run: where a new one is to write, or with `--resume` the one that goes on.
 
-    Raises UserError if a new run's `--run_dir` already holds something, because a record is never overwritten, and if
-    the one to go on with was made with other flags or is none.
+    It is found, read and checked when this value is made, and nothing on disk is changed by that. `path`: the folder;
+    `before`: the config.json that is there, {} for a new run; `config`: the run's flags, with the precision that it
+    began with. In a `with` a run that goes on is locked from the beginning; a new one's folder is made by `opened`.
+
+    Raises UserError if a new run's `--run_dir` already holds something, because a record is never overwritten; and if
+    the folder to go on in was made with other flags, holds no run or, in a `with`, has another process at work in it.
     """
-    if config.resume and (folder := _folder_to_resume(config)):
-        return folder
+
+    def __init__(self, config: RunConfig) -> None:
+        found = _folder_to_resume(config) if config.resume else None
+        self.path = found or _new_folder(config)
+        self.before = recorded(found) if found else {}
+        _check_flags(config, self.path, self.before)
+        self.config = replace(config, precision=self.before.get("flags", {}).get("precision", config.precision))
+        self._held = ExitStack()
+        self._is_held = False
+
+    def __enter__(self) -> "RunFolder":
+        if self.config.resume and not self.finished and (self.before or (self.path / LOCK).exists()):
+            self._hold()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._held.close()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is: once there is a result, no process writes there any more."""
+        return (self.path / SUMMARY).is_file()
+
+    def check_rows(self, fingerprint: str, names: list[str]) -> None:
+        """Raise UserError when a run that goes on began with other rows; say what else may not be as it was.
+
+        `fingerprint` is that of the table as it is now, `names` are those of the evaluation sets.
+        """
+        if not self.before:
+            return
+        if self.before["data_fingerprint"] != fingerprint:
+            raise UserError(f"--resume: {self.path} was made with other rows of {self.config.data} than "
+                            f"{self.config.data_dir} has now; start a new run")
+        evaluated = self.before.get("evaluation_sets", names)
+        if evaluated != names:
+            raise UserError(f"--resume: {self.path} was evaluated on {', '.join(evaluated)}, and would be on "
+                            f"{', '.join(names)} now; put utils/data/evaluation_sets/ back, or start a new run")
+        needed = self.before["flags"].get("min_success", self.config.min_success)
+        if needed != self.config.min_success:
+            NOTES.warning("--resume: --min_success was %d and is %d from here on: rounds.jsonl names the clients that "
+                          "a round's mean lacks", needed, self.config.min_success)
+        then = self.before["versions"]
+        others = [f"{name} {then.get(name)} before, {version} now" for name, version in versions().items()
+                  if then.get(name) != version]
+        if others:
+            NOTES.warning("--resume: other versions may give other bits: %s", "; ".join(others))
+
+    @contextmanager
+    def opened(self, config: RunConfig) -> Iterator[RunLog]:
+        """Make the folder of a new run, if it is one; yield its log, which takes nothing more after the `with`.
+
+        `config` has the flags as they are recorded. Raises UserError when the folder cannot be made, or another run has
+        come first.
+        """
+        if not self._is_held:
+            self._hold()
+        log, hurried = RunLog(self.path, config), False
+        try:
+            yield log
+        except KeyboardInterrupt:
+            hurried = True
+            raise
+        finally:
+            log.close(hurried)
+
+    def go_back(self) -> "tuple[list[dict], Checkpoint | None]":
+        """Return the records of the rounds to go on from, and the last one's checkpoint; ([], None) without one.
+
+        What a killed run was writing goes: later rounds, half a line, half a model. Raises UserError when an earlier
+        round is missing.
+        """
+        from utils.record.checkpoint import last_checkpoint
+
+        for half in self.path.glob(".*model.*"):
+            shutil.rmtree(half)
+        last, path = last_checkpoint(self.path / CHECKPOINTS), self.path / ROUNDS
+        if last is None:
+            path.unlink(missing_ok=True)
+            return [], None
+        number = last.record["round"]
+        try:
+            records = [*map(json.loads, path.read_bytes().splitlines()[:number]), last.record]
+            whole = [record["round"] for record in records] == list(range(number + 1))
+        except (OSError, ValueError, LookupError, TypeError):
+            whole = False
+        if not whole:
+            raise UserError(f"--resume: {path} lacks rounds before {number}; start a new run")
+        with whole_file(path) as temporary:
+            temporary.write_text("".join(map(json_line, records)), encoding="utf-8")
+        return records, last
+
+    def check_commit(self, commit: str) -> None:
+        """Raise UserError when the run would go on with a model of another `commit` than it began with."""
+        before = self.before.get("model_commit", commit)
+        if before != commit:
+            names = [f"commit {each} on the hub" if each else "a folder" for each in (before, commit)]
+            raise UserError(f"--resume: {self.path} was made with another model: it was {names[0]}, and is {names[1]} "
+                            "now; start a new run")
+
+    def _hold(self) -> None:
+        """Lock the folder until the end, a new run's once it is made; see to what a killed run has left."""
+        try:
+            if self.config.run_dir or self.config.resume and self.path.exists():
+                self.path.mkdir(parents=True, exist_ok=True)
+            else:
+                self.path = make_numbered(self.path)
+            if not self._held.enter_context(held(self.path / LOCK)):
+                NOTES.warning("%s: its file system has no locks: see to it that no other run goes on there (--resume) "
+                              "while this one is at work; a new one still refuses a folder that holds files", self.path)
+            if not sync_folder(self.path):
+                NOTES.warning("%s: its file system does not say when a file's name is on disk: if the machine goes "
+                              "down, the newest checkpoint may be lost; --resume then takes the one before", self.path)
+            for left in self.path.glob(f"{PREFIX}*"):  # by a killed run, for its workers on other machines
+                shutil.rmtree(left)
+            if not self.before and not _holds_no_run(self.path):  # another process has been here meanwhile
+                raise BlockingIOError
+        except BlockingIOError:
+            raise UserError(f"--run_dir {self.path}: another run is at work there; name another folder") from None
+        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+            raise UserError(f"--run_dir {self.path}: cannot be made: {error.strerror}") from None
+        self._is_held = True
+
+
+def _new_folder(config: RunConfig) -> Path:
+    """Return the folder that a new run is to write. Raises UserError where it cannot, or would overwrite something."""
     folder = Path(config.run_dir)
     if config.run_dir and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--run_dir {folder}: already holds files; name a new folder or remove it, or go on with the "
@@ -54,7 +186,11 @@ def _folder_to_resume(config: RunConfig) -> Path | None:
         return None
     if not folder.is_dir():
         raise UserError(f"--run_dir {folder}: is no folder; name another")
-    before = recorded(folder)
+    return folder
+
+
+def _check_flags(config: RunConfig, folder: Path, before: dict) -> None:
+    """Raise UserError when the run in `folder` was made with other flags; `before` is its config.json."""
     flags = before.get("flags", {})
     for field in fields(config):
         mine = getattr(config, field.name)
@@ -62,7 +198,6 @@ def _folder_to_resume(config: RunConfig) -> Path | None:
                                                            before.get("model_commit")):
             raise UserError(f"--resume: {folder} was made with --{field.name} {flags[field.name]}, not {mine}; "
                             "give the same flags, or start a new run")
-    return folder
 
 
 def _same(name: str, mine: object, before: object, commit: str | None) -> bool:
@@ -77,89 +212,22 @@ def recorded(folder: Path) -> dict:
 
     Raises UserError if the folder holds something else than a run.
     """
-    path = folder / "config.json"
+    path = folder / CONFIG
     try:
         config = read_json(path)
         config["flags"]["seed"], config["data_fingerprint"], config["versions"]["torch"]
         return config
     except FileNotFoundError:
-        if not folder.exists() or {path.name for path in folder.iterdir()} <= {LOCK, "config.json.tmp"}:
+        if _holds_no_run(folder):
             return {}
-        raise UserError(f"--resume: {folder} holds no run (no config.json)") from None
+        raise UserError(f"--resume: {folder} holds no run (no {CONFIG})") from None
     except (ValueError, LookupError, TypeError) as error:
         raise UserError(f"--resume: {path} is no run's record ({error!r}); start a new run") from None
 
 
-def begun(config: RunConfig, folder: Path) -> dict:
-    """Return the config.json of a run that is resumed; {} for a new one."""
-    return recorded(folder) if config.resume else {}
-
-
-def check_resumed(config: RunConfig, folder: Path, fingerprint: str) -> RunConfig:
-    """Return the config that a run goes on with: its `--precision auto` is what it was when the run began.
-
-    Raises UserError when its rows are others than those it began with (`fingerprint` is their table's).
-    """
-    before = begun(config, folder)
-    if not before:
-        return config
-    if before["data_fingerprint"] != fingerprint:
-        raise UserError(f"--resume: {folder} was made with other rows of {config.data} than {config.data_dir} has now; "
-                        "start a new run")
-    needed = before["flags"].get("min_success", config.min_success)
-    if needed != config.min_success:
-        NOTES.warning("--resume: --min_success was %d and is %d from here on: rounds.jsonl names the clients that a "
-                      "round's mean lacks", needed, config.min_success)
-    others = [f"{name} {before['versions'].get(name)} before, {version} now" for name, version in versions().items()
-              if before["versions"].get(name) != version]
-    if others:
-        NOTES.warning("--resume: other versions may give other bits: %s", "; ".join(others))
-    return replace(config, precision=before["flags"]["precision"])
-
-
-def check_commit(folder: Path, commit: str) -> None:
-    """Raise UserError when the run in `folder` would go on with a model of another `commit` than it began with."""
-    before = recorded(folder).get("model_commit", commit)
-    if before != commit:
-        names = [f"commit {each} on the hub" if each else "a folder" for each in (before, commit)]
-        raise UserError(f"--resume: {folder} was made with another model: it was {names[0]}, and is {names[1]} now; "
-                        "start a new run")
-
-
-@contextmanager
-def open_run(folder: Path, config: RunConfig) -> Iterator[RunLog]:
-    """Make the folder of a run, or take it up again; yield its log, and hold the folder until the end.
-
-    Raises UserError as `run_folder` does, when another run is at work there, and when the folder cannot be made.
-    """
-    with ExitStack() as stack:
-        try:
-            if config.run_dir or config.resume and folder.exists():
-                folder.mkdir(parents=True, exist_ok=True)
-            else:
-                folder = make_numbered(folder)
-            if not stack.enter_context(held(folder / LOCK)):
-                NOTES.warning("%s: its file system has no locks: see to it that no other run goes on there (--resume) "
-                              "while this one is at work; a new one still refuses a folder that holds files", folder)
-            if not sync_folder(folder):
-                NOTES.warning("%s: its file system does not say when a file's name is on disk: if the machine goes "
-                              "down, the newest checkpoint may be lost; --resume then takes the one before", folder)
-            for left in folder.glob(f"{PREFIX}*"):  # by a killed run, for its workers on other machines
-                shutil.rmtree(left)
-            if not config.resume and any(path.name != LOCK for path in folder.iterdir()):
-                raise BlockingIOError
-        except BlockingIOError:
-            raise UserError(f"--run_dir {folder}: another run is at work there; name another folder") from None
-        except (FileExistsError, NotADirectoryError, PermissionError) as error:
-            raise UserError(f"--run_dir {folder}: cannot be made: {error.strerror}") from None
-        log = RunLog(folder, config)
-        stack.push(lambda kind, *rest: log.close(hurried=kind is KeyboardInterrupt))
-        yield log
-
-
-def finished(folder: Path) -> bool:
-    """Return whether the run in `folder` is."""
-    return (folder / "summary.json").is_file()
+def _holds_no_run(folder: Path) -> bool:
+    """Whether nothing is in a folder but what a run leaves that ends before its record begins."""
+    return not folder.exists() or {path.name for path in folder.iterdir()} <= {LOCK, f"{CONFIG}.tmp"}
 
 
 def make_numbered(folder: Path) -> Path:

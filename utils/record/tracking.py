@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import fmean
@@ -24,31 +24,33 @@ def check_tracker(name: str) -> None:
         raise UserError(f"--track {name}: its package is not installed; give `pip install {package}`, or leave it out")
 
 
-def metrics(record: dict) -> dict[str, float]:
-    """Flatten a round's record to what a tracker draws.
+def values_to_draw(record: dict, names: Sequence[str]) -> dict[str, float]:
+    """Flatten a round's record, with the evaluation sets of these `names`, to what a tracker draws.
 
-    Keys: `test/accuracy` (macro average), `test/DOMAIN/accuracy`, likewise `test/loss` and `val/…`; `train/loss` (mean
-    over the clients), and `seconds/PHASE`.
+    Keys, of a set named `test`: `test/accuracy` (macro average), `test/DOMAIN/accuracy`, likewise `test/loss`; then
+    `train/loss` (mean over the clients), and `seconds/PHASE`.
     """
     values = {f"seconds/{phase}": value for phase, value in record["seconds"].items()}
     if record["clients"]:
         values["train/loss"] = fmean(client["loss"] for client in record["clients"])
-    for split in ("test", "val"):
-        result = record.get(split, {"domains": {}})
-        domains = {f"{split}/{name}": each for name, each in result["domains"].items()}
-        for path, source in {split: result, **domains}.items():
+    for name in names:
+        result = record.get(name, {"domains": {}})
+        domains = {f"{name}/{domain}": each for domain, each in result["domains"].items()}
+        for path, source in {name: result, **domains}.items():
             values |= {f"{path}/{key}": value for key, value in source.items() if key not in ("rows", "domains")}
     return values
 
 
 class Tracking:
-    """The tracker of a run in `folder`, or none; `records` are the rounds that an earlier process has done.
+    """The tracker of a run in `folder`, or none; `names` are those of its evaluation sets.
 
-    What it raises is told once, and from then on nothing is sent to it.
+    `records` are the rounds that an earlier process has done. What a tracker raises is said once, and from then on
+    nothing is sent to it.
     """
 
-    def __init__(self, config: RunConfig, folder: Path, records: list[dict]) -> None:
+    def __init__(self, config: RunConfig, folder: Path, names: Sequence[str], records: Iterable[dict]) -> None:
         self.name = config.track
+        self.names = names
         self.tracker = None
         if self.name != "none":
             self._guarded(lambda: self._open(config, folder.resolve()))
@@ -62,7 +64,7 @@ class Tracking:
     def round(self, record: dict) -> None:
         """Send a round's metrics."""
         if self.tracker:
-            self._guarded(lambda: self.tracker.log(record["round"], metrics(record)))
+            self._guarded(lambda: self.tracker.log(record["round"], values_to_draw(record, self.names)))
 
     def close(self) -> None:
         """End the tracker's run."""

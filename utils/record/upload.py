@@ -20,14 +20,14 @@ class Refused(Exception):
 
 
 def say(**news: object) -> None:
-    """Tell the parent process something: `refused` or `failed` for which reason, or what there is at the hub."""
+    """Print news for the parent process: `refused` or `failed` for which reason, or what there is at the hub."""
     print(json.dumps(news), flush=True)
 
 
 def check(repository: str) -> None:
     """Say whether the repository is there (`visibility`: public, private, or "" for none).
 
-    Raises Refused unless the token may write there, or make it, as far as the hub tells without a change to it.
+    Raises Refused unless the token may write there, or make it, as far as the hub says without a change to it.
     """
     tokens, owner = f"{constants.ENDPOINT}/settings/tokens", repository.partition("/")[0].lower()
     if constants.is_offline_mode():

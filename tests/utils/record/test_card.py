@@ -28,7 +28,7 @@ CONFIG = RunConfig(data="cola", lang_mix=0.0, n_iterations=2, frac_fit=0.5)
 
 
 def card(tmp_path, config=CONFIG, summary=SUMMARY, spec=cola.SPEC, **facts) -> ModelCard:
-    write_card(tmp_path, config, spec, summary, Facts(**{"n_clients": 3, **facts}))
+    write_card(tmp_path, config, spec, summary, Facts(**{"n_clients": 3, "splits": {"test": "dev"}, **facts}))
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["README.md"]
     return ModelCard.load(tmp_path / "README.md")
 
@@ -44,6 +44,19 @@ def test_the_hub_reads_the_card_back(tmp_path):
     assert {(each.dataset_type, each.dataset_config, each.dataset_split, each.dataset_revision)
             for each in data.eval_results} == {("nyu-mll/glue", "cola", "validation", "d" * 40)}
     assert card(tmp_path, text_to_text=True).data.pipeline_tag is None
+
+
+def test_every_evaluation_set_has_figures_and_a_table_the_headline_first(tmp_path):
+    other = {"rows": 7, "loss": 0.9, "matthews": 0.125, "accuracy": 0.625, "domains": {
+        "all": {"rows": 7, "loss": 0.9, "matthews": 0.125, "accuracy": 0.625}}}
+    summary = SUMMARY | {"odd": other, "majority_of": {"odd": {"matthews": 0.0, "accuracy": 0.375}}}
+    made = card(tmp_path, summary=summary, splits={"test": "dev", "odd": "train"})
+    assert [(each.metric_name, each.dataset_split, each.metric_value) for each in made.data.eval_results[-2:]] == [
+        ("matthews (odd)", "train", 0.125), ("accuracy (odd)", "train", 0.625)]
+    assert made.data.eval_results[0].metric_name == "matthews" and len(made.data.eval_results) == 8
+    table, more = made.text.split("## Metrics")[1].split("On `odd`:")
+    assert "| majority class | 0.0000 | 0.7500 |" in table and "| majority class | 0.0000 | 0.3750 |" in more
+    assert "24 rows of the split `dev`, and on 7 rows of the split `train` (`odd`);" in made.text
 
 
 def test_what_is_not_known_is_left_out(tmp_path):
@@ -87,7 +100,7 @@ def test_the_licence_is_that_of_the_model_it_started_from(tmp_path):
     assert license_of(folder) is None
 
 
-def test_the_card_tells_the_task_the_averaging_the_metrics_the_flags_and_whom_to_cite(tmp_path):
+def test_the_card_has_the_task_the_averaging_the_metrics_the_flags_and_what_to_cite(tmp_path):
     text = card(tmp_path).text
     for piece in ("all-MiniLM-L6-v2`, fine-tuned on **cola**", "`unacceptable`, `acceptable`", "3 client(s)",
                   "configuration `cola`.", "a part of 0.5 is drawn", "weighted by their rows",
@@ -104,7 +117,7 @@ def test_the_card_tells_the_task_the_averaging_the_metrics_the_flags_and_whom_to
     assert "best on held-out rows was that after round 1" in best
 
 
-def test_the_commits_of_model_and_data_are_told(tmp_path):
+def test_the_card_names_the_commits_of_model_and_data(tmp_path):
     made = card(tmp_path, replace(CONFIG, model="tiny/bert@v1.0"), SUMMARY | {"model_commit": "a" * 40},
                 data_commit="d" * 40)
     assert made.data.base_model == "tiny/bert" and made.data.model_name.startswith("cola-bert-")

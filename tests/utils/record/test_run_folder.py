@@ -1,17 +1,19 @@
-"""The folder of a run: its name, who may write it, and what may be resumed."""
+"""The folder of a run: its name, which process may write there, what may be resumed, and from which round."""
 
 import json
 from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from utils.config import RunConfig
 from utils.errors import UserError
-from utils.record.run_folder import check_commit, check_resumed, finished, open_run, run_folder
+from utils.record.checkpoint import save_checkpoint
+from utils.record.run_folder import RunFolder
 
 
 def new_folder(config):
-    with open_run(run_folder(config), config) as log:
+    with RunFolder(config) as folder, folder.opened(config) as log:
         return log.folder
 
 
@@ -24,17 +26,55 @@ def test_a_folder_is_named_by_its_settings_and_never_used_twice(tmp_path, monkey
     named = new_folder(RunConfig(run_dir="a/b"))
     (named / "file").touch()
     with pytest.raises(UserError, match="--run_dir a/b: already holds files.*--resume"):
-        run_folder(RunConfig(run_dir="a/b"))
+        RunFolder(RunConfig(run_dir="a/b"))
     with pytest.raises(UserError, match="--run_dir a/b/file/c: cannot be made"):
         new_folder(RunConfig(run_dir="a/b/file/c"))
 
 
+def test_a_new_runs_folder_is_made_only_when_it_is_opened(tmp_path):
+    config = RunConfig(run_dir=str(tmp_path / "run"), resume=True)
+    with RunFolder(config) as folder:
+        assert not folder.path.exists()
+        with folder.opened(config):
+            assert folder.path.is_dir()
+
+
+def refused(config) -> None:
+    """Assert that a process which comes second is refused before it has done anything."""
+    with pytest.raises(UserError, match="another run is at work there"), RunFolder(config):
+        pass
+
+
 def test_a_folder_has_one_run_at_a_time(tmp_path):
     config = RunConfig(run_dir=str(tmp_path / "run"))
-    with open_run(tmp_path / "run", config):
-        for other in (config, replace(config, resume=True)):
-            with pytest.raises(UserError, match="another run is at work there"), open_run(tmp_path / "run", other):
-                pass
+    first, second = RunFolder(config), RunFolder(config)
+    with first, first.opened(config):
+        refused(replace(config, resume=True))
+        with pytest.raises(UserError, match="another run is at work there"), second.opened(config):
+            pass
+    recorded_run(tmp_path / "run")
+    going_on = replace(config, resume=True, precision="auto")
+    with RunFolder(going_on):
+        refused(going_on)
+    with RunFolder(going_on):  # it ends with the process that held it
+        pass
+
+
+def test_a_finished_run_is_not_locked(tmp_path):
+    config = replace(recorded_run(tmp_path), resume=True)
+    (tmp_path / "summary.json").touch()
+    with RunFolder(config) as one, RunFolder(config) as other:
+        assert one.finished and other.finished
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_a_run_that_another_process_has_begun_meanwhile_is_not_gone_on_with(tmp_path):
+    (tmp_path / "run").mkdir()
+    config = RunConfig(run_dir=str(tmp_path / "run"), resume=True)
+    late = RunFolder(config)
+    recorded_run(tmp_path / "run", lr=0.5)
+    with pytest.raises(UserError, match="another run is at work there"), late, late.opened(config):
+        pass
 
 
 def recorded_run(folder, facts=None, **flags):
@@ -47,46 +87,82 @@ def recorded_run(folder, facts=None, **flags):
 
 
 def test_only_flags_that_change_no_bit_may_change(tmp_path, caplog):
-    config = replace(recorded_run(tmp_path / "run", lr=0.5), resume=True)
-    free = replace(config, n_workers=7, transport="message", client_retries=0, min_success=1, precision="auto")
-    assert run_folder(free) == tmp_path / "run" and not finished(tmp_path / "run")
+    config = replace(recorded_run(tmp_path / "run", {"evaluation_sets": ["test", "val"]}, lr=0.5), resume=True)
+    free = RunFolder(replace(config, n_workers=7, transport="message", client_retries=0, min_success=1,
+                             precision="auto"))
+    assert free.path == tmp_path / "run" and not free.finished and free.config.precision == "bf16"
     for changed, message in (({"lr": 0.25}, "--lr 0.5, not 0.25"), ({"seed": 9}, "--seed 0, not 9"),
                              ({"precision": "fp32"}, "--precision bf16, not fp32")):
         with pytest.raises(UserError, match=f"--resume: .* was made with {message}"):
-            run_folder(replace(config, **changed))
-    assert check_resumed(free, tmp_path / "run", "f").precision == "bf16"
+            RunFolder(replace(config, **changed))
+    free.check_rows("f", ["test", "val"])
     assert "--min_success was 0 and is 1 from here on" in caplog.text
     with pytest.raises(UserError, match="other rows"):
-        check_resumed(free, tmp_path / "run", "g")
+        free.check_rows("g", ["test", "val"])
+    with pytest.raises(UserError, match="was evaluated on test, val, and would be on test now"):
+        free.check_rows("f", ["test"])
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]  # a look changes nothing
 
 
 def test_a_model_of_the_hub_stays_at_its_commit(tmp_path):
     config = replace(recorded_run(tmp_path, {"model_commit": "c" * 40}, model="org/m@v1"), resume=True)
     for same in ("org/m@v1", "org/m@" + "c" * 40):
-        assert run_folder(replace(config, model=same)) == tmp_path
+        folder = RunFolder(replace(config, model=same))
+        assert folder.path == tmp_path
     for other in ("org/m", "org/m@v2", "org/other@" + "c" * 40):
         with pytest.raises(UserError, match=f"made with --model org/m@v1, not {other}"):
-            run_folder(replace(config, model=other))
-    check_commit(tmp_path, "c" * 40)
+            RunFolder(replace(config, model=other))
+    folder.check_commit("c" * 40)
     with pytest.raises(UserError, match="it was commit ccc.* on the hub, and is a folder now; start a new run"):
-        check_commit(tmp_path, "")
+        folder.check_commit("")
 
 
 @pytest.mark.parametrize("model", ["minilm", "m[1]", "m*", "m?"])
 def test_without_a_name_the_last_run_of_the_settings_goes_on(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = RunConfig(resume=True, model=model)
-    assert run_folder(config).name.startswith(f"sentiment-{model}-noniid-seed0-") and not list(tmp_path.iterdir())
+    new = RunFolder(config).path
+    assert new.name.startswith(f"sentiment-{model}-noniid-seed0-") and not list(tmp_path.iterdir())
     recorded_run(tmp_path / "log" / f"sentiment-{model}-noniid-seed0-20260101-000000", model=model)
-    assert run_folder(config).name == f"sentiment-{model}-noniid-seed0-20260101-000000"
-    assert not run_folder(replace(config, seed=1)).exists()
+    assert RunFolder(config).path.name == f"sentiment-{model}-noniid-seed0-20260101-000000"
+    assert not RunFolder(replace(config, seed=1)).path.exists()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"flags": {}}'])
 def test_what_is_no_record_is_not_resumed(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(UserError, match="config.json is no run's record"):
-        run_folder(RunConfig(run_dir=str(tmp_path), resume=True))
+        RunFolder(RunConfig(run_dir=str(tmp_path), resume=True))
     (tmp_path / "config.json").rename(tmp_path / "other")
     with pytest.raises(UserError, match="holds no run"):
-        run_folder(RunConfig(run_dir=str(tmp_path), resume=True))
+        RunFolder(RunConfig(run_dir=str(tmp_path), resume=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_going_back_drops_later_rounds_and_half_lines(tmp_path):
+    config = RunConfig(run_dir=str(tmp_path / "run"))
+    with RunFolder(config) as folder, folder.opened(config) as log:
+        for number in range(4):
+            log.round({"round": number})
+        with (log.folder / "rounds.jsonl").open("a") as file:
+            file.write('{"round": 4, "te')
+        (log.folder / ".best_model.0123").mkdir()
+
+        def back(record: dict) -> list[dict]:
+            """Return the records from which a run with a last checkpoint of this `record` goes on."""
+            for path in (log.folder / "checkpoints").glob("*"):
+                path.unlink()
+            save_checkpoint(log.folder / "checkpoints", record, np.zeros(3, np.float32))
+            records, last = folder.go_back()
+            assert records[-1] == last.record == record
+            return records
+
+        assert [record["round"] for record in back({"round": 2, "kept": True})] == [0, 1, 2]
+        lines = [json.loads(line) for line in (log.folder / "rounds.jsonl").read_text().splitlines()]
+        assert lines[1:] == [{"round": 1}, {"round": 2, "kept": True}]
+        assert not (log.folder / ".best_model.0123").exists()
+        assert len(back({"round": 3})) == 4  # the checkpoint is a round ahead of the record
+        with pytest.raises(UserError, match="rounds.jsonl lacks rounds before 9"):
+            back({"round": 9})
+        (log.folder / "checkpoints" / "round-9.safetensors").unlink()
+        assert folder.go_back() == ([], None) and not (log.folder / "rounds.jsonl").exists()

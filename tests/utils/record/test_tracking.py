@@ -12,7 +12,7 @@ import pytest
 import utils.record.tracking
 from utils.config import TRACKERS, RunConfig
 from utils.errors import UserError
-from utils.record.tracking import Tracking, check_tracker, metrics
+from utils.record.tracking import Tracking, check_tracker, values_to_draw
 
 RECORDS = [
     {"round": n, "clients": [{"client": k, "loss": 1.0 + k} for k in range(2 * (n > 0))], "seconds": {"train": 2.0},
@@ -27,7 +27,7 @@ from utils.config import RunConfig
 from utils.record.tracking import Tracking
 
 name, folder, records = sys.argv[1:]
-tracking = Tracking(RunConfig(track=name, seed=7), Path(folder), [])
+tracking = Tracking(RunConfig(track=name, seed=7), Path(folder), ["test"], [])
 for record in json.loads(records):
     tracking.round(record)
 assert tracking.tracker is not None
@@ -36,10 +36,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_record_as_flat_metrics():
-    assert metrics(RECORDS[2]) == {
+    assert values_to_draw(RECORDS[2], ["test", "absent"]) == {
         "seconds/train": 2.0, "train/loss": 1.5, "test/loss": 0.5, "test/accuracy": 0.5,
         "test/tweets/loss": 0.5, "test/tweets/accuracy": 0.5}
-    assert "train/loss" not in metrics(RECORDS[0])
+    assert values_to_draw(RECORDS[0], []) == {"seconds/train": 2.0}
 
 
 def read_tensorboard(folder) -> list[tuple[int, float]]:
@@ -117,7 +117,7 @@ def test_a_tracker_holds_each_round_once(name, tmp_path, monkeypatch, capfd):
     config = RunConfig(track=name, seed=7)
     killed = subprocess.run([sys.executable, "-c", KILLED, name, str(folder), json.dumps(RECORDS[:2])], check=False)
     assert killed.returncode == -signal.SIGKILL
-    resumed = Tracking(config, folder, RECORDS[:2])  # the first was never closed
+    resumed = Tracking(config, folder, ["test"], RECORDS[:2])  # the first was never closed
     resumed.round(RECORDS[2])
     resumed.close()
     assert resumed.tracker is not None
@@ -133,10 +133,10 @@ def test_an_absent_package_is_named(monkeypatch):
     check_tracker("none")
 
 
-def test_a_tracker_that_fails_is_told_once_and_ends_no_run(tmp_path, caplog, monkeypatch):
+def test_a_tracker_that_fails_is_named_once_and_ends_no_run(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr("utils.console.NOTES.propagate", True)
     (tmp_path / "tensorboard").mkdir()
-    tracking = Tracking(RunConfig(track="tensorboard"), tmp_path, [])
+    tracking = Tracking(RunConfig(track="tensorboard"), tmp_path, ["test"], [])
     monkeypatch.setattr(tracking.tracker.writer, "add_scalar", lambda *values: 1 / 0)
     for record in RECORDS:
         tracking.round(record)

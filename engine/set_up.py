@@ -1,0 +1,37 @@
+"""What a run's rounds need before the first: room for vectors, the workers' job, the strategy that holds them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clients.job import Job
+from engine.flower_strategy import FlowerStrategy, ServerState
+from engine.room import room_for
+from strategies import strategy_of
+from utils.console import NOTES
+from utils.data.dataset import TaskData
+from utils.model import loading
+from utils.record.progress import Progress
+from utils.record.runlog import RunLog
+from utils.record.start import Start
+
+
+@contextmanager
+def strategy_for(log: RunLog, data: TaskData, start: Start, workers: int, progress: Progress
+                 ) -> Iterator[tuple[Job, FlowerStrategy]]:
+    """Yield the job of `workers` processes, and the strategy with the vectors of `start`; remove what they shared.
+
+    `progress` then follows the clients of the run. Raises UserError when there is too little room.
+    """
+    config, size, n_clients = log.config, start.vector.size, len(data.plan.shards)
+    method = strategy_of(config, start.vector.layout)
+    base = log.folder if config.over_machines else None
+    with room_for(config, method, n_clients, workers, data.lent_bytes, base) as scratch:
+        job = Job(config, data.table.spec, str(scratch), str(log.folder.resolve()), loading.commit_of(start.model),
+                  data.table.fingerprint)
+        job.save_skeleton(start.model, start.tokenizer)
+        data.lend(job.tokens)
+        state = ServerState(start.round, start.values, start.states)
+        progress.follow(job.rows_shown(n_clients), [config.epoch * len(shard) for shard in data.plan.shards])
+        NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
+                   workers, config.threads, config.precision, log.folder)
+        yield job, FlowerStrategy(method, config, state, job.transport(size), n_clients, workers)

@@ -1,0 +1,69 @@
+"""What the rounds of a run begin with: a model, and the state after the last round on record."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from utils.config import RunConfig
+from utils.data.dataset import TaskData
+from utils.model import loading
+from utils.record.run_folder import RunFolder
+from utils.record.runlog import RunLog
+from utils.vectors.parameters import ParameterVector
+
+
+@dataclass(frozen=True)
+class Start:
+    """`vector` are the parameters of `model`, the driver's own, in its memory.
+
+    `values`: float32 [n], the global vector after the last of `records`, the rounds that an earlier process has done;
+    `states`: likewise, what the strategy keeps beside it, none before the first round.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    vector: ParameterVector
+    values: np.ndarray
+    states: Sequence[np.ndarray]
+    records: list[dict]
+
+    @property
+    def round(self) -> int:
+        """The last round on record; 0 before the first."""
+        return max(0, len(self.records) - 1)
+
+
+def load_model(config: RunConfig, data: TaskData, commit: str) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Return the model that the flags name, of the hub at `commit` if that is given, and open the tokens of `data`."""
+    model, tokenizer = loading.load(config.load_model or config.model, data.table.spec, seed=config.seed,
+                                    max_length=config.max_length, random_init=config.random_init,
+                                    text_to_text=config.text_to_text, flag=config.start_flag, commit=commit,
+                                    trained=not config.n_iterations)
+    data.tokenise(tokenizer, loading.is_text_to_text(model))
+    return model, tokenizer
+
+
+def start_of(run: RunFolder, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Start:
+    """Return the start of a run whose folder is open, from `model` or its last checkpoint.
+
+    Raises UserError when its record is not whole, or of another model.
+    """
+    vector = ParameterVector(model)
+    records, last = run.go_back()
+    if last is None:
+        return Start(model, tokenizer, vector, vector.numpy(), (), [])
+    run.check_commit(loading.commit_of(model))
+    return Start(model, tokenizer, vector, last.vector, last.states, records)
+
+
+def write_config(log: RunLog, data: TaskData, start: Start, workers: int) -> None:
+    """Write config.json, unless the run goes on after a round; `workers`: processes that run clients at once."""
+    if not start.records:
+        log.write_config({
+            "data_fingerprint": data.table.fingerprint, "data_source": data.table.source,
+            "model_commit": loading.commit_of(start.model), "parameters": start.vector.n_parameters,
+            "workers": workers, "shards": data.shards_by_domain(), "shard_labels": data.shards_by_label(),
+            "rows_cut": {key: tokens.cuts.rows for key, tokens in data.tokens.items()},
+            "evaluation_sets": data.set_names})
