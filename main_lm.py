@@ -106,11 +106,7 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     # The model, as one vector, and its token ids
     spec, machine, n_clients = data.table.spec, engine.machine, len(data.plan.shards)
     config = replace(config, precision=resolve_precision(config.precision, config.n_gpus))
-    model, tokenizer = loading.load(config.load_model or config.model, spec, seed=config.seed,
-                                   max_length=config.max_length, random_init=config.random_init,
-                                   text_to_text=config.text_to_text, flag=config.start_flag,
-                                   commit=begun(config, folder).get("model_commit", ""),
-                                   trained=not config.n_iterations)
+    model, tokenizer = loading.load(loading.Wanted.by(config, begun(config, folder).get("model_commit", "")), spec)
     vector = ParameterVector(model)
     data.tokenise(tokenizer, loading.is_text_to_text(model))
     clock.done("model and tokens")

@@ -51,8 +51,7 @@ class Bench:
     def __init__(self, flags: list, rows: int, source: str) -> None:
         data = open_rows(flags, source)
         self.config = replace(data.config, precision="bf16")
-        self.model, tokenizer = loading.load(self.config.model, data.table.spec, seed=0,
-                                            max_length=self.config.max_length)
+        self.model, tokenizer = loading.load(loading.Wanted.by(self.config), data.table.spec)
         self.vector = ParameterVector(self.model)
         self.start = self.vector.values.clone()
         self.optimizer = FlatAdamW(self.vector, 0.0)

@@ -101,7 +101,7 @@ def main() -> None:
     torch.set_num_threads(config.threads)
     spec = preprocess.load(config.data).SPEC
     data = TaskData(config, spec)
-    model, tokenizer = loading.load(config.model, spec, seed=config.seed, max_length=config.max_length)
+    model, tokenizer = loading.load(loading.Wanted.by(config), spec)
     data.tokenise(tokenizer, text_to_text=False)
     pad_id = tokenizer.pad_token_id
     start = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -2,7 +2,7 @@
 
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -78,8 +78,8 @@ class Worker:
         torch.set_num_threads(config.threads)
         self.device = torch.device("cuda" if config.n_gpus else "cpu")
         # The weights arrive as a vector with each message, so the skeleton's random ones never matter.
-        model, tokenizer = loading.load(str(job.skeleton), job.spec, seed=config.seed, max_length=config.max_length,
-                                       random_init=True, text_to_text=config.text_to_text, commit=job.commit)
+        wanted = replace(loading.Wanted.by(config, job.commit), name=str(job.skeleton), random_init=True)
+        model, tokenizer = loading.load(wanted, job.spec)
         text_to_text = loading.is_text_to_text(model)
         self.model = model.to(self.device)
         self.vector = ParameterVector(self.model)

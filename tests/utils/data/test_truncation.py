@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 import preprocess.common as preprocess
+from tests.loading import loaded
 from tests.tiny import FAMILIES, MULTIPLE_CHOICE, POSITIONS, QASC, RTE, TEXT_TO_TEXT, real_rows
 from tests.toy import toy_table
 from utils.config import RunConfig
@@ -21,7 +22,6 @@ from utils.data.dataset import TaskData
 from utils.data.tokens import cache_key, tokenise
 from utils.data.truncation import Cuts, fair, shares
 from utils.errors import UserError
-from utils.model import loading
 
 LENGTHS = st.lists(st.integers(0, 30), min_size=1, max_size=9)
 DIGITS = "2345"
@@ -33,7 +33,7 @@ CHOSEN = replace(QASC, prompt="a {choices} question: {question}", labels=QASC.la
 
 @pytest.fixture(scope="session")
 def tokenizer_of(tiny):
-    return cache(lambda family: loading.load(str(tiny(family)), RTE, seed=0, max_length=POSITIONS)[1])
+    return cache(lambda family: loaded(tiny(family), RTE, max_length=POSITIONS)[1])
 
 
 def one_by_one(lengths: list[int], room: int) -> list[int]:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from tests.hub.answers import Answer
-from tests.loading import refused
+from tests.loading import loaded, refused
 from tests.tiny import RTE
 from utils.hub import reading
 from utils.model import loading
@@ -20,13 +20,13 @@ def folder(copied):
 
 def load(name: str) -> str:
     """Return the commit that a model is of."""
-    return loading.commit_of(loading.load(name, RTE, seed=0, max_length=32)[0])
+    return loading.commit_of(loaded(name, RTE, max_length=32)[0])
 
 
 def test_a_download_of_which_nothing_comes_ends_and_names_the_older_copy(hub, folder, endpoint, monkeypatch):
     first = hub.add_model("tiny/bert", folder)
     load("tiny/bert")
-    loading.load(str(folder), RTE, seed=1, max_length=32, random_init=True)[0].save_pretrained(folder)
+    loaded(folder, RTE, seed=1, max_length=32, random_init=True)[0].save_pretrained(folder)
     hub.add_model("tiny/bert", folder)
     hub.fault("GET /lfs/", delay=2)
     monkeypatch.setattr(reading, "SECONDS_TO_STALL", 0.5)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from huggingface_hub.utils._xet_progress_reporting import XetDownloadProgressReporter
 
-from tests.loading import refused
+from tests.loading import loaded, refused
 from tests.tiny import RTE
 from utils.errors import UserError
 from utils.hub import reading
@@ -29,7 +29,7 @@ def folder(copied):
 
 def load(name: str, **options) -> tuple[str, torch.Tensor]:
     """Return the commit and a weight of a model."""
-    model, _ = loading.load(name, RTE, seed=0, max_length=32, **options)
+    model, _ = loaded(name, RTE, max_length=32, **options)
     return loading.commit_of(model), model.bert.embeddings.word_embeddings.weight
 
 
@@ -66,7 +66,7 @@ def test_random_weights_download_none(hub, folder, endpoint):
 
 
 def test_a_model_in_parts(hub, folder, endpoint):
-    model, _ = loading.load(str(folder), RTE, seed=0, max_length=32)
+    model, _ = loaded(folder, RTE, max_length=32)
     (folder / "model.safetensors").unlink()
     model.save_pretrained(folder, max_shard_size="60KB")
     assert len(list(folder.glob("model-*.safetensors"))) > 2
@@ -81,7 +81,7 @@ def test_a_model_in_parts(hub, folder, endpoint):
 
 def test_branches_tags_commits_and_pull_requests(hub, folder, endpoint):
     first, before = hub.add_model("tiny/bert", folder, "v1.0"), load(str(folder))[1]
-    other = loading.load(str(folder), RTE, seed=1, max_length=32, random_init=True)[0]
+    other = loaded(folder, RTE, seed=1, max_length=32, random_init=True)[0]
     other.save_pretrained(folder)
     for revision in ("main", "refs/pr/1"):
         second = hub.add_model("tiny/bert", folder, revision)
@@ -214,7 +214,7 @@ def test_a_download_that_breaks_off_leaves_the_older_copy_the_one_to_go_on_with(
     first = hub.add_model("tiny/bert", folder)
     load("tiny/bert")
     (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
-    loading.load(str(folder), RTE, seed=1, max_length=32, random_init=True)[0].save_pretrained(folder)
+    loaded(folder, RTE, seed=1, max_length=32, random_init=True)[0].save_pretrained(folder)
     second = hub.add_model("tiny/bert", folder)
     hub.fault("GET /lfs/", status=403)
     message = refused("tiny/bert")

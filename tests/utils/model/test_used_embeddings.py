@@ -5,22 +5,22 @@ import pytest
 import torch
 
 from clients.training import FlatAdamW
+from tests.loading import loaded
 from tests.tiny import FAMILIES, RTE, TEXT_TO_TEXT, tiny_once
-from utils.model import loading
 from utils.model.used_embeddings import lookup_table, used_rows
 from utils.vectors.parameters import ParameterVector
 
 
-def loaded(tmp_path_factory, family):
+def tiny_model(tmp_path_factory, family):
     folder = tiny_once(tmp_path_factory.getbasetemp(), family)
-    return loading.load(str(folder), RTE, seed=0, max_length=32, text_to_text=family in TEXT_TO_TEXT)
+    return loaded(folder, RTE, max_length=32, text_to_text=family in TEXT_TO_TEXT)
 
 
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family not in TEXT_TO_TEXT])
 def test_the_same_steps_as_with_the_whole_table(tmp_path_factory, family):
     results = []
     for whole in (True, False):
-        model, tokenizer = loaded(tmp_path_factory, family)
+        model, tokenizer = tiny_model(tmp_path_factory, family)
         vector = ParameterVector(model)
         optimizer = FlatAdamW(vector, 0.0)
         texts = ["A module is a file.", "Names refer to objects, and objects have a value."]
@@ -48,7 +48,7 @@ def test_the_same_steps_as_with_the_whole_table(tmp_path_factory, family):
 
 @pytest.mark.parametrize("family", TEXT_TO_TEXT)
 def test_a_table_with_other_readers_is_left_alone(tmp_path_factory, family):
-    model, _ = loaded(tmp_path_factory, family)
+    model, _ = tiny_model(tmp_path_factory, family)
     if model.config.tie_word_embeddings:
         assert lookup_table(model) is None
 
