@@ -11,6 +11,7 @@ from tests.hub.store import parquet_files
 from utils.data.table import open_table
 from utils.errors import UserError
 from utils.hub.reading import open_snapshot
+from utils.hub.repository import Repository
 
 GLUE = "nyu-mll/glue"
 
@@ -55,7 +56,7 @@ def test_a_data_set_at_a_revision_and_from_the_cache(hub, run_script, tmp_path):
 def test_a_data_set_that_is_not_what_is_expected(hub, endpoint, monkeypatch, tmp_path):
     def refused() -> str:
         with pytest.raises(UserError) as caught:
-            load_hub(open_snapshot(f"rte: {GLUE}", "dataset", GLUE, "", "use PATH"), "rte")
+            load_hub(open_snapshot(Repository("dataset", GLUE, "", f"rte: {GLUE}", "use PATH")), "rte")
         return str(caught.value)
 
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
