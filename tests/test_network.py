@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.hub import Hub
-from tests.preprocess.test_hub_source import GLUE, splits
+from tests.preprocess.test_sources import GLUE, splits
 from tests.processes import finish, kill, newest, wait_until
 from tests.tiny import tiny_once
 
