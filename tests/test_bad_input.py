@@ -78,7 +78,7 @@ FLAGS = cases(
     ("n_cpu beyond the machine", "--n_cpu 4096", "--n_cpu 4096: this machine has"),
     ("ray_address without port", "--ray_address here", "--ray_address here: must be auto, or the HOST:PORT"),
     ("ray_address of a client", "--ray_address ray://here:1", "--ray_address ray://here:1: must be auto, or the HOST"),
-    ("ray_address of nobody", "--ray_address 127.0.0.1:9", "--ray_address 127.0.0.1:9: nobody answers there"),
+    ("ray_address of no cluster", "--ray_address 127.0.0.1:9", "--ray_address 127.0.0.1:9: no cluster answers there"),
     ("partitioner unknown", "--partitioner moon", "--partitioner: invalid choice: 'moon'"),
     ("partitioner and lang_mix", "--partitioner dirichlet --lang_mix 0.5", "dirichlet and --lang_mix 0.5 contradict"),
     ("tracker unknown", "--track paper", "--track: invalid choice: 'paper'"),

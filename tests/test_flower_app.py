@@ -29,7 +29,7 @@ FLAGS = "--max_length 32 --batch_size 8 --n_iterations 1 --transport message --n
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port that no process listens on."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
@@ -73,7 +73,7 @@ def listens(port: int) -> bool:
 
 
 def submit(base: Path, name: str, environment: dict[str, str], **settings: object) -> str:
-    """Have the app run with a record in base/name; return what Flower tells of it."""
+    """Have the app run with a record in base/name; return what Flower prints of it."""
     settings = {"data": "rte", "data_dir": f"{base}/data", "model": f"{base}/tiny/bert", "run_dir": f"{base}/{name}",
                 "lr": 1e-3, "precision": "fp32", "seed": 4, "max_length": 32, "batch_size": 8, "n_iterations": 1,
                 **settings}

@@ -139,7 +139,7 @@ def test_a_pickled_array_in_the_token_cache_is_made_anew_unread(folder, marker, 
     meta = json.loads((cache / "meta.json").read_text())
     for name in meta["crc32"]:
         np.save(cache / f"{name}.npy", np.array([Trap(marker)], dtype=object), allow_pickle=True)
-        (cache / "meta.json").write_text(json.dumps(  # whoever sets the trap gets the checksums right, too
+        (cache / "meta.json").write_text(json.dumps(  # a trap has the right checksums, too
             {**meta, "crc32": {other: tokens._checksum(cache / f"{other}.npy") for other in meta["crc32"]}}))
         assert np.array_equal(opened().ids, ids) and list((table.folder / "tokens").iterdir()) == [cache]
 

@@ -1,4 +1,4 @@
-"""What commands ask of whom: every name look-up, connection and request to a hub on loopback; and one that moves on."""
+"""Every name look-up, connection and request of the commands to a hub on loopback; and a hub that moves on."""
 
 import ipaddress
 import json

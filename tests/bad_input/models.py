@@ -69,7 +69,7 @@ MODELS = [
         ("run to start from, truncated", model(then=cut("tokenizer.json")), "--data rte --load_model {base}/model",
          "--load_model", "give a whole model"),
         ("max_length beyond the model", model(), f"{MODEL} --max_length 600", "--max_length 600", "at most 512 tokens"),
-        ("attention from the hub", model(attn_implementation="who/knows"), MODEL, "no model's code is run; remove"),
+        ("attention from the hub", model(attn_implementation="some/code"), MODEL, "no model's code is run; remove"),
         ("weights named elsewhere", model(transformers_weights="../x.safetensors"), MODEL,
          "must name a .safetensors file"),
         ("weights named as a pickle", model(transformers_weights="adapter_model.bin"), MODEL,

@@ -54,7 +54,7 @@ def leave_out(rules: Iterable[LeftOut], settings: Mapping[str, str] = {}) -> Non
     found = [name for name in os.environ
              if any(name not in rule.kept and any(fnmatchcase(name, pattern) for pattern in rule.names)
                     for rule in rules)]
-    told = sorted(set(found).difference(settings))
+    noted = sorted(set(found).difference(settings))
     for name in found:
         del os.environ[name]
     os.environ |= settings
@@ -62,8 +62,8 @@ def leave_out(rules: Iterable[LeftOut], settings: Mapping[str, str] = {}) -> Non
         warnings.resetwarnings()
         for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
             warnings.simplefilter("ignore", category)
-    if told:
-        NOTES.info("left out of the environment (docs/environment.md says why): %s", ", ".join(told))
+    if noted:
+        NOTES.info("left out of the environment (docs/environment.md says why): %s", ", ".join(noted))
 
 
 def check_variables() -> None:

@@ -163,23 +163,23 @@ def test_what_was_cut_is_told_from_the_cache_too_and_a_lost_field_is_an_error(to
     toy_table(tmp_path)
     spec, tokenizer = preprocess.load("rte").SPEC, tokenizer_of("t5")
 
-    def told(**flags) -> list[str]:
+    def noted(**flags) -> list[str]:
         caplog.clear()
         data = TaskData(RunConfig(data="rte", data_dir=str(tmp_path), **flags), spec)
         data.tokenise(tokenizer, True)
         return [record.getMessage() for record in caplog.records]
 
-    assert told() == []
-    first = told(max_length=28)
+    assert noted() == []
+    first = noted(max_length=28)
     assert re.fullmatch(r"rte train: \d+ of 60 rows were cut to --max_length 28 tokens", first[0]) and len(first) == 2
-    assert told(max_length=28) == first
+    assert noted(max_length=28) == first
     for _ in range(2):  # made, and from the cache
         with pytest.raises(UserError, match="--max_length 18: 60 of 60 rows of rte train would lose a whole field; "
                                             "give at least --max_length 19, or allow it by --truncate"):
-            told(max_length=18)
-    assert told(max_length=18, truncate=True)[1] == (
+            noted(max_length=18)
+    assert noted(max_length=18, truncate=True)[1] == (
         "rte dev: 24 of 24 rows were cut to --max_length 18 tokens; 24 lost a whole field")
-    assert "lost" not in "".join(told(max_length=19))
+    assert "lost" not in "".join(noted(max_length=19))
 
 
 @pytest.mark.parametrize("text", ["", " ", "   \t  ", "\u2003"])

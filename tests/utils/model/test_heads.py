@@ -97,7 +97,7 @@ def test_batch_loss_gradient_and_evaluation_equal_hugging_face_s(case, tiny, fam
     everything = range(len(it.rows))
     batch = it.batch(*everything)
     expected = reference(tiny(family), it, spec, text_to_text, max_length=max_length)
-    if spec is STSB and text_to_text:  # tells ties from roundings: none among these rows
+    if spec is STSB and text_to_text:  # no row here is a tie, so no rounding decides
         assert not np.any(np.isclose(np.abs(it.labels * 5 % 1), 0.5))
     assert set(batch) == set(expected)
     scores = spec is STSB and not text_to_text

@@ -63,8 +63,8 @@ def test_rows_of_them_are_read_like_any(model_of, family):
     hard, words = hostile(tokenizer), family in TEXT_TO_TEXT
     pairs = pa.table({"sentence1": [*hard, "plain"], "sentence2": ["plain", *hard]})
     found = tokenise(pairs, RTE, tokenizer, 128, words)
-    known = special_ids(tokenizer) - {tokenizer.unk_token_id} | {tokenizer.eos_token_id}
-    counts = [np.isin(ids, [*known]).sum() for row in range(found.n_rows) for ids in found.sequences(row)]
+    special = special_ids(tokenizer) - {tokenizer.unk_token_id} | {tokenizer.eos_token_id}
+    counts = [np.isin(ids, [*special]).sum() for row in range(found.n_rows) for ids in found.sequences(row)]
     added = 1 if family == "gpt2" else tokenizer.num_special_tokens_to_add(pair=not words)
     assert set(counts) == {added}
     rows = np.arange(found.n_rows)
@@ -75,7 +75,7 @@ def test_rows_of_them_are_read_like_any(model_of, family):
     if family in MULTIPLE_CHOICE:
         table = pa.table({"question": hard[:4], "choices": [hard[:8]] * 4})
         choices = tokenise(table, QASC, tokenizer, 128, False)
-        assert {int(np.isin(ids, [*known]).sum()) for row in range(4) for ids in choices.sequences(row)} == {added}
+        assert {int(np.isin(ids, [*special]).sum()) for row in range(4) for ids in choices.sequences(row)} == {added}
 
 
 def test_bart_classifies_a_row_with_its_end_of_text(tiny):

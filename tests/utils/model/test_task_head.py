@@ -1,4 +1,4 @@
-"""A checkpoint's head: kept where it is the task's, in the task's order, and else drawn anew, which is told."""
+"""A checkpoint's head: kept where it is the task's, in the task's order, and else drawn anew, with a note."""
 
 import json
 from dataclasses import replace
@@ -25,7 +25,7 @@ def tuned(tiny, tmp_path):
     return make
 
 
-def told(caplog) -> str:
+def noted(caplog) -> str:
     return "\n".join(record.message for record in caplog.records)
 
 
@@ -35,7 +35,7 @@ def test_outputs_come_in_the_task_s_order_whatever_their_names_and_places(tuned,
     folder = tuned(family, MNLI, "Contradictory", "ENTAILMENT", "neutral")
     theirs = answers(*plain(folder, MNLI, False))
     model, tokenizer = loaded(folder, MNLI, seed=2, max_length=32, trained=True)
-    assert "put in the task's order (entailment, neutral, contradiction)" in told(caplog)
+    assert "put in the task's order (entailment, neutral, contradiction)" in noted(caplog)
     close(answers(model, tokenizer), theirs[:, [1, 2, 0]])
     loading.save(model, tokenizer, folder)
     again, _ = plain(folder, MNLI, False)
@@ -51,7 +51,7 @@ def test_names_that_label2id_alone_has_count(tuned, caplog):
     del config["id2label"]
     (folder / "config.json").write_text(json.dumps(config))
     model, tokenizer = loaded(folder, MNLI, seed=2, max_length=32, trained=True)
-    assert "put in the task's order" in told(caplog)
+    assert "put in the task's order" in noted(caplog)
     close(answers(model, tokenizer), theirs[:, [1, 0, 2]])
 
 
@@ -60,7 +60,7 @@ def test_outputs_without_names_are_taken_in_the_task_s_order(tuned, caplog):
     folder = tuned("roberta", MNLI, "LABEL_0", "LABEL_1", "LABEL_2")
     model, tokenizer = loaded(folder, MNLI, seed=2, max_length=32, trained=True)
     close(answers(model, tokenizer), answers(*plain(folder, MNLI, False)))
-    assert "have no names: taken for entailment, neutral, contradiction" in told(caplog)
+    assert "have no names: taken for entailment, neutral, contradiction" in noted(caplog)
 
 
 @pytest.mark.parametrize(("family", "spec", "names", "wanted"), [
@@ -80,8 +80,8 @@ def test_another_task_s_head_is_drawn_anew_and_both_are_named(tuned, caplog, fam
         old = had.state_dict()[name]
         assert old.shape != p.shape or not p.any() or not torch.equal(old, p), name
     theirs = "BertFor" if QASC in (spec, wanted) else ", ".join(names or spec.labels)
-    assert f"its head is for {theirs}" in told(caplog)
-    assert f"not for {', '.join(model.config.id2label.values())}: drawn anew" in told(caplog)
+    assert f"its head is for {theirs}" in noted(caplog)
+    assert f"not for {', '.join(model.config.id2label.values())}: drawn anew" in noted(caplog)
     message = refused(folder, wanted, trained=True)
     assert f"--n_iterations 0: --model {folder} has no head that was trained on {wanted.name}: its head is" in message
 
@@ -108,7 +108,7 @@ def test_a_head_that_marks_tokens_is_another_task_s_though_its_weights_fit(tiny,
     model, _ = loaded(tmp_path / "marks", RTE, seed=1, max_length=32)
     assert model.classifier.weight.shape == marks.classifier.weight.shape
     assert not torch.equal(model.classifier.weight, marks.classifier.weight)
-    assert "its head is for BertForTokenClassification" in told(caplog)
+    assert "its head is for BertForTokenClassification" in noted(caplog)
 
 
 def test_a_multiple_choice_head_is_kept_whatever_its_config_calls_the_choices(tiny, tmp_path):

@@ -1,4 +1,4 @@
-"""Weights that a checkpoint has and the model has not: named where they are the body's, told where they are not."""
+"""Weights that a checkpoint has and the model has not: named where they are the body's, noted where they are not."""
 
 import pytest
 import torch
