@@ -15,7 +15,7 @@ from utils.errors import Diverged
 from utils.model.dropout import Masks, fast_dropout
 from utils.model.encoder import fast_encoder
 from utils.model.heads import Head
-from utils.model.used_embeddings import lookup_table, used_rows
+from utils.model.used_embeddings import embedding_table, used_embeddings
 from utils.seeds import generator, torch_seed
 from utils.vectors.parameters import ParameterVector, zeros
 
@@ -62,7 +62,7 @@ class FlatAdamW:
         The same update, for moments that start at zero and no weight decay. Those of the rows lie at the beginning of
         the table's, so only an optimizer of the same rows can go on with them.
         """
-        with used_rows(table, ids) as weight:
+        with used_embeddings(table, ids) as weight:
             self._cover([(weight, slice(part.start, part.start + weight.numel())) if parameter is table.weight
                          else (parameter, part) for parameter, part in self.vector.parts], self.step)
             try:
@@ -181,7 +181,7 @@ def take_shortcuts(shortcuts: ExitStack, model: torch.nn.Module, optimizer: Flat
     masks = Masks()
     shortcuts.enter_context(fast_dropout(model, masks))
     shortcuts.enter_context(fast_encoder(model, masks))
-    table = lookup_table(model)
+    table = embedding_table(model)
     if table is not None and config.optimizer_state == "fresh" and not config.weight_decay:
         sequences = [ids for row in shard.rows for ids in shard.tokens.sequences(row)]
         shortcuts.enter_context(optimizer.only_rows(table, np.unique(np.concatenate([[head.pad_id], *sequences]))))

@@ -153,6 +153,6 @@ def test_pyproject_names_every_flag_with_its_default():
     ({"lang-mix": 2}, "--lang_mix 2.0: must be a number from 0 to 1"),
     ({"data": "x"}, "--data x: no such task"),
 ])
-def test_a_wrong_setting_is_told_by_its_flag(settings, message):
+def test_a_wrong_setting_is_named_by_its_flag(settings, message):
     with pytest.raises(UserError, match=message):
         config_of(settings, ["sentiment"])

@@ -41,22 +41,22 @@ def quiet_environment(own_ray: bool) -> None:
     there has its own addresses and tokens. Raises UserError as `quiet_models` does.
     """
     quiet_models()
-    settings = {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
-                "FLWR_LOG_LEVEL": "ERROR", "GRPC_VERBOSITY": "error", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-                # seconds until Ray's agents give up looking for the rest of a killed run, and end too
-                "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
-                # A worker's idle threads must not spin on a core that another worker computes on.
-                "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
+    variables = {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
+                 "FLWR_LOG_LEVEL": "ERROR", "GRPC_VERBOSITY": "error", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+                 # seconds until Ray's agents give up looking for the rest of a killed run, and end too
+                 "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+                 # A worker's idle threads must not spin on a core that another worker computes on.
+                 "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
     try:
         Path.home()
     except RuntimeError:  # a container's user may be in no list; Flower looks for a home
-        settings["HOME"] = "/"
+        variables["HOME"] = "/"
     if own_ray:
         # Ray then listens on the loopback address alone, as it does on a Mac: no other machine is meant. It unpickles
         # what it is sent, so it takes only what comes from processes that can read this one's environment.
-        settings |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-                     "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    leave_out((*EVERYWHERE, FLOWER, RAY) if own_ray else (*EVERYWHERE, FLOWER), settings)
+        variables |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+                      "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    leave_out((*EVERYWHERE, FLOWER, RAY) if own_ray else (*EVERYWHERE, FLOWER), variables)
 
 
 def quiet_models() -> None:
