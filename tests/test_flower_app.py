@@ -73,7 +73,7 @@ def listens(port: int) -> bool:
 
 
 def submit(base: Path, name: str, environment: dict[str, str], **settings: object) -> str:
-    """Have the app run with a record in base/name; return what Flower prints of it."""
+    """Have the app run with a record in base/name; return what Flower tells of it."""
     settings = {"data": "rte", "data_dir": f"{base}/data", "model": f"{base}/tiny/bert", "run_dir": f"{base}/{name}",
                 "lr": 1e-3, "precision": "fp32", "seed": 4, "max_length": 32, "batch_size": 8, "n_iterations": 1,
                 **settings}
@@ -153,6 +153,6 @@ def test_pyproject_names_every_flag_with_its_default():
     ({"lang-mix": 2}, "--lang_mix 2.0: must be a number from 0 to 1"),
     ({"data": "x"}, "--data x: no such task"),
 ])
-def test_a_wrong_setting_is_named_by_its_flag(settings, message):
+def test_a_wrong_setting_is_told_by_its_flag(settings, message):
     with pytest.raises(UserError, match=message):
         config_of(settings, ["sentiment"])

@@ -141,9 +141,9 @@ def rounds(folder: Path) -> list[int]:
 
 def summary(folder: Path) -> dict:
     """Return what a run's summary says but for its time."""
-    summary = json.loads((folder / "summary.json").read_text())
-    del summary["seconds"]
-    return summary
+    found = json.loads((folder / "summary.json").read_text())
+    del found["seconds"]
+    return found
 
 
 def wait_until_gone(children: dict[int, str]) -> None:
@@ -231,12 +231,12 @@ def test_a_full_disk_ends_a_run_with_one_line_and_a_usable_checkpoint(base, undi
     script = FULL_DISK.format(disk=disk, python=sys.executable, command=command(base, "disk/run", SHORT, "t5"))
     done = subprocess.run([*isolated("--mount"), "bash", "-c", script], cwd=ROOT, capture_output=True, text=True,
                           timeout=300, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-    said = Path(f"{disk}.err").read_text()
-    assert done.returncode == 0, done.stderr + said
+    notes = Path(f"{disk}.err").read_text()
+    assert done.returncode == 0, done.stderr + notes
     code, *checkpoints = done.stdout.split()
     assert code == "2" and checkpoints and not [name for name in checkpoints if name.endswith(".tmp")]
-    assert sum("No space left on device" in line for line in said.splitlines()) == 1 and "Traceback" not in said
-    assert "free some space and go on with --resume" in said
+    assert sum("No space left on device" in line for line in notes.splitlines()) == 1 and "Traceback" not in notes
+    assert "free some space and go on with --resume" in notes
     assert model(Path(f"{disk}.saved")) == model(undisturbed["short"])
 
 

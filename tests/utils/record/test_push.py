@@ -116,10 +116,10 @@ def test_a_fine_grained_token_goes_by_its_scopes(hub, login):
         return {"role": "fineGrained", "fineGrained": {
             "global": ["discussion.write"], "scoped": [{"entity": {"name": name}, "permissions": permissions}]}}
 
-    for role, may in ((token("Me", "repo.content.read", "repo.write"), True), (token("me/toy", "repo.write"), True),
+    for each, may in ((token("Me", "repo.content.read", "repo.write"), True), (token("me/toy", "repo.write"), True),
                       (token("me/else", "repo.write"), False), (token("me", "repo.content.read"), False),
                       ({"role": "fineGrained"}, False), ({"role": "write"}, True), ({}, True)):
-        assert may_write(role, "me", "me/toy") is may
+        assert may_write(each, "me", "me/toy") is may
     hub.users["hf_fine"] = User("me", role="fineGrained", scopes=token("me", "repo.read")["fineGrained"]["scoped"])
     login("hf_fine")
     with pytest.raises(UserError, match="the token may not write in me; make one that may"):
@@ -197,9 +197,9 @@ def test_what_a_failed_push_leaves_is_said_and_its_command_sends_the_model(
     for state in filter(None, (f", made for it (private), {failed.made}", failed.kept and f" {failed.kept}")):
         push(finished, config())
         line = notes()[-1]
-        said, command = line.split("; to send it: ")
-        assert said == (f"--push_to_hub me/toy: the run is whole, but its model is not sent: {failed.cause}; "
-                        f"the repository{state}")
+        outcome, command = line.split("; to send it: ")
+        assert outcome == (f"--push_to_hub me/toy: the run is whole, but its model is not sent: {failed.cause}; "
+                           f"the repository{state}")
         assert line.isprintable() and not arrived(hub) and hub.models["me/toy"].private
     hub.faults.clear()
     del hub.models["me/toy"]
