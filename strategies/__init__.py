@@ -4,12 +4,14 @@ A strategy says what becomes of the clients' vectors, and what a client adds to 
 it draws the participants, carries vectors, reads them a window at a time, and keeps what a strategy keeps.
 """
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from utils.config import RunConfig
 from utils.vectors.layout import Layout
 
 Array = np.ndarray  # float32 [elements of a window], unless said otherwise
@@ -76,6 +78,11 @@ class Strategy:
     def __init__(self, flags: Any, layout: Layout) -> None:
         self.flags, self.layout = flags, layout
 
+    @property
+    def has_term(self) -> bool:
+        """Whether clients train with a term of the method's."""
+        return type(self).term is not Strategy.term
+
     def weight(self, participant: Participant) -> float:
         """Return what an update weighs in the means: its client's rows."""
         return participant.rows
@@ -107,3 +114,16 @@ class Strategy:
         `received` are the vectors sent, the global one first, `own` the client's: float32 tensors [n] on its device.
         """
         return None
+
+
+def strategy_class(name: str) -> type[Strategy]:
+    """Return the class that `--strategy` names."""
+    module = importlib.import_module(f"strategies.{name}")
+    return next(one for one in vars(module).values()
+                if isinstance(one, type) and issubclass(one, Strategy) and one.__module__ == module.__name__)
+
+
+def strategy_of(config: RunConfig, layout: Layout) -> Strategy:
+    """Return what `--strategy` names, for vectors of a `layout`."""
+    cls = strategy_class(config.strategy)
+    return cls(cls.Flags(**({"server_lr": config.server_lr} if config.server_lr else {})), layout)
