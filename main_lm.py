@@ -107,7 +107,6 @@ def average(folder: RunFolder, data: "TaskData", engine: Engine, clock: Clock, p
     with folder.opened(config) as log:
         start = start_of(folder, model, tokenizer)
         write_config(log, data, start, workers)
-
         with strategy_for(log, data, start, workers, progress) as (job, strategy):
             recorder = Recorder(log, data, start, strategy, clock)
             resume_collector()

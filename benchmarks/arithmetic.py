@@ -34,12 +34,12 @@ from utils.vectors.parameters import ParameterVector
 
 #: variant → (what replaces names of clients/training.py, what replaces flags)
 _OFF = {"fast_encoder": lambda *unused: nullcontext(), "fast_dropout": lambda *unused: nullcontext(),
-        "lookup_table": lambda *unused: None}
+        "embedding_table": lambda *unused: None}
 VARIANTS = {
     "all of it": ({}, {}),
     "without the packed encoder": ({"fast_encoder": _OFF["fast_encoder"]}, {}),
     "without the fast dropout masks": ({"fast_dropout": _OFF["fast_dropout"]}, {}),
-    "without the small embedding table": ({"lookup_table": _OFF["lookup_table"]}, {}),
+    "without the small embedding table": ({"embedding_table": _OFF["embedding_table"]}, {}),
     "with random batches": ({}, {"batching": "random"}),
     "in float32": ({}, {"precision": "fp32"}),
     "without any, random batches, float32": (_OFF, {"batching": "random", "precision": "fp32"}),
@@ -52,8 +52,7 @@ class Bench:
     def __init__(self, flags: list, rows: int, source: str) -> None:
         data = open_rows(flags, source)
         self.config = replace(data.config, precision="bf16")
-        self.model, tokenizer = loading.load(self.config.model, data.table.spec, seed=0,
-                                            max_length=self.config.max_length)
+        self.model, tokenizer = loading.load(loading.Wanted.by(self.config), data.table.spec)
         self.vector = ParameterVector(self.model)
         self.start = self.vector.values.clone()
         self.optimizer = FlatAdamW(self.vector, 0.0)

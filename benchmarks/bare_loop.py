@@ -27,7 +27,7 @@ from utils.machine.precision import resolve_precision
 from utils.model import loading
 from utils.model.dropout import Masks, fast_dropout
 from utils.model.encoder import fast_encoder
-from utils.model.used_embeddings import lookup_table, used_rows
+from utils.model.used_embeddings import embedding_table, used_embeddings
 from utils.seeds import generator
 
 ROUND = 1
@@ -40,10 +40,10 @@ def prepared(model: PreTrainedModel, data: TaskData, rows: np.ndarray, masks: Ma
 
     The one place that follows `take_shortcuts` in clients/training.py.
     """
-    table, tokens = lookup_table(model), data.tokens["train"]
+    table, tokens = embedding_table(model), data.tokens["train"]
     assert table is not None, "this loop knows models with one table of embeddings"
     ids = np.unique(np.concatenate([[pad_id], *(ids for row in rows for ids in tokens.sequences(row))]))
-    with fast_dropout(model, masks), fast_encoder(model, masks), used_rows(table, ids) as weight:
+    with fast_dropout(model, masks), fast_encoder(model, masks), used_embeddings(table, ids) as weight:
         yield [weight, *(parameter for parameter in model.parameters() if parameter is not table.weight)]
 
 
@@ -101,7 +101,7 @@ def main() -> None:
     torch.set_num_threads(config.threads)
     spec = preprocess.load(config.data).SPEC
     data = TaskData(config, spec)
-    model, tokenizer = loading.load(config.model, spec, seed=config.seed, max_length=config.max_length)
+    model, tokenizer = loading.load(loading.Wanted.by(config), spec)
     data.tokenise(tokenizer, text_to_text=False)
     pad_id = tokenizer.pad_token_id
     start = {name: tensor.clone() for name, tensor in model.state_dict().items()}

@@ -32,7 +32,7 @@ def open_rows(flags: list, source: str = "") -> TaskData:
         source = str(OFFICIAL_FILES)
     preprocess.prepare(config.data, source or None, folder)
     data = TaskData(config, spec)
-    model, tokenizer = loading.load(config.model, spec, seed=config.seed, max_length=config.max_length)
+    model, tokenizer = loading.load(loading.Wanted.by(config), spec)
     data.tokenise(tokenizer, loading.is_text_to_text(model))
     return data
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from utils.model.used_embeddings import used_rows
+from utils.model.used_embeddings import used_embeddings
 from utils.vectors.parameters import ParameterVector, zeros
 
 
@@ -49,7 +49,7 @@ class FlatAdamW:
         The same update, for moments that start at zero and no weight decay. Those of the rows lie at the beginning of
         the table's, so only an optimizer of the same rows can go on with them.
         """
-        with used_rows(table, ids) as weight:
+        with used_embeddings(table, ids) as weight:
             self._cover([(weight, slice(part.start, part.start + weight.numel())) if parameter is table.weight
                          else (parameter, part) for parameter, part in self.vector.parts], self.step)
             try:

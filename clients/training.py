@@ -18,7 +18,7 @@ from utils.errors import Diverged
 from utils.model.dropout import Masks, fast_dropout
 from utils.model.encoder import fast_encoder
 from utils.model.heads import Head
-from utils.model.used_embeddings import lookup_table
+from utils.model.used_embeddings import embedding_table
 from utils.seeds import generator, torch_seed
 from utils.vectors.parameters import ParameterVector
 
@@ -172,7 +172,7 @@ def take_shortcuts(shortcuts: ExitStack, trained: Trained, shard: Shard, turn: T
     masks, config = Masks(), turn.config
     shortcuts.enter_context(fast_dropout(trained.model, masks))
     shortcuts.enter_context(fast_encoder(trained.model, masks))
-    table = lookup_table(trained.model)
+    table = embedding_table(trained.model)
     # Embeddings of tokens that the shard lacks stay as they are where nothing but the loss moves them.
     if table is not None and config.optimizer_state == "fresh" and not config.weight_decay and not turn.term:
         sequences = [ids for row in shard.rows for ids in shard.tokens.sequences(row)]

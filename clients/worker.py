@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -152,10 +153,8 @@ class LoadedModel:
     """The model of a job on a device, with its head and tokenizer; the weights arrive with each message."""
 
     def __init__(self, job: Job, device: torch.device) -> None:
-        config = job.config
-        model, self.tokenizer = loading.load(str(job.skeleton), job.spec, seed=config.seed,
-                                             max_length=config.max_length, random_init=True,
-                                             text_to_text=config.text_to_text, commit=job.commit)
+        wanted = replace(loading.Wanted.by(job.config, job.commit), name=str(job.skeleton), random_init=True)
+        model, self.tokenizer = loading.load(wanted, job.spec)
         self.text_to_text = loading.is_text_to_text(model)
         self.model: PreTrainedModel = model.to(device)
         self.vector = ParameterVector(self.model)

@@ -18,6 +18,7 @@ from utils.data.readers import Row
 from utils.data.task import TaskSpec
 from utils.errors import UserError
 from utils.hub.reading import open_snapshot
+from utils.hub.repository import Repository
 from utils.machine.environment import EVERYWHERE, leave_out
 from utils.machine.process import begin
 from utils.machine.workers import quiet_models
@@ -143,8 +144,8 @@ def _read(module: ModuleType, source: str) -> tuple[dict, dict]:
     if name == "pypi":
         return module.read_pypi(), {}
     origin = module.SPEC.origin
-    found = open_snapshot(f"{module.SPEC.name}: {origin.repo}{at}{revision}", "dataset", origin.repo, revision,
-                          "--source PATH reads the official files")
+    asked = f"{module.SPEC.name}: {origin.repo}{at}{revision}"
+    found = open_snapshot(Repository("dataset", origin.repo, revision, asked, "--source PATH reads the official files"))
     return module.read_hub(found), {"repo": origin.repo, "config": origin.config, "commit": found.commit}
 
 

@@ -65,7 +65,7 @@ def load_hub(found: Snapshot, config: str) -> DatasetDict:
     try:
         configs = MetadataConfigs.from_dataset_card_data(DatasetCard.load(folder / "README.md").data)
         if config not in configs:
-            raise UserError(f"{found.asked}: its configurations are {', '.join(configs) or '(none)'}; "
+            raise UserError(f"{found.repo.asked}: its configurations are {', '.join(configs) or '(none)'}; "
                             f"expected {config}")
         files = _files_of(configs[config]["data_files"], found)
         found.fetch(file for split in files.values() for file in split)
@@ -74,8 +74,8 @@ def load_hub(found: Snapshot, config: str) -> DatasetDict:
     except UserError:
         raise
     except Exception as error:  # the library raises too many kinds of its own
-        raise UserError(f"{found.asked}: cannot be read as a data set: {in_short(root(error))}; "
-                        f"{found.otherwise}") from error
+        raise UserError(f"{found.repo.asked}: cannot be read as a data set: {in_short(root(error))}; "
+                        f"{found.repo.otherwise}") from error
 
 
 def _files_of(patterns: Any, found: Snapshot) -> dict[str, list[str]]:
@@ -87,7 +87,7 @@ def _files_of(patterns: Any, found: Snapshot) -> dict[str, list[str]]:
              for split, some in sanitize_patterns(patterns).items()}
     for split, some in files.items():
         if not some:
-            raise UserError(f"{found.asked}: no file of its split {split} is in it; {found.otherwise}")
+            raise UserError(f"{found.repo.asked}: no file of its split {split} is in it; {found.repo.otherwise}")
     return files
 
 

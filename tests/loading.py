@@ -31,10 +31,15 @@ def edit(folder: Path, file: str = "config.json", **changes: object) -> Path:
     return folder
 
 
-def refused(name, spec=RTE, max_length=64, **options) -> str:
+def loaded(name, spec=RTE, seed=0, max_length=64, **wanted):
+    """Return (model, tokenizer) for a task; `wanted`: other fields of `loading.Wanted`."""
+    return loading.load(loading.Wanted(str(name), seed, max_length, **wanted), spec)
+
+
+def refused(name, spec=RTE, **wanted) -> str:
     """Return the message of the UserError, which is one line."""
     with pytest.raises(UserError) as caught:
-        loading.load(str(name), spec, seed=0, max_length=max_length, **options)
+        loaded(name, spec, **wanted)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 

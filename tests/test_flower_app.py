@@ -29,7 +29,7 @@ FLAGS = "--max_length 32 --batch_size 8 --n_iterations 1 --transport message --n
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port that no process listens on."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]

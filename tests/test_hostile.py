@@ -13,6 +13,7 @@ import torch
 from transformers import AutoConfig
 
 from tests.conftest import ROOT
+from tests.loading import loaded
 from tests.tiny import RTE, tiny_once
 from tests.toy import toy_table
 from utils.data import tokens
@@ -57,7 +58,7 @@ def edit(path: Path, **changes: object) -> None:
 
 def refused(name: Path) -> str:
     with pytest.raises(UserError) as raised:
-        loading.load(str(name), RTE, seed=0, max_length=32)
+        loaded(name, RTE, max_length=32)
     return str(raised.value)
 
 
@@ -97,7 +98,7 @@ def test_a_trapped_pickle_elsewhere_in_the_folder_is_never_read(folder, marker, 
             {"metadata": {}, "weight_map": {"embeddings.word_embeddings.weight": "pytorch_model.bin"}}))
         assert "must name .safetensors files" in refused(folder)
     else:
-        loading.load(str(folder), RTE, seed=0, max_length=32)
+        loaded(folder, RTE, max_length=32)
 
 
 def test_transformers_itself_meets_no_pickle_while_a_model_loads(folder, marker, monkeypatch):
@@ -120,14 +121,14 @@ def test_a_models_own_code_is_never_run(folder, marker, model_type):
         "AutoModelForSequenceClassification": "theirs.Config"})
     edit(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": ["theirs.Config", "theirs.Config"]})
     if model_type == "bert":
-        model, _ = loading.load(str(folder), RTE, seed=0, max_length=32)
-        assert type(model).__module__.startswith("transformers.loading.bert")
+        model, _ = loaded(folder, RTE, max_length=32)
+        assert type(model).__module__.startswith("transformers.models.bert")
     else:
         assert "no model's code is run" in refused(folder)
 
 
 def test_a_pickled_array_in_the_token_cache_is_made_anew_unread(folder, marker, tmp_path):
-    table, tokenizer = toy_table(tmp_path / "data", 12, 6), loading.load(str(folder), RTE, seed=0, max_length=32)[1]
+    table, tokenizer = toy_table(tmp_path / "data", 12, 6), loaded(folder, RTE, max_length=32)[1]
 
     def opened():
         return tokens.open_tokens(table, "train", tokenizer, max_length=32, text_to_text=False,
@@ -138,7 +139,7 @@ def test_a_pickled_array_in_the_token_cache_is_made_anew_unread(folder, marker, 
     meta = json.loads((cache / "meta.json").read_text())
     for name in meta["crc32"]:
         np.save(cache / f"{name}.npy", np.array([Trap(marker)], dtype=object), allow_pickle=True)
-        (cache / "meta.json").write_text(json.dumps(  # whoever sets the trap gets the checksums right, too
+        (cache / "meta.json").write_text(json.dumps(  # a trap has the right checksums, too
             {**meta, "crc32": {other: tokens._checksum(cache / f"{other}.npy") for other in meta["crc32"]}}))
         assert np.array_equal(opened().ids, ids) and list((table.folder / "tokens").iterdir()) == [cache]
 
@@ -156,7 +157,7 @@ def test_a_table_reads_no_file_outside_its_folder(tmp_path):
 
 
 def test_what_a_run_saves_has_no_pickle(folder, tmp_path):
-    model, tokenizer = loading.load(str(folder), RTE, seed=0, max_length=32)
+    model, tokenizer = loaded(folder, RTE, max_length=32)
     loading.save(model, tokenizer, tmp_path / "saved")
     assert {path.suffix for path in (tmp_path / "saved").iterdir()} <= {".json", ".safetensors", ".txt", ".jinja"}
     assert AutoConfig.from_pretrained(tmp_path / "saved").model_type == "bert"

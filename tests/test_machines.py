@@ -87,8 +87,8 @@ def test_what_a_shell_exports_and_a_folder_holds_changes_no_bit(base):
         first = pool.submit(lambda: finish(start(base, "ray", environment=RAY_AND_FLOWER, cwd=shadow)))
         piped = pool.submit(lambda: finish(start(base, "maths", before="exec > >(head -n 1 > /dev/null)",
                                                  environment=maths)))
-    told = first.result()
-    [line] = [line for line in told.splitlines() if line.startswith("left out of the environment")]
+    said = first.result()
+    [line] = [line for line in said.splitlines() if line.startswith("left out of the environment")]
     assert {"RAY_ADDRESS,", "RAY_USE_TLS,", "GRPC_TRACE,"} <= set(line.split())
     assert "RAY_memory_monitor_refresh_ms" not in line and "proxy" not in line.replace("grpc_proxy", "")
     assert "stdout has no reader any more" in piped.result() and "ATEN_CPU_CAPABILITY" in piped.result()
@@ -118,7 +118,7 @@ def test_a_closed_terminal_ends_a_run_as_ctrl_c_does_but_for_nohup(base):
 
 
 def test_a_terminal_that_is_closed_while_ray_starts_ends_the_run_too(base):
-    """Its whole group is told, Ray's processes with it: they are not to go before the driver has ended them."""
+    """Its whole group gets the signal, Ray's processes with it: they are not to go before the driver has ended them."""
     run = start(base, "early", FLAGS, start_new_session=True)
     wait_until(lambda: any("gcs_server" in name for name in descendants(run.pid).values()), run)
     os.killpg(run.pid, signal.SIGHUP)
@@ -170,12 +170,12 @@ def lockless(base):
 
 def test_a_file_system_without_locks_within_the_least_limits_changes_no_bit(base, lockless):
     least = "".join(f"ulimit {need.flag} {need.least}\n" for need in NEEDS if need.flag != "-u")
-    told = finish(start(base, "lockless", before=least, environment=lockless))
-    assert told.count("its file system has no locks: see to it that no other run") == 1
-    assert told.count("its file system does not say when a file's name is on disk") == 1
+    said = finish(start(base, "lockless", before=least, environment=lockless))
+    assert said.count("its file system has no locks: see to it that no other run") == 1
+    assert said.count("its file system does not say when a file's name is on disk") == 1
     assert model(base / "lockless") == model(base / "plain")
-    told = finish(start(base, "lockless", environment=lockless), 2)  # what is left that keeps two runs apart
-    assert "already holds files" in told.splitlines()[-1]
+    said = finish(start(base, "lockless", environment=lockless), 2)  # what is left that keeps two runs apart
+    assert "already holds files" in said.splitlines()[-1]
 
 
 HOLD = """
@@ -204,8 +204,8 @@ def test_what_a_file_system_cannot_do_is_told_and_what_goes_wrong_is_raised(base
 @pytest.mark.parametrize("need", [need for need in NEEDS if need.flag != "-u"], ids=lambda need: need.flag)
 def test_a_limit_that_is_too_low_is_one_line_at_once(base, need):
     began = time.monotonic()
-    told = finish(start(base, "limited", before=f"ulimit {need.flag} {need.least - 1}"), 2)
-    assert told.splitlines()[-1].startswith(f"main_lm.py: ulimit {need.flag} {need.least - 1}: a run needs at least")
+    said = finish(start(base, "limited", before=f"ulimit {need.flag} {need.least - 1}"), 2)
+    assert said.splitlines()[-1].startswith(f"main_lm.py: ulimit {need.flag} {need.least - 1}: a run needs at least")
     assert time.monotonic() - began < 15 and not (base / "limited").exists()
 
 

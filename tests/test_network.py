@@ -1,4 +1,4 @@
-"""What commands ask of whom: every name look-up, connection and request to a hub on loopback; and one that moves on."""
+"""Every name look-up, connection and request of the commands to a hub on loopback; and a hub that moves on."""
 
 import ipaddress
 import json
@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.hub import Hub
-from tests.preprocess.test_hub_source import GLUE, splits
+from tests.preprocess.test_sources import GLUE, splits
 from tests.processes import finish, kill, newest, wait_until
 from tests.tiny import tiny_once
 

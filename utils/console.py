@@ -1,4 +1,4 @@
-"""What is told to the person at the terminal: notes on stderr, because stdout is for results alone."""
+"""Notes on stderr, a line each, because stdout is for results alone."""
 
 import logging
 import sys

@@ -7,6 +7,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from clients.optimizer import FlatAdamW
 from clients.training import Shard, Trained, Turn, local_training, steps_per_round
+from tests.loading import loaded
 from tests.tiny import RTE, tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
@@ -26,7 +27,7 @@ def tiny(tmp_path_factory):
     base = tmp_path_factory.mktemp("training")
     table = toy_table(base)
     torch.set_num_threads(1)
-    model, tokenizer = loading.load(str(tiny_once(base, "bert")), RTE, seed=3, max_length=32)
+    model, tokenizer = loaded(tiny_once(base, "bert"), RTE, seed=3, max_length=32)
     model.config.hidden_dropout_prob = model.config.attention_probs_dropout_prob = 0.0
     folder = base / "without-dropout"
     loading.save(model, tokenizer, folder)
@@ -39,7 +40,7 @@ def tiny(tmp_path_factory):
 def trained(tiny, config, *, rounds=((1, 0),), optimizer_class=FlatAdamW):
     """Return (vector after the (round, client) calls in turn, last loss, the optimizer)."""
     folder, shard, _ = tiny
-    model, tokenizer = loading.load(str(folder), RTE, seed=3, max_length=32)
+    model, tokenizer = loaded(folder, RTE, seed=3, max_length=32)
     vector = ParameterVector(model)
     optimizer = optimizer_class(vector, config.weight_decay)
     start = vector.values.clone()
@@ -92,13 +93,13 @@ def test_a_round_equals_plain_pytorch_and_hugging_face(tiny, flags):
 
 
 def models_start(tiny):
-    model, _ = loading.load(str(tiny[0]), RTE, seed=3, max_length=32)
+    model, _ = loaded(tiny[0], RTE, seed=3, max_length=32)
     return ParameterVector(model).values
 
 
 def test_the_gradient_of_a_step_equals_hugging_faces(tiny):
     folder, shard, texts = tiny
-    model, tokenizer = loading.load(str(folder), RTE, seed=3, max_length=32)
+    model, tokenizer = loaded(folder, RTE, seed=3, max_length=32)
     vector, head = ParameterVector(model), make_head(RTE, tokenizer, False)
     head.loss(model.train(), head.collate(shard.tokens, ROWS, shard.labels[ROWS])).backward()
     plain = AutoModelForSequenceClassification.from_pretrained(folder).train()
@@ -123,7 +124,7 @@ def test_a_clients_update_is_a_pure_function(tiny):
 
 def test_dropout_is_drawn_from_the_seed_too(tmp_path):
     table = toy_table(tmp_path)
-    model, tokenizer = loading.load(str(tiny_once(tmp_path, "bert")), RTE, seed=3, max_length=32)
+    model, tokenizer = loaded(tiny_once(tmp_path, "bert"), RTE, seed=3, max_length=32)
     assert model.config.hidden_dropout_prob > 0
     tokens = open_tokens(table, "train", tokenizer, max_length=32, text_to_text=False, cache=tmp_path / "tokens")
     shard = Shard(tokens, table.split("train")["label"].to_numpy().astype(float), ROWS)
@@ -159,7 +160,7 @@ def test_weight_decay_is_for_matrices_only(tiny):
     plain, _, _ = trained(tiny, RunConfig(**one_step))
     decayed, _, _ = trained(tiny, RunConfig(weight_decay=0.5, **one_step))
     start = models_start(tiny)
-    cut = ParameterVector(loading.load(str(tiny[0]), RTE, seed=3, max_length=32)[0]).n_decayed
+    cut = ParameterVector(loaded(tiny[0], RTE, seed=3, max_length=32)[0]).n_decayed
     assert torch.allclose(plain[:cut] - decayed[:cut], 1e-2 * 0.5 * start[:cut], atol=1e-6)
     assert torch.equal(plain[cut:], decayed[cut:])
 

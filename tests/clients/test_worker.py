@@ -10,11 +10,11 @@ from clients.job import NOT_OF_ROWS, Job, Piece
 from clients.lm_client import LMClient
 from clients.worker import Worker, resident
 from preprocess.common import load
+from tests.loading import loaded
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
-from utils.model import loading
 from utils.vectors.transport import Transport
 
 
@@ -140,5 +140,5 @@ def test_no_row_depends_on_the_flags_that_are_said_not_to_matter(job, worker):
 
     assert set(NOT_OF_ROWS) < {field.name for field in fields(job.config)} | {"strategy_flags"}
     data = TaskData(Blinkered(), job.spec)
-    data.tokenise(*loading.load(str(job.skeleton), job.spec, seed=0, max_length=32)[1:], False)
+    data.tokenise(*loaded(job.skeleton, job.spec, max_length=32)[1:], False)
     assert all(map(np.array_equal, data.plan.shards, worker.data.plan.shards))

@@ -60,7 +60,7 @@ def interrupt_after_a_round(folder: Path) -> None:
 def serve(engine: Engine, config: RunConfig, out: Path) -> None:
     """Have Flower's own Server drive a run's strategy and two clients; write the model to `out`."""
     spec = preprocess.load(config.data).SPEC
-    model, tokenizer = loading.load(config.model, spec, seed=config.seed, max_length=config.max_length)
+    model, tokenizer = loading.load(loading.Wanted.by(config), spec)
     vector, data = ParameterVector(model), TaskData(config, spec)
     data.tokenise(tokenizer, text_to_text=False)
     with scratch_folder(1 << 24) as scratch:

@@ -7,7 +7,7 @@
         subprocess.run([…], env={**os.environ, **hub.environment(token="hf_good")})
         assert not any(request.authorization for request in hub.requests)
 
-It answers as the public hub does, down to the headers by which the clients tell a gated, a private and a missing
+It answers as the public hub does, down to the headers by which the clients part a gated, a private and a missing
 repository apart; large files are on another host name, behind a redirect. It does not speak Xet: the environment that
 it gives turns that off, and large files go by the LFS protocol.
 """

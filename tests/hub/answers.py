@@ -1,4 +1,4 @@
-"""What the hub answers to a request, as the public one does. Nothing here knows of sockets."""
+"""What the hub answers to a request, as the public one does. Nothing here is about sockets."""
 
 import base64
 import json
@@ -45,7 +45,7 @@ class Answer:
 
 
 class Refused(Exception):
-    """A request is not granted: an error in the form that the clients read, with the kind that they know it by."""
+    """A request is not granted: an error in the form that the clients read, with the kind that they read there."""
 
     def __init__(self, status: int, message: str, kind: str = "", **headers: str) -> None:
         kinds = {"X-Error-Code": kind} if kind else {}
@@ -128,10 +128,10 @@ def _create(store: Store, user: User | None, request: Request) -> Answer:
 
 
 def _repository(store: Store, kind: str, name: str, user: User | None) -> Repository:
-    """Return a repository that the user may know of."""
+    """Return a repository that the user may see."""
     found = getattr(store, kind).get(name)
-    known = (user.name, *user.organizations) if user else ()
-    if found is None or found.private and name.partition("/")[0] not in known:
+    own = (user.name, *user.organizations) if user else ()
+    if found is None or found.private and name.partition("/")[0] not in own:
         raise Refused(404 if user else 401, "Repository not found" if user else "Invalid username or password.",
                       "RepoNotFound")
     return found

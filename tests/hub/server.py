@@ -87,7 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
                           self.hub.url.removeprefix("http://"))
         self.hub.requests.append(request)
         fault = self.hub.next_fault(request)
-        if fault.hang:  # at the end a client that still waits is told not to try again, into the next test's hub
+        if fault.hang:  # at the end it answers, so that a client that still waits does not try again, at the next hub
             self.hub.closing.wait()
             fault = Fault("", status=410)
         time.sleep(fault.delay)

@@ -20,7 +20,7 @@ def sha256(content: bytes) -> str:
 
 @dataclass
 class User:
-    """Who a token belongs to, and what the token may do."""
+    """The user of a token, and what the token may do."""
 
     name: str
     role: str = "write"  #: of the token: "read", which writes nowhere, "write" or "fineGrained"
@@ -61,8 +61,8 @@ class Repository:
 class Store:
     """The repositories, by kind and name, and the users, by token.
 
-    `hf_good` is a token of the user `me`, who enters gated repositories, writes in the organization `team` and only
-    reads in `readers`; `hf_read` is one of theirs that may only read; `hf_other` is another user's, whom gated ones
+    `hf_good` is a token of the user `me`, which enters gated repositories, writes in the organization `team` and only
+    reads in `readers`; `hf_read` is another of `me` that may only read; `hf_other` is another user's, which gated ones
     keep out. `aliases` are old names of models: name → repository. `large` are uploaded files, by their SHA-256.
     """
 
@@ -85,7 +85,7 @@ class Store:
 
 
 def parquet_files(configs: dict[str, dict]) -> dict[str, bytes]:
-    """Return the files of a data set of {configuration: {split: datasets.Dataset}}, and the card that tells of them."""
+    """Return the files of a data set of {configuration: {split: datasets.Dataset}}, and the card that lists them."""
     from datasets import DatasetInfo
     from datasets.info import DatasetInfosDict
     from datasets.splits import SplitDict, SplitInfo

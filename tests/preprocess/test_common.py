@@ -143,7 +143,7 @@ def test_rows_without_a_label_are_left_out_and_counted(tmp_path, caplog):
     for split, labels in {"train": texts, "dev_matched": texts[:2], "dev_mismatched": "--"}.items():
         (tmp_path / f"{split}.tsv").write_text(header + "".join(f"slate\tA\tB\t{label}\n" for label in labels))
     table = prepare("mnli", str(tmp_path), tmp_path / "data")
-    assert {name: (told["rows"], told["unlabelled"]) for name, told in table.card["splits"].items()} == {
+    assert {name: (split["rows"], split["unlabelled"]) for name, split in table.card["splits"].items()} == {
         "train": (2, 2), "dev_matched": (1, 1)}
     assert table.split("train")["row"].to_pylist() == [0, 1]
     for said in ("left out the split dev_mismatched: none of its 2 rows has a label",

@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 def test_every_rated_snippet_is_in_one_split(table):
     # 23,703 snippets less 37 + 98 + 244 + 4 rated exactly 0
-    counts = {name: (told["rows"], told["domains"], told["labels"]) for name, told in table.card["splits"].items()}
+    counts = {name: (split["rows"], split["domains"], split["labels"]) for name, split in table.card["splits"].items()}
     assert counts == {
         "train": (18644, {"movie": 8455, "product": 2853, "editorial": 3979, "tweets": 3357},
                   {"negative": 8683, "positive": 9961}),
@@ -54,8 +54,8 @@ def test_texts_are_verbatim_and_few_are_on_both_sides(table):
     train, test = (table.split(name) for name in ("train", "test"))
     assert train["sentence"][0].as_py().startswith("The Rock is destined to be the 21st Century's new ''Conan''")
     assert not any("\r" in text for text in train["sentence"].to_pylist())
-    known = set(train["sentence"].to_pylist())
-    shared = [row["sentence"] for row in test.to_pylist() if row["sentence"] in known]
+    trained = set(train["sentence"].to_pylist())
+    shared = [row["sentence"] for row in test.to_pylist() if row["sentence"] in trained]
     assert sorted(shared) == ["!", "i love it!", "wonderful."]
 
 

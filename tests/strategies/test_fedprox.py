@@ -7,9 +7,9 @@ from clients.optimizer import FlatAdamW
 from clients.training import Trained, Turn, add_gradient, local_training
 from strategies.fedprox import FedProx
 from tests.clients.test_training import ROWS, tiny  # noqa: F401
+from tests.loading import loaded
 from tests.tiny import RTE
 from utils.config import RunConfig
-from utils.model import loading
 from utils.model.heads import make_head
 from utils.vectors.parameters import ParameterVector
 
@@ -18,7 +18,7 @@ from utils.vectors.parameters import ParameterVector
 def at_a_distance(tiny):  # noqa: F811
     """A model that has moved from where its round began, its head and a batch."""
     folder, shard, _ = tiny
-    model, tokenizer = loading.load(str(folder), RTE, seed=3, max_length=32)
+    model, tokenizer = loaded(folder, RTE, seed=3, max_length=32)
     vector, head = ParameterVector(model), make_head(RTE, tokenizer, False)
     start = vector.values.clone()
     for parameter, place in vector.parts:
@@ -44,7 +44,7 @@ def test_mu_0_is_plain_averaging_bit_for_bit_and_a_large_one_stays_near(tiny):  
     config = RunConfig(lr=1e-3, batch_size=4, seed=5, precision="fp32")
 
     def trained(mu):
-        model, tokenizer = loading.load(str(folder), RTE, seed=3, max_length=32)
+        model, tokenizer = loaded(folder, RTE, seed=3, max_length=32)
         vector = ParameterVector(model)
         start = vector.values.clone()
         term = None if mu is None else FedProx(FedProx.Flags(mu=mu), vector.layout).term([start], [])

@@ -24,3 +24,9 @@ def copied(tiny, tmp_path):
                 (folder / file.name).write_bytes(file.read_bytes())
         return folder
     return copy
+
+
+@pytest.fixture
+def folder(copied):
+    """A tiny BERT's files, to be changed."""
+    return copied("bert")

@@ -79,12 +79,12 @@ class Table:
         """
         if name not in self.splits:
             raise UserError(f"{self.folder}: no split {name!r}; it has {', '.join(self.splits)}")
-        told = self.card["splits"][name]
-        parts = [_read(self.folder / file, self.spec, domain, told["domains"][domain])
-                 for domain, file in told["files"].items()]
+        stated = self.card["splits"][name]
+        parts = [_read(self.folder / file, self.spec, domain, stated["domains"][domain])
+                 for domain, file in stated["files"].items()]
         table = pa.concat_tables(parts).sort_by("row")
-        if not np.array_equal(numbers(table["row"]), np.arange(told["rows"])):
-            raise UserError(f"{self.folder}: the rows of split {name} are not 0 to {told['rows'] - 1}; "
+        if not np.array_equal(numbers(table["row"]), np.arange(stated["rows"])):
+            raise UserError(f"{self.folder}: the rows of split {name} are not 0 to {stated['rows'] - 1}; "
                             f"make the table again with python preprocess/{self.spec.name}.py")
         return table
 
@@ -159,9 +159,9 @@ def write_table(folder: Path, spec: TaskSpec, splits: Mapping[str, Iterable[dict
     digest = hashlib.sha256(json.dumps(_plain(spec)).encode())
     try:
         made.mkdir(parents=True)
-        told = {name: _write_split(made, spec, name, rows, digest) for name, rows in splits.items()}
+        written = {name: _write_split(made, spec, name, rows, digest) for name, rows in splits.items()}
         card = {"format": TABLE_FORMAT, "spec": _plain(spec), "source": source, "hub": dict(hub or {}),
-                "splits": told, "fingerprint": digest.hexdigest()}
+                "splits": written, "fingerprint": digest.hexdigest()}
         text = json.dumps(card, indent=1, ensure_ascii=False) + "\n"
         (made / CARD).write_bytes(text.encode(errors="backslashreplace"))  # a source's path may be no UTF-8
         _rename(made, folder)
@@ -221,12 +221,12 @@ def _write_split(folder: Path, spec: TaskSpec, split: str, rows: Iterable[dict],
                 writers[domain].write_table(pa.Table.from_pylist(members, columns))
     if not domains:
         raise UserError(f"{spec.name}: split {split} has no rows with a label")
-    told = {"rows": domains.total(), "unlabelled": unlabelled, "domains": dict(domains)}
+    counts = {"rows": domains.total(), "unlabelled": unlabelled, "domains": dict(domains)}
     if spec.labels:
-        told["labels"] = {label: labels[label] for label in spec.labels}
+        counts["labels"] = {label: labels[label] for label in spec.labels}
     else:
-        told["scores"] = {"min": min(scores), "mean": sum(scores) / len(scores), "max": max(scores)}
-    return {**told, "files": {domain: _file_name(split, domain) for domain in domains}}
+        counts["scores"] = {"min": min(scores), "mean": sum(scores) / len(scores), "max": max(scores)}
+    return {**counts, "files": {domain: _file_name(split, domain) for domain in domains}}
 
 
 def _read(path: Path, spec: TaskSpec, domain: str, rows: int) -> pa.Table:

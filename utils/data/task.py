@@ -9,7 +9,7 @@ TABLE_FORMAT = 2
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a task's rows are on the Hugging Face hub, and what is publicly known of them: for the card of a model."""
+    """Where a task's rows are on the Hugging Face hub, their languages and their licence: for the card of a model."""
 
     repo: str = ""  #: the data set's id; "" if the hub has no copy that this program reads
     config: str = ""

@@ -223,11 +223,11 @@ def _read(folder: Path, n_rows: int, choices: int, typed: bool) -> Tokens | None
         meta = folder / "meta.json"
         if folder.is_symlink() or any(path.is_symlink() or not path.is_file() for path in (meta, *paths.values())):
             return None
-        told = json.loads(meta.read_bytes())
-        if told["crc32"] != {name: _checksum(path) for name, path in paths.items()}:
+        stated = json.loads(meta.read_bytes())
+        if stated["crc32"] != {name: _checksum(path) for name, path in paths.items()}:
             return None
-        cuts = Cuts(**told["cuts"])
-        # open_memmap, not np.load: it knows neither pickles nor archives
+        cuts = Cuts(**stated["cuts"])
+        # open_memmap, not np.load: it reads neither pickles nor archives
         arrays = {name: np.lib.format.open_memmap(path, mode="r") for name, path in paths.items()}
         ids, types, offsets = arrays["ids"], arrays.get("types"), arrays["offsets"]
         whole = (

@@ -31,8 +31,8 @@ class Cuts:
 def fair(lengths: np.ndarray, room: int) -> np.ndarray:
     """Return how much of each of some fields is kept, int64 [fields], so that no more than `room` is.
 
-    The longest is cut first, down to the next longest, then both, and so on (Hugging Face's longest_first, which
-    knows two fields). What does not divide goes to the longer ones, of equally long ones to the last.
+    The longest is cut first, down to the next longest, then both, and so on (Hugging Face's longest_first, for more
+    than two fields). What does not divide goes to the longer ones, of equally long ones to the last.
     """
     kept = np.zeros_like(lengths)
     for left, field in zip(range(len(lengths), 0, -1), np.argsort(lengths, kind="stable")):

@@ -6,11 +6,12 @@ from json import JSONDecodeError
 from urllib.parse import urlsplit
 
 from utils.errors import UserError, one_line
+from utils.hub.repository import Repository
 
 NOT_NOW = (408, 429)  # with 500 and above: answers that say nothing about the repository
 
 
-def refusal(asked: str, kind: str, name: str, revision: str, error: Exception) -> UserError | None:
+def refusal(repo: Repository, error: Exception) -> UserError | None:
     """Return what to say where the hub has answered that it does not give this; None where it has not answered so."""
     from huggingface_hub import constants, get_token
     from huggingface_hub.errors import (
@@ -25,11 +26,10 @@ def refusal(asked: str, kind: str, name: str, revision: str, error: Exception) -
         return None
     status, token = error.response.status_code, get_token()
     if status >= 500 or status in NOT_NOW or error.response.url.host != urlsplit(constants.ENDPOINT).hostname:
-        return None  # large files are on another host, which knows no users
+        return None  # large files are on another host, which has no users
     if status == 404 and not error.response.headers.get("X-Error-Code"):
         return None  # the hub gives a code: another server has answered
-    page = f"{constants.ENDPOINT}/{'datasets/' * (kind == 'dataset')}{name}"
-    address = error.response.url.copy_with(userinfo=b"")
+    page, address = repo.page, error.response.url.copy_with(userinfo=b"")
     words = f"the hub answers {status} {error.response.reason_phrase} to {address}; is HF_ENDPOINT right?"
     if status == 401 and token and not isinstance(error, RepositoryNotFoundError):
         words = (f"the hub does not accept the token of {token_place()}: it has expired, or is not whole; `hf auth "
@@ -43,12 +43,12 @@ def refusal(asked: str, kind: str, name: str, revision: str, error: Exception) -
                  (f"the token of {token_place()} may not read it" if token else
                   "needs a token: `hf auth login` or HF_TOKEN gives one"))
     elif isinstance(error, RevisionNotFoundError):
-        words = f"{page} has no branch, tag or commit {revision or 'main'}"
+        words = f"{page} has no branch, tag or commit {repo.revision or 'main'}"
     elif isinstance(error, RemoteEntryNotFoundError):
         words = f"{page} has no such file: {error.response.url.path}"
     elif status == 403 and token:
         words = f"the token of {token_place()} may not read {page}: {one_line(error.server_message or 'forbidden')}"
-    return UserError(f"{asked}: {words}")
+    return UserError(f"{repo.asked}: {words}")
 
 
 def token_place() -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from utils.console import NOTES, SECONDS_OF_SILENCE, in_bytes
 from utils.errors import UserError
 from utils.hub.causes import reason, refusal, unreachable
+from utils.hub.repository import Repository
 from utils.machine.durable import DISK_REFUSES, whole_file
 
 SECONDS_TO_STALL = 60  # in which not one piece of a file has come
@@ -34,15 +35,10 @@ FIRST = {"model": "config.json", "dataset": "README.md"}  # a repository of each
 class Snapshot:
     """A repository at one commit: its `folder` in the cache, and the names and bytes of all `files` that it has.
 
-    `down` says why the hub cannot be asked for more; "" where it can. `asked` is the flag with its value, and
-    `otherwise` what to do without the hub, as messages name them.
+    `down` says why the hub cannot be asked for more; "" where it can.
     """
 
-    asked: str
-    otherwise: str
-    kind: str
-    name: str
-    revision: str
+    repo: Repository
     commit: str
     folder: Path
     files: dict[str, int]
@@ -57,24 +53,24 @@ class Snapshot:
 
         missing = [file for file in wanted if not (self.folder / file).exists()]
         if missing and self.down:
-            raise UserError(f"{self.asked}: its copy in {self.folder} lacks {missing[0]}, and {self.down}; "
-                            f"{self.otherwise}")
+            raise UserError(f"{self.repo.asked}: its copy in {self.folder} lacks {missing[0]}, and {self.down}; "
+                            f"{self.repo.otherwise}")
         began, size = time.monotonic(), sum(self.files.get(file, 0) for file in missing)
-        said = missing and missing != [FIRST[self.kind]]
+        said = missing and missing != [FIRST[self.repo.kind]]
         if said:
-            NOTES.info("%s: downloading %s in %d file(s) of commit %.7s into %s", self.name, in_bytes(size),
+            NOTES.info("%s: downloading %s in %d file(s) of commit %.7s into %s", self.repo.name, in_bytes(size),
                        len(missing), self.commit, constants.HF_HUB_CACHE)
         constants.DOWNLOAD_CHUNK_SIZE = PIECE  # the client's own is 10 MiB
         for file in missing:
             bar = bar_class(file)
             try:
-                _within(SECONDS_TO_STALL, partial(hf_hub_download, self.name, file, repo_type=self.kind,
+                _within(SECONDS_TO_STALL, partial(hf_hub_download, self.repo.name, file, repo_type=self.repo.kind,
                                                   revision=self.commit, tqdm_class=bar), lambda: bar.last)
             except Exception as error:  # the client's, its HTTP library's and the system's have no common class
                 raise self.broken(file, error) from error
         if said:
             seconds = max(time.monotonic() - began, 1e-3)
-            NOTES.info("%s: downloaded in %.1f s (%s/s)", self.name, seconds, in_bytes(size / seconds))
+            NOTES.info("%s: downloaded in %.1f s (%s/s)", self.repo.name, seconds, in_bytes(size / seconds))
         self.remember()
         return self.folder
 
@@ -82,19 +78,21 @@ class Snapshot:
         """Return what to say of a download that has failed."""
         from huggingface_hub import constants
 
+        asked, cache = self.repo.asked, constants.HF_HUB_CACHE
         if isinstance(error, OSError) and error.errno in DISK_REFUSES:
-            return UserError(f"{self.asked}: {file} cannot be written to {constants.HF_HUB_CACHE} ({error.strerror}): "
-                             "free some space there, or have HF_HOME name another folder")
-        refused = refusal(self.asked, self.kind, self.name, self.revision, error)
-        older = _cached_commit(self.folder.parents[1], self.revision)
-        otherwise = self.otherwise if older in ("", self.commit) else f"name the commit that is there whole: @{older}"
-        return refused or UserError(f"{self.asked}: the download of {file} broke off: {reason(error)}; what is whole "
-                                    f"stays in {constants.HF_HUB_CACHE}: try again, or {otherwise}")
+            return UserError(f"{asked}: {file} cannot be written to {cache} ({error.strerror}): free some space there, "
+                             "or have HF_HOME name another folder")
+        otherwise, older = self.repo.otherwise, _cached_commit(self.repo)
+        if older not in ("", self.commit):
+            otherwise = f"name the commit that is there whole: @{older}"
+        return refusal(self.repo, error) or UserError(
+            f"{asked}: the download of {file} broke off: {reason(error)}; what is whole stays in {cache}: "
+            f"try again, or {otherwise}")
 
     def remember(self) -> None:
         """Note in the cache what the revision stood for, as the hub's client does, now that a copy is there."""
-        place = self.folder.parents[1] / "refs" / (self.revision or "main")
-        if self.down or COMMIT.fullmatch(self.revision):
+        place = self.repo.cache / "refs" / (self.repo.revision or "main")
+        if self.down or COMMIT.fullmatch(self.repo.revision):
             return
         try:
             if not place.is_file() or place.read_text() != self.commit:
@@ -105,54 +103,53 @@ class Snapshot:
             pass
 
 
-def open_snapshot(asked: str, kind: str, name: str, revision: str, otherwise: str) -> Snapshot:
-    """Return the repository `name` of a `kind` (model, dataset) at a branch, tag or commit ("": its main branch).
+def open_snapshot(repo: Repository) -> Snapshot:
+    """Return a repository at the commit that its revision stands for.
 
     Where the hub does not answer in time, or not as a hub does, it is the copy in the cache, with a note. Raises
     UserError when there is none, and when the hub has no such thing, or not for this user.
     """
     from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
     try:
-        validate_repo_id(name)
+        validate_repo_id(repo.name)
     except HFValidationError:
-        raise UserError(f"{asked}: {name} is neither a folder here nor a name on the hub; {otherwise}") from None
-    if revision and not REVISION.fullmatch(revision):
-        raise UserError(f"{asked}: {revision} is no branch, tag or commit")
-    place = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type=kind)
-    cached = _cached_commit(place, revision)
+        raise UserError(f"{repo.asked}: {repo.name} is neither a folder here nor a name on the hub; {repo.otherwise}"
+                        ) from None
+    if repo.revision and not REVISION.fullmatch(repo.revision):
+        raise UserError(f"{repo.asked}: {repo.revision} is no branch, tag or commit")
+    cached = _cached_commit(repo)
     try:
-        commit, files = _ask(kind, name, revision, place, SECONDS_TO_ANSWER / (2 if cached else 1))
+        commit, files = _ask(repo, SECONDS_TO_ANSWER / (2 if cached else 1))
         down = ""
     except Exception as error:  # as in fetch
-        refused = refusal(asked, kind, name, revision, error)
+        refused = refusal(repo, error)
         if refused:
             raise refused from error
         down = unreachable(error)
         if not cached:
-            raise UserError(f"{asked}: not in the local cache ({constants.HF_HUB_CACHE}), and {down}; "
-                            f"{otherwise}") from error
-        commit, files = cached, _listed(kind, name, cached)
+            raise UserError(f"{repo.asked}: not in the local cache ({constants.HF_HUB_CACHE}), and {down}; "
+                            f"{repo.otherwise}") from error
+        commit, files = cached, _listed(repo, cached)
         if not constants.HF_HUB_OFFLINE:
-            NOTES.warning("%s: %s: going on with the copy in the cache, commit %.7s", asked, down, commit)
-    folder = place / "snapshots" / commit
+            NOTES.warning("%s: %s: going on with the copy in the cache, commit %.7s", repo.asked, down, commit)
+    folder = repo.cache / "snapshots" / commit
     if not files:  # another program has made the copy, and kept no list
         files = {str(path.relative_to(folder)): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
-    return Snapshot(asked, otherwise, kind, name, revision, commit, folder, files, down)
+    return Snapshot(repo, commit, folder, files, down)
 
 
-def _cached_commit(place: Path, revision: str) -> str:
+def _cached_commit(repo: Repository) -> str:
     """Return the commit that the cache has for a revision; "" if it has none."""
-    if COMMIT.fullmatch(revision):
-        return revision if (place / "snapshots" / revision).is_dir() else ""
-    reference = place / "refs" / (revision or "main")
+    if COMMIT.fullmatch(repo.revision):
+        return repo.revision if (repo.cache / "snapshots" / repo.revision).is_dir() else ""
+    reference = repo.cache / "refs" / (repo.revision or "main")
     commit = reference.read_text().strip() if reference.is_file() else ""
-    return commit if commit and (place / "snapshots" / commit).is_dir() else ""
+    return commit if commit and (repo.cache / "snapshots" / commit).is_dir() else ""
 
 
-def _ask(kind: str, name: str, revision: str, place: Path, seconds: float) -> tuple[str, dict[str, int]]:
+def _ask(repo: Repository, seconds: float) -> tuple[str, dict[str, int]]:
     """Return the commit of a revision and its files, once the hub has shown that it gives them.
 
     It has so many `seconds` to name the commit, and half as many more in all.
@@ -162,16 +159,17 @@ def _ask(kind: str, name: str, revision: str, place: Path, seconds: float) -> tu
 
     if is_offline_mode():  # the client would first look for its proxies
         raise OfflineModeIsEnabled
-    api, commit, end = HfApi(), revision, time.monotonic() + 1.5 * seconds
-    if not COMMIT.fullmatch(revision):
-        commit = _within(seconds, lambda: api.repo_info(name, repo_type=kind, revision=revision or None).sha)
-    first, listed = FIRST[kind], _listed(kind, name, commit)
-    if listed and (first not in listed or (place / "snapshots" / commit / first).exists()):
+    api, commit, end = HfApi(), repo.revision, time.monotonic() + 1.5 * seconds
+    name, kind, first = repo.name, repo.kind, FIRST[repo.kind]
+    if not COMMIT.fullmatch(repo.revision):
+        commit = _within(seconds, lambda: api.repo_info(name, repo_type=kind, revision=repo.revision or None).sha)
+    listed = _listed(repo, commit)
+    if listed and (first not in listed or (repo.cache / "snapshots" / commit / first).exists()):
         return commit, listed
 
     def look() -> dict[str, int]:
         snapshot_download(name, repo_type=kind, revision=commit, allow_patterns=[])  # the cache then has the list
-        files = _listed(kind, name, commit) or {  # but for one that cannot be written to
+        files = _listed(repo, commit) or {  # but for one that cannot be written to
             file.path: file.size for file in api.list_repo_tree(name, repo_type=kind, revision=commit, recursive=True)
             if hasattr(file, "size")}
         if first in files:
@@ -181,13 +179,13 @@ def _ask(kind: str, name: str, revision: str, place: Path, seconds: float) -> tu
     return commit, _within(end - time.monotonic(), look)
 
 
-def _listed(kind: str, name: str, commit: str) -> dict[str, int]:
-    """Return the names and bytes of a commit's files, as the cache knows them from the hub; empty if it does not."""
+def _listed(repo: Repository, commit: str) -> dict[str, int]:
+    """Return the names and bytes of a commit's files, as the cache has them from the hub; empty if it has not."""
     from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
     try:
-        return {file.path: file.size for file in get_cached_repo_tree(name, repo_type=kind, revision=commit)}
+        return {file.path: file.size for file in get_cached_repo_tree(repo.name, repo_type=repo.kind, revision=commit)}
     except CachedRepoTreeNotFoundError:
         return {}
 

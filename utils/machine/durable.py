@@ -46,7 +46,7 @@ def sync_folder(path: Path) -> bool:
 
 
 def known_here(call: Callable[[], None]) -> bool:
-    """Make a call of the system; return whether the file system knows how to."""
+    """Make a call of the system; return whether the file system has it."""
     try:
         call()
     except OSError as error:

@@ -46,24 +46,24 @@ RAY = LeftOut(("RAY_*",), "a run starts a Ray of its own; --ray_address joins an
               kept=("RAY_memory_monitor_refresh_ms", "RAY_memory_usage_threshold"))
 
 
-def leave_out(rules: Iterable[LeftOut], settings: Mapping[str, str] = {}) -> None:
-    """Remove what `rules` name from this process's environment, and add `settings`; say what is gone.
+def leave_out(rules: Iterable[LeftOut], added: Mapping[str, str] = {}) -> None:
+    """Remove what `rules` name from this process's environment, and put in what is `added`; note what is gone.
 
     Libraries read it when they are imported, and the processes that this one starts inherit it.
     """
     found = [name for name in os.environ
              if any(name not in rule.kept and any(fnmatchcase(name, pattern) for pattern in rule.names)
                     for rule in rules)]
-    told = sorted(set(found).difference(settings))
+    noted = sorted(set(found).difference(added))
     for name in found:
         del os.environ[name]
-    os.environ |= settings
+    os.environ |= added
     if "PYTHONWARNINGS" in found:  # Python has read it at its start
         warnings.resetwarnings()
         for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
             warnings.simplefilter("ignore", category)
-    if told:
-        NOTES.info("left out of the environment (docs/environment.md says why): %s", ", ".join(told))
+    if noted:
+        NOTES.info("left out of the environment (docs/environment.md says why): %s", ", ".join(noted))
 
 
 def check_variables() -> None:

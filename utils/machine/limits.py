@@ -1,4 +1,4 @@
-"""The limits of the user's shell (ulimit): which are too low for a run, and what Ray is told to keep within them."""
+"""The limits of the user's shell (ulimit): which are too low for a run, and what keeps Ray within them."""
 
 import os
 import resource

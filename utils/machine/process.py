@@ -85,7 +85,7 @@ def held_back(*numbers: int) -> Iterator[None]:
 
 
 def interrupt(number: int, frame: object) -> NoReturn:
-    """Be interrupted once: a terminal's end is told by the kernel and by the shell."""
+    """Be interrupted once: of a terminal's end the kernel sends a signal, and the shell another."""
     signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 

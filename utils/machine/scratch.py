@@ -1,6 +1,6 @@
 """A run's private temporary folders, removed at its end; what driver and workers exchange lies in shared memory.
 
-A run that is killed cannot remove its folders, so each run first removes those that nobody holds any more.
+A run that is killed cannot remove its folders, so each run first removes those that no process holds any more.
 """
 
 import os
@@ -53,7 +53,7 @@ def private_folder(base: Path | None = None) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base))
     try:
         with held(folder / "new"):
-            (folder / "new").rename(folder / LOCK)  # so that nobody sees it before it is held
+            (folder / "new").rename(folder / LOCK)  # so that no other run sees it before it is held
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -89,7 +89,7 @@ def remove_stale() -> None:
                 if (folder / LOCK).exists():
                     with held(folder / LOCK) as dead:
                         if not dead:
-                            NOTES.info("%s: its file system has no locks, which would tell whether its run lives: "
+                            NOTES.info("%s: its file system has no locks, which would show whether its run lives: "
                                        "remove it if that has ended", folder)
                             continue
                         shutil.rmtree(folder)

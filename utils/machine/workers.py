@@ -1,4 +1,4 @@
-"""The machine a run computes on: how many workers it has room for, and what the libraries on it are told."""
+"""The machine a run computes on: how many workers it has room for, and what the libraries on it read."""
 
 import gc
 import math
@@ -17,7 +17,7 @@ from utils.machine.limits import check_limits
 
 @dataclass(frozen=True)
 class Machine:
-    """What Ray is told of this machine: `workers` actors at once, and the GPUs in all and of each of them."""
+    """What Ray has of this machine: `workers` actors at once, and the GPUs in all and of each of them."""
 
     workers: int
     n_gpus: int
@@ -41,22 +41,22 @@ def quiet_environment(own_ray: bool) -> None:
     there has its own addresses and tokens. Raises UserError as `quiet_models` does.
     """
     quiet_models()
-    settings = {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
-                "FLWR_LOG_LEVEL": "ERROR", "GRPC_VERBOSITY": "error", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-                # seconds until Ray's agents give up looking for the rest of a killed run, and end too
-                "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
-                # A worker's idle threads must not spin on a core that another worker computes on.
-                "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
+    variables = {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0",
+                 "FLWR_LOG_LEVEL": "ERROR", "GRPC_VERBOSITY": "error", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+                 # seconds until Ray's agents give up looking for the rest of a killed run, and end too
+                 "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
+                 # A worker's idle threads must not spin on a core that another worker computes on.
+                 "OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
     try:
         Path.home()
     except RuntimeError:  # a container's user may be in no list; Flower looks for a home
-        settings["HOME"] = "/"
+        variables["HOME"] = "/"
     if own_ray:
         # Ray then listens on the loopback address alone, as it does on a Mac: no other machine is meant. It unpickles
-        # what it is sent, so it listens only to who can read this process's environment.
-        settings |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-                     "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    leave_out((*EVERYWHERE, FLOWER, RAY) if own_ray else (*EVERYWHERE, FLOWER), settings)
+        # what it is sent, so it takes only what comes from processes that can read this one's environment.
+        variables |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+                      "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    leave_out((*EVERYWHERE, FLOWER, RAY) if own_ray else (*EVERYWHERE, FLOWER), variables)
 
 
 def quiet_models() -> None:
@@ -69,7 +69,7 @@ def quiet_models() -> None:
 
 
 def check_machine(config: RunConfig) -> None:
-    """Raise UserError when this machine has too few cores or GPUs for the run, or nobody answers at `--ray_address`."""
+    """Raise UserError when this machine has too few cores or GPUs for the run, or none answers at `--ray_address`."""
     check_limits()
     if config.ray_address:
         return check_address(config.ray_address)
@@ -107,13 +107,13 @@ def workers_for(config: RunConfig, cores: float, gpus: float) -> int:
 
 
 def check_address(address: str) -> None:
-    """Raise UserError when nobody answers at a cluster's HOST:PORT; "auto" is for Ray to find."""
+    """Raise UserError when no cluster answers at HOST:PORT; "auto" is for Ray to find."""
     host, _, port = address.rpartition(":")
     try:
         if address != "auto":
             socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except (OSError, OverflowError) as error:
-        raise UserError(f"--ray_address {address}: nobody answers there ({error}); `ray start --head` starts a "
+        raise UserError(f"--ray_address {address}: no cluster answers there ({error}); `ray start --head` starts a "
                         "cluster and prints its address") from None
 
 

@@ -1,4 +1,4 @@
-"""The forward pass of a BERT-like encoder on the CPU: the same sums, without those nobody reads.
+"""The forward pass of a BERT-like encoder on the CPU: the same sums, without those that no head reads.
 
 Linear layers see real tokens only, end to end; attention alone sees a padded grid. And the last layer computes the
 first token only, which is all that the heads of these families read: a sixth of MiniLM's arithmetic.
@@ -96,8 +96,20 @@ def _layer(layer: "BertLayer", masks: Masks | None, x: torch.Tensor, context: to
     if own.training and own.dropout.p:
         assert masks is not None, "training gives its masks"
         kept = masks.draw(torch.Size((keys.rows * heads, queries.length, keys.length)), own.dropout.p, q.dtype)
-    attended = layer.attention.output(Attention.apply(q, k, v, kept, queries, keys, bias, heads, own.scaling), x)
+    scope = Scope(queries, keys, bias, heads, own.scaling)
+    attended = layer.attention.output(Attention.apply(q, k, v, kept, scope), x)
     return layer.output(layer.intermediate(attended), attended)
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What attention looks at: `queries` at `keys`, at those whose `bias` (float32 [rows, 1, 1, length]) is not −∞."""
+
+    queries: Grid
+    keys: Grid
+    bias: torch.Tensor
+    heads: int
+    scale: float
 
 
 class Attention(torch.autograd.Function):
@@ -108,27 +120,28 @@ class Attention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, kept: torch.Tensor | None, queries: Grid,
-                keys: Grid, bias: torch.Tensor, heads: int, scale: float) -> torch.Tensor:
-        """`q` [queries, hidden]; `k`, `v` [tokens, hidden]; `kept` [rows · heads, queries per row, length] or None;
-        `bias` float32 [rows, 1, 1, length]. Returns [queries, hidden].
+    def forward(ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, kept: torch.Tensor | None, scope: Scope
+                ) -> torch.Tensor:
+        """`q` [queries, hidden]; `k`, `v` [tokens, hidden]; `kept` [rows · heads, queries per row, length] or None.
+        Returns [queries, hidden].
         """
+        queries, keys, heads = scope.queries, scope.keys, scope.heads
         q, k, v = queries.spread(q, heads), keys.spread(k, heads), keys.spread(v, heads)
-        scores = torch.bmm(q, k.mT).float().mul_(scale)
-        scores.view(keys.rows, heads, queries.length, keys.length).add_(bias)
+        scores = torch.bmm(q, k.mT).float().mul_(scope.scale)
+        scores.view(keys.rows, heads, queries.length, keys.length).add_(scope.bias)
         weights = scores.softmax(-1)
         dropped = weights.to(q.dtype)
         if kept is not None:
             dropped = dropped * kept
         out = torch.bmm(dropped, v)
         ctx.save_for_backward(q, k, v, kept, weights, dropped, out)
-        ctx.place = queries, keys, heads, scale
+        ctx.scope = scope
         return queries.pack(out, heads)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         q, k, v, kept, weights, dropped, out = ctx.saved_tensors
-        queries, keys, heads, scale = ctx.place
+        queries, keys, heads = ctx.scope.queries, ctx.scope.keys, ctx.scope.heads
         gradient = queries.spread(gradient, heads)
         of_v = torch.bmm(dropped.mT, gradient)
         of_weights = torch.bmm(gradient, v.mT)
@@ -136,7 +149,6 @@ class Attention(torch.autograd.Function):
             of_weights *= kept
         # Σ weights · of_weights of a row is out · gradient (Dao et al., 2022): no pass over the weights
         mean = (out.float() * gradient).sum(-1, keepdim=True)
-        of_scores = (of_weights.float().sub_(mean).mul_(weights).mul_(scale)).to(q.dtype)
+        of_scores = (of_weights.float().sub_(mean).mul_(weights).mul_(ctx.scope.scale)).to(q.dtype)
         of_q, of_k = torch.bmm(of_scores, k), torch.bmm(of_scores.mT, q)
-        return (queries.pack(of_q, heads), keys.pack(of_k, heads), keys.pack(of_v, heads),
-                None, None, None, None, None, None)
+        return queries.pack(of_q, heads), keys.pack(of_k, heads), keys.pack(of_v, heads), None, None

@@ -23,7 +23,7 @@ _LOGITS_AT_ONCE = 2**26  # of the label words' scoring: 256 MB as float32
 def make_head(spec: TaskSpec, tokenizer: PreTrainedTokenizerFast, text_to_text: bool) -> Head:
     """Return the head of a task for a model with this tokenizer.
 
-    Raises: UserError when the tokenizer cannot tell a text-to-text task's label words apart.
+    Raises: UserError when the tokenizer writes two of a text-to-text task's label words alike, or one not at all.
     """
     if text_to_text:
         return TextToTextHead(spec, tokenizer)
@@ -195,7 +195,7 @@ class TextToTextHead(Head):
 
 
 def _word_ids(spec: TaskSpec, tokenizer: PreTrainedTokenizerFast) -> list[list[int]]:
-    """Return each label word's token ids with end-of-text; raise UserError unless they can be told apart."""
+    """Return each label word's token ids with end-of-text; raise UserError unless they differ."""
     with unchanged(tokenizer):
         words = tokenizer(text_target=list(spec.label_words))["input_ids"]
     words = [ids if ids[-1:] == [tokenizer.eos_token_id] else [*ids, tokenizer.eos_token_id] for ids in words]

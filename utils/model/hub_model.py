@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from utils.hub.reading import open_snapshot
+from utils.hub.repository import Repository
 from utils.model.trust import check_weight_names
 
 WEIGHTS = "model.safetensors"
@@ -17,7 +18,8 @@ def model_folder(asked: str, name: str, revision: str, weights: bool) -> Path:
     `asked` is the flag with its value, for messages. Raises UserError as `open_snapshot` and `Snapshot.fetch` do, and
     when there are no safetensors.
     """
-    found = open_snapshot(asked, "model", name, revision, "give minilm, a model's folder or a finished run's folder")
+    found = open_snapshot(Repository("model", name, revision, asked,
+                                     "give minilm, a model's folder or a finished run's folder"))
     top = sorted(file for file in found.files if "/" not in file)
     texts = [file for file in top if file.endswith(TEXT)]
     if "adapter_config.json" in texts and "config.json" not in texts:

@@ -10,6 +10,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ import transformers
 from transformers import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
 from transformers.utils.hub import extract_commit_hash
 
+from utils.config import RunConfig
 from utils.console import NOTES
 from utils.data.task import TaskSpec
 from utils.errors import UserError
@@ -33,6 +35,26 @@ from utils.model.tokenizer import fit_tokenizer, load_tokenizer
 from utils.model.trust import HERE_ONLY, check_adapter, check_weight_files, safetensors_only
 from utils.model.weights import check_weights
 from utils.seeds import torch_seed
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a run wants of a model, whatever its task."""
+
+    name: str  #: as `resolve` takes it
+    seed: int
+    max_length: int  #: tokens
+    random_init: bool = False  #: whether all weights are drawn from the seed
+    text_to_text: bool = False  #: whether an encoder-decoder answers in words
+    flag: str = "model"  #: the one that gives `name`, for messages
+    commit: str = ""  #: the hub's, as `resolve` takes it
+    trained: bool = False  #: whether the checkpoint must have the task's head
+
+    @classmethod
+    def by(cls, config: RunConfig, commit: str = "") -> "Wanted":
+        """Return what the flags ask for; of the hub at `commit`, if an earlier part of the run has used one."""
+        return cls(config.load_model or config.model, config.seed, config.max_length, config.random_init,
+                   config.text_to_text, config.start_flag, commit, trained=not config.n_iterations)
 
 
 def resolve(name: str, flag: str = "model", commit: str = "", weights: bool = True) -> str:
@@ -82,25 +104,23 @@ def is_text_to_text(model: transformers.PreTrainedModel) -> bool:
     return type(model) is MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING.get(type(model.config), None)
 
 
-def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: bool = False,
-         text_to_text: bool = False, flag: str = "model", commit: str = "", trained: bool = False
+def load(wanted: Wanted, spec: TaskSpec
          ) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerFast]:
     """Return (model, tokenizer) for a task: float32 on the CPU, in evaluation mode, padding on the right if it can.
 
     Weights the checkpoint lacks (the task's head; with `random_init` all of them) are drawn from
     (seed, "model"): the same bits in any process, and the process's own random state is left as it was.
-    `max_length` is in tokens; `flag` is the one that gave `name`, for messages; `commit` is as for `resolve`; `trained`
-    asks for a head that the checkpoint has.
 
     Raises: UserError, one line, when anything does not load or fit together.
     """
-    asked, found_at = f"--{flag} {name}", resolve(name, flag, commit, weights=not random_init)
+    name, max_length, random_init = wanted.name, wanted.max_length, wanted.random_init
+    asked, found_at = f"--{wanted.flag} {name}", resolve(name, wanted.flag, wanted.commit, weights=not random_init)
     with (_naming(asked), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]),
           without_marks(found_at) as path):
-        torch.manual_seed(torch_seed(seed, "model"))
+        torch.manual_seed(torch_seed(wanted.seed, "model"))
         check_adapter(asked, Path(path))
         config = load_config(asked, path)
-        text_to_text = text_to_text_model(config, text_to_text)
+        text_to_text = text_to_text_model(config, wanted.text_to_text)
         kind = "text_to_text" if text_to_text else spec.kind
         auto = head_class(asked, config, kind)
         former = describe_head(config, spec, kind)
@@ -115,7 +135,7 @@ def load(name: str, spec: TaskSpec, *, seed: int, max_length: int, random_init: 
                                                 ignore_mismatched_sizes=True, output_loading_info=True, **HERE_ONLY)
             check_weights(asked, model, found)
             new, news = adapt_head(model, auto, former, found)
-        if new and trained:
+        if new and wanted.trained:
             raise UserError(f"--n_iterations 0: {asked} has no head that was trained on {spec.name}: {news}; give a "
                             "model that has, or train one with --n_iterations 1")
         agree_on_writing(model, tokenizer)

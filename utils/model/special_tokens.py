@@ -15,7 +15,7 @@ def agree(asked: str, config: transformers.PreTrainedConfig, tokenizer: transfor
     """Give a config, with its parts, and a tokenizer the same pad, end and begin tokens, before the model is made.
 
     The tokenizer's hold, because they are in the ids that the model reads. Where it has none, the config's special
-    token becomes the tokenizer's; the last resort to pad with is end-of-text. What is replaced is told.
+    token becomes the tokenizer's; the last resort to pad with is end-of-text. A note says what is replaced.
 
     Raises: UserError when there is nothing to pad with.
     """

@@ -83,8 +83,8 @@ def adapt_head(model: transformers.PreTrainedModel, auto: Any, former: FormerHea
                ) -> tuple[set[str], str]:
     """Put a loaded model's head in the order of its config's labels, or draw another task's head anew, in place.
 
-    `found`: transformers' loading info. Returns the names of all weights that are not the checkpoint's, and what
-    there is to tell ("": nothing).
+    `found`: transformers' loading info. Returns the names of all weights that are not the checkpoint's, and a
+    note of what has changed ("": nothing).
     """
     new, wanted = lacking(found), ", ".join(model.config.id2label.values())
     labels = ", ".join(former.labels)
@@ -114,7 +114,7 @@ def _redraw_head(model: transformers.PreTrainedModel, auto: Any) -> set[str]:
 def _reorder_head(model: transformers.PreTrainedModel, auto: Any, order: list[int]) -> None:
     """Let output i of the head be what output `order[i]` was, in place.
 
-    A family may call its last layer anything, so it is known by its shape: it grows with one label more.
+    A family may call its last layer anything, so its shape says which it is: it grows with one label more.
     """
     larger = copy.deepcopy(model.config)
     larger.num_labels = len(order) + 1

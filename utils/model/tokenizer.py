@@ -25,10 +25,10 @@ def load_tokenizer(asked: str, path: str) -> transformers.PreTrainedTokenizerFas
     except ValueError as error:
         if "backend tokenizer" not in str(error):
             raise
-        raise UserError(f"{asked}: transformers does not know which tokenizer its files are; add its tokenizer.json, "
+        raise UserError(f"{asked}: transformers cannot say which tokenizer its files are; add its tokenizer.json, "
                         "which the class itself writes: for UMT5, say, "
                         "transformers.T5Tokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)") from error
-    # transformers 5 answers a folder without tokenizer files with a tokenizer that knows special tokens only
+    # transformers 5 answers a folder without tokenizer files with a tokenizer of special tokens only
     words = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens) - {"▁"}
     if not any(not word.startswith("<extra_id_") for word in words):
         raise UserError(f"{asked}: it has no tokenizer; add its tokenizer.json")

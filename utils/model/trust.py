@@ -12,7 +12,7 @@ from transformers import PreTrainedConfig
 
 from utils.errors import UserError, quoted
 
-#: what every `from_pretrained` is told: no file from elsewhere, no code
+#: given to every `from_pretrained`: no file from elsewhere, no code
 HERE_ONLY = {"local_files_only": True, "trust_remote_code": False}
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 

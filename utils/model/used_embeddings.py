@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def lookup_table(model: "PreTrainedModel") -> torch.nn.Embedding | None:
+def embedding_table(model: "PreTrainedModel") -> torch.nn.Embedding | None:
     """Return the model's table of token embeddings; None where anything but one lookup per batch reads it."""
     table = model.get_input_embeddings()
     users = [module for module in model.modules() for p in module.parameters(recurse=False) if p is table.weight]
@@ -24,7 +24,7 @@ def lookup_table(model: "PreTrainedModel") -> torch.nn.Embedding | None:
 
 
 @contextmanager
-def used_rows(table: torch.nn.Embedding, ids: np.ndarray) -> Iterator[torch.nn.Parameter]:
+def used_embeddings(table: torch.nn.Embedding, ids: np.ndarray) -> Iterator[torch.nn.Parameter]:
     """Let `table` look its rows up in a small table of the tokens `ids` (int, each once) inside the `with`.
 
     Gives that table's weights, float32 [len(ids), hidden], on the CPU, without gradients yet; what they have become

@@ -24,7 +24,7 @@ def lacking(found: Mapping[str, Any]) -> set[str]:
 
 
 def check_weights(asked: str, model: transformers.PreTrainedModel, found: Mapping[str, Any]) -> None:
-    """Tell which heads of the checkpoint are left out; raise UserError unless its body is the model's, whole.
+    """Note which heads of the checkpoint are left out; raise UserError unless its body is the model's, whole.
 
     The head may be new, and a pooler with it.
     """

@@ -37,10 +37,7 @@ class Start:
 
 def load_model(config: RunConfig, data: TaskData, commit: str) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Return the model that the flags name, of the hub at `commit` if that is given, and open the tokens of `data`."""
-    model, tokenizer = loading.load(config.load_model or config.model, data.table.spec, seed=config.seed,
-                                    max_length=config.max_length, random_init=config.random_init,
-                                    text_to_text=config.text_to_text, flag=config.start_flag, commit=commit,
-                                    trained=not config.n_iterations)
+    model, tokenizer = loading.load(loading.Wanted.by(config, commit), data.table.spec)
     data.tokenise(tokenizer, loading.is_text_to_text(model))
     return model, tokenizer
 

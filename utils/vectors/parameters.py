@@ -58,7 +58,7 @@ class ParameterVector:
 
 
 def zeros(*shape: int, device: torch.device) -> torch.Tensor:
-    """Return float32 zeros. On the CPU, parts that are never written to take no memory: rows of a big vocabulary's."""
+    """Return float32 zeros. On the CPU, parts that are never written to take no memory: those of unused embeddings."""
     if device.type != "cpu":
         return torch.zeros(shape, device=device)
     memory = mmap.mmap(-1, 4 * math.prod(shape), mmap.MAP_PRIVATE)  # shared, it would be taken by reading, too

@@ -9,12 +9,12 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from tests.loading import loaded
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
 from utils.errors import UserError
-from utils.model import loading
 
 LIMIT = resource.RLIMIT_FSIZE
 
@@ -23,8 +23,8 @@ import sys
 from pathlib import Path
 import numpy as np
 import preprocess.common as preprocess
+from tests.loading import loaded
 from utils.data import tokens
-from utils.model import loading
 from utils.config import RunConfig
 from utils.console import notes_to_stderr
 from utils.data.dataset import TaskData
@@ -32,7 +32,7 @@ from utils.data.dataset import TaskData
 notes_to_stderr()
 data_dir, model, lent = sys.argv[1:]
 spec = preprocess.load("rte").SPEC
-tokenizer = loading.load(model, spec, seed=0, max_length=64)[1]
+tokenizer = loaded(model, spec)[1]
 driver, worker, lonely = (TaskData(RunConfig(data="rte", data_dir=data_dir), spec) for _ in range(3))
 driver.tokenise(tokenizer, False)
 driver.lend(Path(lent))
@@ -70,7 +70,7 @@ def test_a_data_folder_that_may_only_be_read(tmp_path, tmp_path_factory):
 def test_a_disk_that_takes_no_more_is_an_error(tmp_path, tmp_path_factory):
     """It would take no record either. The kernel's limit of a file's size stands for the disk's."""
     spec = toy_table(tmp_path).spec
-    tokenizer = loading.load(str(tiny_once(tmp_path_factory.getbasetemp(), "bert")), spec, seed=0, max_length=64)[1]
+    tokenizer = loaded(tiny_once(tmp_path_factory.getbasetemp(), "bert"), spec)[1]
     data, (soft, hard) = TaskData(RunConfig(data="rte", data_dir=str(tmp_path)), spec), resource.getrlimit(LIMIT)
     resource.setrlimit(LIMIT, (1000, hard))
     try:

@@ -1,4 +1,4 @@
-"""Shards by flwr-datasets' partitioners, and by anybody's with their interface."""
+"""Shards by flwr-datasets' partitioners, and by others with their interface."""
 
 import sys
 from types import ModuleType, SimpleNamespace

@@ -215,7 +215,7 @@ def test_missing_parts_are_named(tmp_path):
 def test_damaged_files_are_named(tmp_path):
     table = write_table(tmp_path / "t", PAIRS, {"train": ROWS}, "")
     path, whole = tmp_path / "t" / "train-x.parquet", (tmp_path / "t" / "train-x.parquet").read_bytes()
-    place = whole.index(b"a")  # inside a page of values: only its checksum can tell
+    place = whole.index(b"a")  # inside a page of values: only its checksum can show it
     damaged = {"cut": whole[:-20], "empty": b"", "flipped": whole[:place] + b"z" + whole[place + 1:]}
     for content in damaged.values():
         path.write_bytes(content)

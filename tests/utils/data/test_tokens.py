@@ -13,16 +13,16 @@ import pyarrow as pa
 import pytest
 from transformers import AutoTokenizer
 
+from tests.loading import loaded
 from tests.tiny import FAMILIES, QASC, RTE, STSB, StubTable, real_rows
 from utils.data import tokens
 from utils.data.table import write_table
 from utils.errors import UserError
-from utils.model import loading
 
 
 @pytest.fixture(scope="session")
 def tokenizer_of(tiny):
-    return lambda family: loading.load(str(tiny(family)), STSB, seed=0, max_length=64)[1]
+    return lambda family: loaded(tiny(family), STSB)[1]
 
 
 def table(n: int = 5, spec=RTE, **changes) -> StubTable:

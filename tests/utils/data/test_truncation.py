@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 import preprocess.common as preprocess
+from tests.loading import loaded
 from tests.tiny import FAMILIES, MULTIPLE_CHOICE, POSITIONS, QASC, RTE, TEXT_TO_TEXT, real_rows
 from tests.toy import toy_table
 from utils.config import RunConfig
@@ -21,7 +22,6 @@ from utils.data.dataset import TaskData
 from utils.data.tokens import cache_key, tokenise
 from utils.data.truncation import Cuts, fair, shares
 from utils.errors import UserError
-from utils.model import loading
 
 LENGTHS = st.lists(st.integers(0, 30), min_size=1, max_size=9)
 DIGITS = "2345"
@@ -33,7 +33,7 @@ CHOSEN = replace(QASC, prompt="a {choices} question: {question}", labels=QASC.la
 
 @pytest.fixture(scope="session")
 def tokenizer_of(tiny):
-    return cache(lambda family: loading.load(str(tiny(family)), RTE, seed=0, max_length=POSITIONS)[1])
+    return cache(lambda family: loaded(tiny(family), RTE, max_length=POSITIONS)[1])
 
 
 def one_by_one(lengths: list[int], room: int) -> list[int]:
@@ -163,23 +163,23 @@ def test_what_was_cut_is_told_from_the_cache_too_and_a_lost_field_is_an_error(to
     toy_table(tmp_path)
     spec, tokenizer = preprocess.load("rte").SPEC, tokenizer_of("t5")
 
-    def told(**flags) -> list[str]:
+    def noted(**flags) -> list[str]:
         caplog.clear()
         data = TaskData(RunConfig(data="rte", data_dir=str(tmp_path), **flags), spec)
         data.tokenise(tokenizer, True)
         return [record.getMessage() for record in caplog.records]
 
-    assert told() == []
-    first = told(max_length=28)
+    assert noted() == []
+    first = noted(max_length=28)
     assert re.fullmatch(r"rte train: \d+ of 60 rows were cut to --max_length 28 tokens", first[0]) and len(first) == 2
-    assert told(max_length=28) == first
+    assert noted(max_length=28) == first
     for _ in range(2):  # made, and from the cache
         with pytest.raises(UserError, match="--max_length 18: 60 of 60 rows of rte train would lose a whole field; "
                                             "give at least --max_length 19, or allow it by --truncate"):
-            told(max_length=18)
-    assert told(max_length=18, truncate=True)[1] == (
+            noted(max_length=18)
+    assert noted(max_length=18, truncate=True)[1] == (
         "rte dev: 24 of 24 rows were cut to --max_length 18 tokens; 24 lost a whole field")
-    assert "lost" not in "".join(told(max_length=19))
+    assert "lost" not in "".join(noted(max_length=19))
 
 
 @pytest.mark.parametrize("text", ["", " ", "   \t  ", "\u2003"])

@@ -27,7 +27,7 @@ def shell(monkeypatch):
     return lambda **variables: monkeypatch.setattr(os, "environ", variables)
 
 
-def test_what_is_left_out_is_told_and_the_rest_stays(shell, caplog, monkeypatch):
+def test_what_is_left_out_is_noted_and_the_rest_stays(shell, caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("lm"), "propagate", True)
     shell(RAY_ADDRESS="x", RAY_memory_usage_threshold="0.9", OMP_PLACES="{0}", OMP_NUM_THREADS="3", XRAY_="", PATH="p",
           grpc_proxy="y", http_proxy="z", NUMBA_CACHE_DIR="/c", NUMBA_OPT="0", FLWR_LOG_LEVEL="ERROR")
@@ -76,3 +76,17 @@ def test_the_page_names_all_that_is_left_out_and_nothing_else():
     whys = {tuple(re.findall(r"`(\S+?)`", row[1])): row[3].replace("`", "").strip() for row in rows}
     assert all(whys[rule.names].startswith(rule.why) for rule in rules)
     assert {name for rule in rules for name in rule.kept} <= decided["respected"] | decided["set"]
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://", "http://[::1", "http://host:port", "http://h:99999",
+                                     "https://exa mple", "file:///etc", "localhost:80"])
+def test_an_endpoint_that_is_none_is_one_line(monkeypatch, address):
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.raises(UserError, match="HF_ENDPOINT .* is no address of a hub"):
+        check_variables()
+
+
+def test_an_empty_endpoint_is_the_public_one(monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "")
+    check_variables()
+    assert "HF_ENDPOINT" not in os.environ

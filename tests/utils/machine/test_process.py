@@ -45,12 +45,12 @@ leave(7)
 """
 
 
-@pytest.mark.parametrize("streams, told", [
+@pytest.mark.parametrize("streams, notes", [
     ("| true; exit ${PIPESTATUS[0]}", ["farewell", "note", "of a child"]), (">&-", ["note", "of a child"]),
     ("2>&1 | true; exit ${PIPESTATUS[0]}", []), ("0>&- 1>&- 2>&-", []), ("> /dev/null", ["note", "of a child"])])
-def test_what_is_said_where_nobody_reads_goes_nowhere_and_into_no_file(tmp_path, streams, told):
+def test_what_is_said_where_no_process_reads_goes_nowhere_and_into_no_file(tmp_path, streams, notes):
     done = shell(f"$PYTHON -c '{WRITER}' {tmp_path / 'file'} {streams}", PYTHONIOENCODING="ascii:strict")
-    assert done.returncode == 7 and done.stderr.splitlines() == told and done.stdout == ""
+    assert done.returncode == 7 and done.stderr.splitlines() == notes and done.stdout == ""
     assert int((tmp_path / "file").read_text()) > 2
 
 
@@ -82,7 +82,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_are_what_ctrl_c_is(number):
-    """Once: a terminal's end is told twice, and what ends the program must not be broken off."""
+    """Once: a terminal's end sends two signals, and what ends the program must not be broken off."""
     code = SLEEPER.replace("{again}", str(int(number)))
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "[False, False, False]\n"

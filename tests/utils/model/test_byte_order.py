@@ -6,8 +6,8 @@ import shutil
 
 import torch
 
+from tests.loading import loaded
 from tests.tiny import RTE, tiny_once
-from utils.model import loading
 from utils.model.byte_order import without_marks
 from utils.record.runlog import read_json
 
@@ -17,8 +17,7 @@ def test_a_model_whose_json_files_have_marks_is_the_same_model(tmp_path):
     marked = shutil.copytree(plain, tmp_path / "marked")
     for file in marked.glob("*.json"):
         file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
-    (left, words), (right, others) = (loading.load(str(folder), RTE, seed=3, max_length=16)
-                                      for folder in (plain, marked))
+    (left, words), (right, others) = (loaded(folder, RTE, seed=3, max_length=16) for folder in (plain, marked))
     assert all(torch.equal(left.state_dict()[name], tensor) for name, tensor in right.state_dict().items())
     assert (right.config.name_or_path, others.name_or_path) == (str(marked), str(marked))
     assert words("a river").input_ids == others("a river").input_ids

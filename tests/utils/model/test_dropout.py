@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from tests.loading import loaded
 from tests.tiny import FAMILIES, RTE, TEXT_TO_TEXT, tiny_once
-from utils.model import loading
 from utils.model.dropout import Masks, fast_dropout
 from utils.seeds import generator
 
@@ -47,7 +47,7 @@ def test_the_gradient_has_the_outputs_mask():
 def test_a_models_dropout_comes_from_the_masks_in_training_only(tmp_path_factory, family):
     """For every family: drawn anew, alike for one generator, none in evaluation mode, and gone after the `with`."""
     folder = tiny_once(tmp_path_factory.getbasetemp(), family)
-    model, tokenizer = loading.load(str(folder), RTE, seed=0, max_length=32, text_to_text=family in TEXT_TO_TEXT)
+    model, tokenizer = loaded(folder, RTE, max_length=32, text_to_text=family in TEXT_TO_TEXT)
     batch = dict(tokenizer(["A module is a file.", "Names refer to objects."], padding=True, return_tensors="pt"))
     batch["labels"] = torch.tensor([[4, 5], [6, 7]]) if family in TEXT_TO_TEXT else torch.tensor([0, 1])
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from tests.loading import loaded
 from tests.tiny import FAMILIES, QASC, RTE, TEXT_TO_TEXT, tiny_once
-from utils.model import loading
 from utils.model.dropout import Masks
 from utils.model.encoder import fast_encoder
 from utils.seeds import generator
@@ -14,7 +14,7 @@ TEXTS = ["A module is a file.", "Names refer to objects, and objects have a valu
 
 def without_dropout(tmp_path_factory, family, spec=RTE):
     folder = tiny_once(tmp_path_factory.getbasetemp(), family)
-    model, tokenizer = loading.load(str(folder), spec, seed=0, max_length=32, text_to_text=family in TEXT_TO_TEXT)
+    model, tokenizer = loaded(folder, spec, max_length=32, text_to_text=family in TEXT_TO_TEXT)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0

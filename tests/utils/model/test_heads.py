@@ -7,10 +7,10 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+from tests.loading import loaded
 from tests.tiny import FAMILIES, MULTIPLE_CHOICE, POSITIONS, QASC, RTE, STSB, TEXT_TO_TEXT, real_rows
 from utils.data.tokens import tokenise
 from utils.errors import UserError
-from utils.model import loading
 from utils.model.heads import make_head
 
 torch.set_num_threads(1)
@@ -26,8 +26,7 @@ class Case:
 
     def __init__(self, folder, spec, text_to_text, n=6, max_length=200):
         self.rows = real_rows(spec, n)
-        self.model, self.tokenizer = loading.load(str(folder), spec, seed=0, max_length=max_length,
-                                                 text_to_text=text_to_text)
+        self.model, self.tokenizer = loaded(folder, spec, max_length=max_length, text_to_text=text_to_text)
         if not text_to_text:  # heads start near nothing; make the answers differ
             with torch.no_grad():
                 for name, p in self.model.named_parameters():
@@ -98,7 +97,7 @@ def test_batch_loss_gradient_and_evaluation_equal_hugging_face_s(case, tiny, fam
     everything = range(len(it.rows))
     batch = it.batch(*everything)
     expected = reference(tiny(family), it, spec, text_to_text, max_length=max_length)
-    if spec is STSB and text_to_text:  # tells ties from roundings: none among these rows
+    if spec is STSB and text_to_text:  # no row here is a tie, so no rounding decides
         assert not np.any(np.isclose(np.abs(it.labels * 5 % 1), 0.5))
     assert set(batch) == set(expected)
     scores = spec is STSB and not text_to_text

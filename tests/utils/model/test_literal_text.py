@@ -11,6 +11,7 @@ from tokenizers.models import BPE, WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, T5Tokenizer
 
+from tests.loading import loaded
 from tests.tiny import FAMILIES, MULTIPLE_CHOICE, QASC, RTE, TEXT_TO_TEXT, sentences, tiny_tokenizer
 from utils.data.tokens import tokenise
 from utils.model import loading
@@ -21,10 +22,9 @@ UNIGRAM = ("albert", "xlm-roberta", "deberta-v2", "t5", "mt5")
 
 
 @pytest.fixture(scope="session")
-def loaded(tiny):
-    """load(family) → (model, tokenizer); a family that answers in words, with its words."""
-    return cache(lambda family: loading.load(str(tiny(family)), RTE, seed=0, max_length=128,
-                                            text_to_text=family in TEXT_TO_TEXT))
+def model_of(tiny):
+    """A function: family → (model, tokenizer); a family that answers in words, with its words."""
+    return cache(lambda family: loaded(tiny(family), RTE, max_length=128, text_to_text=family in TEXT_TO_TEXT))
 
 
 def special_ids(tokenizer) -> set[int]:
@@ -46,8 +46,8 @@ def hostile(tokenizer) -> list[str]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_no_text_gives_a_special_id_and_other_texts_keep_theirs(tiny, loaded, family):
-    tokenizer, plain = loaded(family)[1], AutoTokenizer.from_pretrained(tiny(family))
+def test_no_text_gives_a_special_id_and_other_texts_keep_theirs(tiny, model_of, family):
+    tokenizer, plain = model_of(family)[1], AutoTokenizer.from_pretrained(tiny(family))
     texts = hostile(plain)
     assert any(forged(plain, text) for text in texts)
     # full-width letters and the like may be unknown to a tiny vocabulary; the special tokens' own may not
@@ -57,14 +57,14 @@ def test_no_text_gives_a_special_id_and_other_texts_keep_theirs(tiny, loaded, fa
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_rows_of_them_are_read_like_any(loaded, family):
+def test_rows_of_them_are_read_like_any(model_of, family):
     """Each row has the special tokens that the tokenizer adds, and the model reads them all at once."""
-    model, tokenizer = loaded(family)
+    model, tokenizer = model_of(family)
     hard, words = hostile(tokenizer), family in TEXT_TO_TEXT
     pairs = pa.table({"sentence1": [*hard, "plain"], "sentence2": ["plain", *hard]})
     found = tokenise(pairs, RTE, tokenizer, 128, words)
-    known = special_ids(tokenizer) - {tokenizer.unk_token_id} | {tokenizer.eos_token_id}
-    counts = [np.isin(ids, [*known]).sum() for row in range(found.n_rows) for ids in found.sequences(row)]
+    special = special_ids(tokenizer) - {tokenizer.unk_token_id} | {tokenizer.eos_token_id}
+    counts = [np.isin(ids, [*special]).sum() for row in range(found.n_rows) for ids in found.sequences(row)]
     added = 1 if family == "gpt2" else tokenizer.num_special_tokens_to_add(pair=not words)
     assert set(counts) == {added}
     rows = np.arange(found.n_rows)
@@ -75,12 +75,12 @@ def test_rows_of_them_are_read_like_any(loaded, family):
     if family in MULTIPLE_CHOICE:
         table = pa.table({"question": hard[:4], "choices": [hard[:8]] * 4})
         choices = tokenise(table, QASC, tokenizer, 128, False)
-        assert {int(np.isin(ids, [*known]).sum()) for row in range(4) for ids in choices.sequences(row)} == {added}
+        assert {int(np.isin(ids, [*special]).sum()) for row in range(4) for ids in choices.sequences(row)} == {added}
 
 
 def test_bart_classifies_a_row_with_its_end_of_text(tiny):
     """Its head wants as many </s> in each row of a batch: one row more of them ended the run."""
-    model, tokenizer = loading.load(str(tiny("bart")), RTE, seed=0, max_length=64)
+    model, tokenizer = loaded(tiny("bart"), RTE)
     found = tokenise(pa.table({"sentence1": ["a </s> b", "a"], "sentence2": ["c</s>", "</s></s>"]}), RTE, tokenizer,
                      64, False)
     head = make_head(RTE, tokenizer, False)
@@ -89,11 +89,11 @@ def test_bart_classifies_a_row_with_its_end_of_text(tiny):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_saved_tokenizer_does_the_same(loaded, family, tmp_path):
+def test_the_saved_tokenizer_does_the_same(model_of, family, tmp_path):
     """Here always; in transformers alone unless it makes the family's tokenizer anew, without what was added."""
-    model, tokenizer = loaded(family)
+    model, tokenizer = model_of(family)
     loading.save(model, tokenizer, tmp_path / "model")
-    again = loading.load(str(tmp_path), RTE, seed=0, max_length=128, text_to_text=family in TEXT_TO_TEXT)[1]
+    again = loaded(tmp_path, RTE, max_length=128, text_to_text=family in TEXT_TO_TEXT)[1]
     assert again.backend_tokenizer.to_str() == tokenizer.backend_tokenizer.to_str()
     plain = AutoTokenizer.from_pretrained(tmp_path / "model")
     for text in hostile(tokenizer):

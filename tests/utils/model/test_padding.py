@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from tests.loading import ROWS, answers, close, in_batch_as_alone, louder, plain, refused
+from tests.loading import ROWS, answers, close, in_batch_as_alone, loaded, louder, plain, refused
 from tests.tiny import QASC, RTE
 from utils.data.tokens import tokenise
 from utils.model import loading
@@ -61,7 +61,7 @@ def family_folder(tiny, tmp_path):
 
 @pytest.mark.parametrize("family", SERVED)
 def test_a_row_s_answers_do_not_depend_on_its_batch(family_folder, family, tmp_path):
-    model, tokenizer = loading.load(family_folder(family, SERVED[family]), RTE, seed=0, max_length=64)
+    model, tokenizer = loaded(family_folder(family, SERVED[family]), RTE)
     assert tokenizer.padding_side == ("left" if family == "xlnet" else "right")
     louder(model)
     in_batch_as_alone(model, tokenizer)
@@ -81,7 +81,7 @@ def test_other_families_are_refused_by_name(family_folder, family):
 @pytest.mark.parametrize("spec", [RTE, QASC], ids=lambda spec: spec.name)
 def test_batches_are_padded_on_the_tokenizer_s_side(family_folder, spec):
     """As its tokenizer pads them in transformers."""
-    model, tokenizer = loading.load(family_folder("xlnet", _XLNET), spec, seed=0, max_length=200)
+    model, tokenizer = loaded(family_folder("xlnet", _XLNET), spec, max_length=200)
     choices = [["one", "another choice"] * 4] * len(ROWS)
     table = pa.table({name: list(ROWS) for name in spec.text} | ({"choices": choices} if spec is QASC else {}))
     head = make_head(spec, tokenizer, False)

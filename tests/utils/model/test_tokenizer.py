@@ -9,9 +9,8 @@ import pytest
 import sentencepiece
 from transformers import AutoConfig, AutoTokenizer, T5Tokenizer
 
-from tests.loading import edit, refused
+from tests.loading import edit, loaded, refused
 from tests.tiny import RTE, sentences, tiny_tokenizer
-from utils.model import loading
 
 _BERT_PIECES = {"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1, "control_symbols": "[CLS],[SEP],[MASK]"}
 _T5_PIECES = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
@@ -82,7 +81,7 @@ def with_config(family: str, folder: Path, tiny) -> Path:
 def test_a_sentencepiece_file_becomes_the_tokenizer_it_is(tiny, tmp_path, family):
     pieces, folder = FAMILIES[family], with_config(family, tmp_path, tiny)
     own = learnt(folder, pieces)
-    _, tokenizer = loading.load(folder, RTE, seed=0, max_length=32, random_init=True)
+    _, tokenizer = loaded(folder, RTE, max_length=32, random_init=True)
     for text in TEXTS:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         expected = own.encode(text.lower() if pieces.lower else text)
@@ -109,7 +108,7 @@ def test_files_of_no_known_tokenizer_say_how_to_make_one(tiny, tmp_path):
     assert "transformers.T5Tokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)" in refused(
         folder, random_init=True)
     T5Tokenizer.from_pretrained(folder).save_pretrained(folder)
-    loading.load(folder, RTE, seed=0, max_length=32, random_init=True)
+    loaded(folder, RTE, max_length=32, random_init=True)
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "gpt2"])
@@ -121,7 +120,7 @@ def test_vocabulary_files_become_the_tokenizer_they_are(copied, family):
     else:
         (folder / "vocab.json").write_text(json.dumps(learned["vocab"]))
         (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(map(" ".join, learned["merges"])) + "\n")
-    _, made = loading.load(folder, RTE, seed=0, max_length=32)
+    _, made = loaded(folder, RTE, max_length=32)
     for text in TEXTS:
         assert made(text)["input_ids"] == tokenizer(text)["input_ids"]
         assert made(text, "and more")["input_ids"] == tokenizer(text, "and more")["input_ids"]

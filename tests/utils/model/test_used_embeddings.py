@@ -5,22 +5,22 @@ import pytest
 import torch
 
 from clients.optimizer import FlatAdamW
+from tests.loading import loaded
 from tests.tiny import FAMILIES, RTE, TEXT_TO_TEXT, tiny_once
-from utils.model import loading
-from utils.model.used_embeddings import lookup_table, used_rows
+from utils.model.used_embeddings import embedding_table, used_embeddings
 from utils.vectors.parameters import ParameterVector
 
 
-def loaded(tmp_path_factory, family):
+def tiny_model(tmp_path_factory, family):
     folder = tiny_once(tmp_path_factory.getbasetemp(), family)
-    return loading.load(str(folder), RTE, seed=0, max_length=32, text_to_text=family in TEXT_TO_TEXT)
+    return loaded(folder, RTE, max_length=32, text_to_text=family in TEXT_TO_TEXT)
 
 
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family not in TEXT_TO_TEXT])
 def test_the_same_steps_as_with_the_whole_table(tmp_path_factory, family):
     results = []
     for whole in (True, False):
-        model, tokenizer = loaded(tmp_path_factory, family)
+        model, tokenizer = tiny_model(tmp_path_factory, family)
         vector = ParameterVector(model)
         optimizer = FlatAdamW(vector, 0.0)
         texts = ["A module is a file.", "Names refer to objects, and objects have a value."]
@@ -38,7 +38,7 @@ def test_the_same_steps_as_with_the_whole_table(tmp_path_factory, family):
         if whole:
             steps()
         else:
-            with optimizer.only_rows(lookup_table(model), ids):
+            with optimizer.only_rows(embedding_table(model), ids):
                 steps()
         assert not torch.equal(vector.values, start)
         assert {int(step) for step in optimizer.steps} - {0} == {2}  # 0: of what the loss does not depend on
@@ -48,9 +48,9 @@ def test_the_same_steps_as_with_the_whole_table(tmp_path_factory, family):
 
 @pytest.mark.parametrize("family", TEXT_TO_TEXT)
 def test_a_table_with_other_readers_is_left_alone(tmp_path_factory, family):
-    model, _ = loaded(tmp_path_factory, family)
+    model, _ = tiny_model(tmp_path_factory, family)
     if model.config.tie_word_embeddings:
-        assert lookup_table(model) is None
+        assert embedding_table(model) is None
 
 
 def test_an_unannounced_token_is_an_error_and_the_table_is_itself_again():
@@ -62,9 +62,9 @@ def test_an_unannounced_token_is_an_error_and_the_table_is_itself_again():
         def get_input_embeddings(self):
             return self.table
 
-    table = lookup_table(Model())
+    table = embedding_table(Model())
     before = table.weight.detach().clone()
-    with used_rows(table, np.array([0, 3, 5])) as weight:
+    with used_embeddings(table, np.array([0, 3, 5])) as weight:
         assert torch.equal(table(torch.tensor([5, 3])), before[[5, 3]])
         table(torch.tensor([[5, 0]])).sum().backward()
         assert weight.grad.tolist() == [[0, 0], [0, 0], [1, 1]]  # none for padding

@@ -1,13 +1,12 @@
-"""Weights that a checkpoint has and the model has not: named where they are the body's, told where they are not."""
+"""Weights that a checkpoint has and the model has not: named where they are the body's, noted where they are not."""
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForMaskedLM, AutoModelForPreTraining
 
-from tests.loading import edit, refused
+from tests.loading import edit, loaded, refused
 from tests.tiny import RTE
-from utils.model import loading
 
 LOST = {"bert": "encoder.layer.0.attention.self.distance_embedding.weight", "gpt2": "h.1.attn.lora_A.weight",
         "roberta": "encoder.layer.7.output.dense.bias", "distilbert": "transformer.layer.0.adapter.weight",
@@ -50,14 +49,14 @@ def test_heads_of_other_tasks_are_told(tiny, copied, caplog, family, auto, parts
     caplog.set_level("INFO", logger="lm")
     folder = copied(family)
     auto.from_pretrained(folder).save_pretrained(folder)
-    loading.load(folder, RTE, seed=0, max_length=32)
+    loaded(folder, RTE, max_length=32)
     [line] = [record.message for record in caplog.records if "left out" in record.message]
     assert line.startswith(f"--model {folder}: its weights for other tasks are left out: {parts} (")
 
 
 def test_a_pooler_that_the_head_does_not_read_is_told(tiny, caplog):
     caplog.set_level("INFO", logger="lm")
-    loading.load(tiny("roberta"), RTE, seed=0, max_length=32)
+    loaded(tiny("roberta"), RTE, max_length=32)
     assert "left out: pooler (2 tensors)" in caplog.records[0].message
 
 
@@ -65,5 +64,5 @@ def test_what_older_versions_saved_though_nothing_is_learnt_in_it_is_passed_over
     caplog.set_level("INFO", logger="lm")
     for family, *keys in (("bert", "embeddings.position_ids", "embeddings.token_type_ids"),
                           ("gpt2", "h.0.attn.masked_bias", "h.0.attn.bias", "h.1.attn.attention.bias")):
-        loading.load(add(copied(family), **{key: torch.ones(1, 4) for key in keys}), RTE, seed=0, max_length=32)
+        loaded(add(copied(family), **{key: torch.ones(1, 4) for key in keys}), RTE, max_length=32)
     assert not any("left out" in record.message for record in caplog.records)

@@ -21,7 +21,7 @@ class Vectors:
 
 @pytest.fixture
 def averaged(tiny, tmp_path):
-    model, tokenizer = loading.load(str(tiny("bert")), toy_table(tmp_path).spec, seed=0, max_length=32)
+    model, tokenizer = loading.load(loading.Wanted(str(tiny("bert")), seed=0, max_length=32), toy_table(tmp_path).spec)
     return AveragedModel(model, tokenizer, ParameterVector(model), Vectors())
 
 

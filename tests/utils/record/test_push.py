@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import termios
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,7 @@ def test_a_token_that_cannot_do_it_is_refused_before_the_run(hub, login, token):
     assert str(error.value) == "--push_to_hub me/toy: " + REFUSED[token].format(url=hub.url)
 
 
-def test_a_fine_grained_token_is_known_by_its_scopes(hub, login):
+def test_a_fine_grained_token_goes_by_its_scopes(hub, login):
     def token(name: str, *permissions: str) -> dict:
         return {"role": "fineGrained", "fineGrained": {
             "global": ["discussion.write"], "scoped": [{"entity": {"name": name}, "permissions": permissions}]}}
@@ -169,24 +170,35 @@ def test_a_terminal_shows_size_and_speed_and_a_log_file_gets_plain_lines(hub, fi
     assert "\r" not in logged.stderr and "%" not in logged.stderr and "\x1b" not in logged.stderr
 
 
-LEFT = [  # what goes wrong, what is said of it, and of what it leaves: where there was nothing, and something, before
-    ("POST .*/commit/", {"status": 500}, "the hub answers 500: out of order", "is empty", "is as it was"),
-    ("PUT /lfs/", {"status": 403}, "the hub answers 403: out of order", "is empty", "is as it was"),
-    ("POST .*/commit/", {"hang": True}, "not done within 4 s", "may hold the model or not: look at it first", "")]
+@dataclass(frozen=True)
+class Failed:
+    """What goes wrong at the hub, what is said of it, and of a repository `made` for the model, or `kept` as it was."""
+
+    match: str
+    fault: dict
+    cause: str
+    made: str = "is empty"
+    kept: str = "is as it was"
 
 
-@pytest.mark.parametrize("match, fault, cause, made, kept", LEFT)
+FAILED = [
+    Failed("POST .*/commit/", {"status": 500}, "the hub answers 500: out of order"),
+    Failed("PUT /lfs/", {"status": 403}, "the hub answers 403: out of order"),
+    Failed("POST .*/commit/", {"hang": True}, "not done within 4 s", "may hold the model or not: look at it first", "")]
+
+
+@pytest.mark.parametrize("failed", FAILED, ids=lambda failed: failed.cause)
 def test_what_a_failed_push_leaves_is_said_and_its_command_sends_the_model(
-        hub, login, finished, monkeypatch, notes, match, fault, cause, made, kept):
+        hub, login, finished, monkeypatch, notes, failed):
     monkeypatch.setattr("utils.record.push.SECONDS_TO_SEND", 3.5)
-    hub.fault(match, **fault)
-    if fault.get("hang"):
+    hub.fault(failed.match, **failed.fault)
+    if failed.fault.get("hang"):
         finished = finished.rename(f"{finished}\n\x1b[31mé\\")
-    for state in filter(None, (f", made for it (private), {made}", kept and f" {kept}")):
+    for state in filter(None, (f", made for it (private), {failed.made}", failed.kept and f" {failed.kept}")):
         push(finished, config())
         line = notes()[-1]
         outcome, command = line.split("; to send it: ")
-        assert outcome == (f"--push_to_hub me/toy: the run is whole, but its model is not sent: {cause}; "
+        assert outcome == (f"--push_to_hub me/toy: the run is whole, but its model is not sent: {failed.cause}; "
                            f"the repository{state}")
         assert line.isprintable() and not arrived(hub) and hub.models["me/toy"].private
     hub.faults.clear()

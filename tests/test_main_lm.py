@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tests.conftest import ROOT
+from tests.loading import loaded
 from tests.tiny import tiny_once
 from tests.toy import toy_rows, toy_table
 
@@ -163,10 +164,9 @@ def test_a_round_is_the_weighted_mean_of_its_clients(runs, tmp_path):
 
 
 def _load(worker, folder, seed=0):
-    from utils.model import loading
     from utils.vectors.parameters import ParameterVector
 
-    model, _ = loading.load(str(folder), worker.job.spec, seed=seed, max_length=32)
+    model, _ = loaded(folder, worker.job.spec, seed=seed, max_length=32)
     return ParameterVector(model)
 
 

@@ -59,7 +59,7 @@ def test_the_numbers_here_cover_every_task_but_sentiment():
 @pytest.mark.parametrize("task", LABELS)
 def test_every_row_is_kept_with_its_label(tables, task):
     table = tables(task)
-    assert {name: tuple(told["labels"].values()) for name, told in table.card["splits"].items()} == LABELS[task]
+    assert {name: tuple(split["labels"].values()) for name, split in table.card["splits"].items()} == LABELS[task]
     for name, counts in LABELS[task].items():
         rows = table.split(name)
         assert rows.num_rows == sum(counts)
@@ -147,8 +147,8 @@ def test_a_folder_and_the_root_above_it_give_the_same_table(tables, shared_data,
 
 
 def test_the_files_are_those_that_the_readme_describes(shared_data):
-    told = re.findall(r"^\| `(\S+)` \| [\d,]+ \| [\d,]+ \| `([0-9a-f]{64})` \|$",
+    rows = re.findall(r"^\| `(\S+)` \| [\d,]+ \| [\d,]+ \| `([0-9a-f]{64})` \|$",
                       (shared_data / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(told) == 29
-    for file, digest in told:
+    assert len(rows) == 29
+    for file, digest in rows:
         assert hashlib.sha256((shared_data / file).read_bytes()).hexdigest() == digest, file

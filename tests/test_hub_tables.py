@@ -199,9 +199,9 @@ def test_the_hubs_table_is_that_of_the_official_files(both, task):
 @pytest.mark.parametrize("task", TASKS)
 def test_what_is_left_out_and_what_the_hub_lacks_is_said(both, task):
     said, table = both[1][task], prepare(task, None, both[0] / "hub")
-    for name, told in table.card["splits"].items():
+    for name, split in table.card["splits"].items():
         expected = 0 if (task, name) == ("xnli", "train") else 1
-        assert told["unlabelled"] == expected
+        assert split["unlabelled"] == expected
         assert said.count(f"rows of {name} that have no label and are left out: 1") == expected
     assert ("left out the split dev_mismatched: none of its 39 rows has a label" in said) == (task == "mnli")
     lacking = f"does not say its rows' {WITHOUT_DOMAINS.get(task)}, as one made from the official files does"
