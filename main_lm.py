@@ -18,7 +18,8 @@ import preprocess.common as preprocess
 from engine.cluster import cluster_for
 from engine.engine import Engine, running_engine
 from utils.clock import Clock
-from utils.config import RunConfig, parse_flags
+from utils.command_line import parse_flags
+from utils.config import RunConfig
 from utils.console import NOTES, notes_to_stderr
 from utils.errors import RoundFailed, UserError
 from utils.machine.durable import DISK_REFUSES

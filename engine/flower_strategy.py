@@ -3,7 +3,6 @@
 What a method of strategies/ makes of the mean is the new global vector.
 """
 
-import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ from strategies import Participant, Round, Strategy
 from utils.config import RunConfig
 from utils.data.partition import n_participants
 from utils.errors import RoundFailed
+from utils.plugins import STRATEGIES
 from utils.seeds import generator
 from utils.vectors.layout import Layout
 from utils.vectors.mean import weighted_mean
@@ -33,11 +33,8 @@ from utils.vectors.transport import Transport
 
 
 def method_of(config: RunConfig, layout: Layout) -> Strategy:
-    """Return what `--strategy` names."""
-    module = importlib.import_module(f"strategies.{config.strategy}")
-    cls = next(one for one in vars(module).values()
-               if isinstance(one, type) and issubclass(one, Strategy) and one.__module__ == module.__name__)
-    return cls(cls.Flags(**({"server_lr": config.server_lr} if config.server_lr else {})), layout)
+    """Return what `--strategy` names, with its flags."""
+    return STRATEGIES.load(config.strategy)(config.strategy_flags, layout)
 
 
 def buffers(n_clients: int, n_nodes: int, workers: int, n_states: int = 0) -> int:

@@ -3,19 +3,21 @@
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
 from reports.values import NUMBER, Kind, is_number, parse, read_json, read_text, take
 from utils.config import RunConfig
 from utils.errors import UserError
+from utils.flags import fields_of
+from utils.record.older_runs import recorded_flags
 from utils.record.runlog import headline, metric_names
 
 #: flags that do not change what a method is: where it ran and wrote, and the seed that runs are averaged over
-INCIDENTAL = {field.name for field in fields(RunConfig) if not field.metadata["changes_results"]} | {
+INCIDENTAL = {field.name for field in fields_of(RunConfig) if not field.metadata["changes_results"]} | {
     "seed", "n_cpu", "n_gpus", "gpus_per_client", "skip_evalnum"}
-DEFAULTS = {field.name: field.default for field in fields(RunConfig)}
+DEFAULTS = {field.name: field.default for field in fields_of(RunConfig)}
 #: flags that decide on which rows, and in what form, a run is tested
 TESTED_ON = ("data", "test", "test_split", "max_length")
 RECORD = ("config.json", "rounds.jsonl", "summary.json")
@@ -133,6 +135,7 @@ def read_run(folder: Path) -> Run | Unfinished:
     flags = take(config, "flags", dict, folder / "config.json")
     take(config, "method", str, folder / "config.json")
     take(config, "data_fingerprint", str, folder / "config.json")
+    config["flags"] = recorded_flags(flags)
     for name, kind in FLAGS.items():
         take(flags, name, kind, folder / "config.json")
     for key in ("shards", *(("shard_labels",) if "shard_labels" in config else ())):

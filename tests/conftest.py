@@ -1,6 +1,7 @@
 """Fixtures that more than one room's tests use."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,18 @@ from tests.hub import Hub
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+def copied_tree(folder: Path) -> Path:
+    """Copy what a user runs into `folder`, for tests that add files to it; log/ is empty there."""
+    for name in ("preprocess", "clients", "engine", "reports", "strategies", "utils", "sweeps", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("main_lm.py", "report.py"):
+        shutil.copy(ROOT / name, folder)
+    if (ROOT / ".venv").exists():
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+    (folder / "log").mkdir()
+    return folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,7 +7,6 @@ tests/test_flower_app.py.
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, copied_tree
 from tests.tiny import tiny_once
 
 SMALL = "--test 12 --n_iterations 1 --max_length 32 --n_workers 1"  # one worker: there are two runs at once
@@ -55,14 +54,7 @@ def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, shared_data):
     """A copy of the project with data/ and log/ of its own, and the files of the pages: studies and extensions."""
-    folder = tmp_path_factory.mktemp("readme")
-    for name in ("preprocess", "clients", "engine", "reports", "strategies", "utils", "sweeps", "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("main_lm.py", "report.py"):
-        shutil.copy(ROOT / name, folder)
-    if (ROOT / ".venv").exists():
-        (folder / ".venv").symlink_to(ROOT / ".venv")
-    (folder / "log").mkdir()
+    folder = copied_tree(tmp_path_factory.mktemp("readme"))
     files = {match[1]: block for block in (*blocks("toml"), *blocks("python"))
              if (match := re.match(r"# (\S+\.(?:py|toml))\n", block))}
     assert len(files) == 5

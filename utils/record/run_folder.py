@@ -6,7 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from utils.config import RunConfig
@@ -15,6 +15,7 @@ from utils.errors import UserError
 from utils.hub_names import split_revision
 from utils.machine.durable import held, sync_folder
 from utils.machine.scratch import PREFIX
+from utils.record.older_runs import recorded_flags
 from utils.record.runlog import RunLog, read_json, versions
 
 LOCK = ".lock"  # held for as long as a run is at work in the folder
@@ -55,13 +56,11 @@ def _folder_to_resume(config: RunConfig) -> Path | None:
     if not folder.is_dir():
         raise UserError(f"--run_dir {folder}: is no folder; name another")
     before = recorded(folder)
-    flags = before.get("flags", {})
-    for field in fields(config):
-        mine = getattr(config, field.name)
-        if field.metadata["changes_results"] and not _same(field.name, mine, flags.get(field.name, mine),
-                                                           before.get("model_commit")):
-            raise UserError(f"--resume: {folder} was made with --{field.name} {flags[field.name]}, not {mine}; "
-                            "give the same flags, or start a new run")
+    flags = recorded_flags(before.get("flags", {}))
+    for name, mine in config.flags(of_the_result=True).items():
+        if not _same(name, mine, flags.get(name, mine), before.get("model_commit")):
+            raise UserError(f"--resume: {folder} was made with --{name} {flags[name]}, not {mine}; give the same "
+                            "flags, or start a new run")
     return folder
 
 

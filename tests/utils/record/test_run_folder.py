@@ -1,7 +1,7 @@
 """The folder of a run: its name, who may write it, and what may be resumed."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
@@ -42,7 +42,7 @@ def recorded_run(folder, facts=None, **flags):
     config = RunConfig(run_dir=str(folder), precision="bf16", **flags)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(
-        {"flags": asdict(config), "data_fingerprint": "f", "versions": {"torch": "0.1"}} | (facts or {})))
+        {"flags": config.flags(), "data_fingerprint": "f", "versions": {"torch": "0.1"}} | (facts or {})))
     return config
 
 
@@ -58,6 +58,20 @@ def test_only_flags_that_change_no_bit_may_change(tmp_path, caplog):
     assert "--min_success was 0 and is 1 from here on" in caplog.text
     with pytest.raises(UserError, match="other rows"):
         check_resumed(free, tmp_path / "run", "g")
+
+
+@pytest.mark.parametrize("strategy", ["averaging", "fedadam"])
+def test_a_run_from_before_plugins_had_flags_goes_on(strategy, tmp_path):
+    config = recorded_run(tmp_path, strategy=strategy)
+    record = json.loads((tmp_path / "config.json").read_text())
+    record["flags"] |= {"alpha": 0.5, "server_lr": 0.0}
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    assert run_folder(replace(config, resume=True)) == tmp_path
+    with pytest.raises(UserError, match="made with --partitioner lang_mix, not dirichlet"):
+        run_folder(RunConfig(run_dir=str(tmp_path), resume=True, strategy=strategy, partitioner="dirichlet"))
+    with pytest.raises(UserError, match=r"made with --server_lr 0\.001, not 0\.1" if strategy == "fedadam" else
+                       "made with --strategy averaging, not fedadam"):
+        run_folder(RunConfig.of(run_dir=str(tmp_path), resume=True, strategy="fedadam", server_lr=0.1))
 
 
 def test_a_model_of_the_hub_stays_at_its_commit(tmp_path):
