@@ -10,7 +10,6 @@ wrong; 3: a round failed; 130: interrupted.
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,8 @@ import preprocess.common as preprocess
 from engine.cluster import cluster_for
 from engine.engine import Engine, running_engine
 from utils.clock import Clock
-from utils.config import RunConfig, parse_flags
+from utils.command_line import parse_flags
+from utils.config import RunConfig
 from utils.console import NOTES, notes_to_stderr
 from utils.errors import RoundFailed, UserError
 from utils.machine.durable import DISK_REFUSES
@@ -92,7 +92,6 @@ def rows_of(folder: RunFolder, progress: Progress) -> "TaskData":
 def average(folder: RunFolder, data: "TaskData", engine: Engine, clock: Clock, progress: Progress) -> None:
     """Load the model, open the record, and have the rounds run from where both are."""
     from engine.run import Run
-    from engine.scheduling import pieces_of_round
     from engine.set_up import strategy_for
     from utils.machine.precision import resolve_precision
     from utils.record.recorder import Recorder
@@ -107,11 +106,10 @@ def average(folder: RunFolder, data: "TaskData", engine: Engine, clock: Clock, p
     with folder.opened(config) as log:
         start = start_of(folder, model, tokenizer)
         write_config(log, data, start, workers)
-        with strategy_for(log, data, start, workers, progress) as (job, strategy):
+        with strategy_for(log, data, start, workers, progress) as (job, plan, strategy):
             recorder = Recorder(log, data, start, strategy, clock)
             resume_collector()
-            engine.run(Run(job, partial(pieces_of_round, config, data), strategy, recorder, progress,
-                           first=len(start.records)))
+            engine.run(Run(job, plan, strategy, recorder, progress, first=len(start.records)))
             recorder.finish()
 
 

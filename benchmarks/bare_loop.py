@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 import preprocess.common as preprocess
-from utils.config import parse_flags
+from utils.command_line import parse_flags
 from utils.data.batches import training_batches
 from utils.data.dataset import TaskData
 from utils.data.tokens import Tokens

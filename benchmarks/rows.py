@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 import preprocess.common as preprocess
 from benchmarks.common import RESULTS, ROOT
-from utils.config import parse_flags
+from utils.command_line import parse_flags
 from utils.data.dataset import TaskData
 from utils.model import loading
 

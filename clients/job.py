@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 #: flags that no row, token or plan depends on
-NOT_OF_ROWS = ("source", "model", "load_model", "random_init", "frac_fit", "strategy", "strategy_flags", "server_lr",
+NOT_OF_ROWS = ("source", "model", "load_model", "random_init", "frac_fit", "strategy", "strategy_flags",
                "n_iterations", "epoch", "batch_size", "batch_accum", "batching", "lr", "lr_schedule", "weight_decay",
                "max_grad_norm", "optimizer_state", "precision", "n_cpu", "n_gpus", "gpus_per_client", "n_workers",
                "ray_address", "transport", "client_retries", "min_success", "skip_evalnum", "run_dir", "track",

@@ -1,16 +1,18 @@
 """A run as an engine runs it: all that is decided before its first round, as one value."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from utils.failure import Failure
 
 if TYPE_CHECKING:  # heavy, and an engine starts before they are needed
-    from collections.abc import Callable, Sequence
-
     from clients.job import Job, Piece
     from engine.flower_strategy import FlowerStrategy
     from utils.record.progress import Progress
+
+#: plan(workers, round, clients) → the pieces that a round's work is cut into, in the order they should start
+Plan: TypeAlias = "Callable[[int, int, Sequence[int]], list[Piece]]"
 
 
 class Recorder(Protocol):
@@ -30,13 +32,10 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True)
 class Run:
-    """Rounds `first` to the last of `job`'s configuration, with the vectors that `strategy` holds.
-
-    `plan(workers, round, clients)` cuts a round's work into the pieces that workers do, in the order they should start.
-    """
+    """Rounds `first` to the last of `job`'s configuration, with the vectors that `strategy` holds."""
 
     job: "Job"
-    plan: "Callable[[int, int, Sequence[int]], list[Piece]]"
+    plan: Plan
     strategy: "FlowerStrategy"
     recorder: Recorder
     progress: "Progress"

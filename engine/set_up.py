@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from clients.job import Job
 from engine.flower_strategy import FlowerStrategy, ServerState
 from engine.room import room_for
+from engine.run import Plan
+from engine.scheduling import pieces_of_round
 from strategies import strategy_of
 from utils.console import NOTES
 from utils.data.dataset import TaskData
@@ -17,10 +20,11 @@ from utils.record.start import Start
 
 @contextmanager
 def strategy_for(log: RunLog, data: TaskData, start: Start, workers: int, progress: Progress
-                 ) -> Iterator[tuple[Job, FlowerStrategy]]:
-    """Yield the job of `workers` processes, and the strategy with the vectors of `start`; remove what they shared.
+                 ) -> Iterator[tuple[Job, Plan, FlowerStrategy]]:
+    """Yield the job of `workers` processes, how a round is planned, and the strategy with the vectors of `start`.
 
-    `progress` then follows the clients of the run. Raises UserError when there is too little room.
+    `progress` follows the clients of the run. At the end what the processes shared is removed. Raises UserError when
+    there is too little room.
     """
     config, size, n_clients = log.config, start.vector.size, len(data.plan.shards)
     method = strategy_of(config, start.vector.layout)
@@ -34,4 +38,5 @@ def strategy_for(log: RunLog, data: TaskData, start: Start, workers: int, progre
         progress.follow(job.rows_shown(n_clients), [config.epoch * len(shard) for shard in data.plan.shards])
         NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
                    workers, config.threads, config.precision, log.folder)
-        yield job, FlowerStrategy(method, config, state, job.transport(size), n_clients, workers)
+        yield (job, partial(pieces_of_round, config, data),
+               FlowerStrategy(method, config, state, job.transport(size), n_clients, workers))

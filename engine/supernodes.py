@@ -17,12 +17,12 @@ from clients.on_supernode import RUN_FACTS
 from engine.cluster import Cluster
 from engine.messages import Carrier, Nodes, wait_for_nodes
 from engine.run import Run
-from strategies import strategy_class
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.data.table import open_table
 from utils.errors import UserError
 from utils.machine.workers import Machine
+from utils.plugins import STRATEGIES
 
 POLL_SECONDS = 0.1  # each look is a request over the network
 
@@ -89,7 +89,7 @@ def check_supernodes(config: RunConfig, simulated: bool) -> None:
         return
     if config.transport == "reference":
         raise UserError("--transport reference: SuperNodes share no memory with the server; give message")
-    if strategy_class(config.strategy).client_vectors:
+    if STRATEGIES.load(config.strategy).client_vectors:
         raise UserError(f"--strategy {config.strategy}: its clients keep vectors, and a client may go on at another "
                         "SuperNode; give another strategy")
     if config.optimizer_state == "keep":

@@ -4,18 +4,19 @@ import os
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
 from reports.runs import FinishedRun, UnfinishedRun, read_run, run_folders
 from utils.config import RunConfig
 from utils.errors import UserError
+from utils.flags import fields_of
 
 #: flags that do not change what a method is: where it ran and wrote, and the seed that runs are averaged over
-INCIDENTAL = {field.name for field in fields(RunConfig) if not field.metadata["changes_results"]} | {
+INCIDENTAL = {field.name for field in fields_of(RunConfig) if not field.metadata["changes_results"]} | {
     "seed", "n_cpu", "n_gpus", "gpus_per_client", "skip_evalnum"}
-DEFAULTS = {field.name: field.default for field in fields(RunConfig)}
+DEFAULTS = {field.name: field.default for field in fields_of(RunConfig)}
 #: flags that decide on which rows, and in what form, a run is tested
 TESTED_ON = ("data", "test", "test_split", "max_length")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from reports.values import NUMBER, Kind, is_number, parse_object, read_object, read_text, take
 from utils.errors import UserError
+from utils.record.older_runs import recorded_flags
 from utils.record.runlog import metric_names, set_names
 
 RECORD = ("config.json", "rounds.jsonl", "summary.json")
@@ -103,6 +104,7 @@ def read_run(folder: Path) -> FinishedRun | UnfinishedRun:
     take(config, "data_fingerprint", str, folder / "config.json")
     for name, kind in FLAGS.items():
         take(flags, name, kind, folder / "config.json")
+    config["flags"] = recorded_flags(flags)
     for key in ("shards", *(("shard_labels",) if "shard_labels" in config else ())):
         for shard in take(config, key, list, folder / "config.json"):
             if not isinstance(shard, dict) or not all(is_number(rows) for rows in shard.values()):

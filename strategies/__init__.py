@@ -4,7 +4,6 @@ A strategy says what becomes of the clients' vectors, and what a client adds to 
 it draws the participants, carries vectors, reads them a window at a time, and keeps what a strategy keeps.
 """
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from utils.config import RunConfig
+from utils.plugins import STRATEGIES
 from utils.vectors.layout import Layout
 
 Array = np.ndarray  # float32 [elements of a window], unless said otherwise
@@ -116,14 +116,6 @@ class Strategy:
         return None
 
 
-def strategy_class(name: str) -> type[Strategy]:
-    """Return the class that `--strategy` names."""
-    module = importlib.import_module(f"strategies.{name}")
-    return next(one for one in vars(module).values()
-                if isinstance(one, type) and issubclass(one, Strategy) and one.__module__ == module.__name__)
-
-
 def strategy_of(config: RunConfig, layout: Layout) -> Strategy:
-    """Return what `--strategy` names, for vectors of a `layout`."""
-    cls = strategy_class(config.strategy)
-    return cls(cls.Flags(**({"server_lr": config.server_lr} if config.server_lr else {})), layout)
+    """Return what `--strategy` names, with its flags, for vectors of a `layout`."""
+    return STRATEGIES.load(config.strategy)(config.strategy_flags, layout)

@@ -4,4 +4,4 @@ from strategies import Strategy
 
 
 class Averaging(Strategy):
-    """w ← Σ nₖ·wₖ / Σ nₖ, where client k has nₖ rows and returns wₖ."""
+    """w ← Σ nₖ·wₖ / Σ nₖ, the mean of the clients' models wₖ, weighted by their rows nₖ."""

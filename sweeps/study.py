@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from utils.config import RunConfig, parse_flags
+from utils.command_line import parse_flags
+from utils.config import RunConfig
 from utils.errors import UserError
 from utils.file_names import file_name
 

@@ -15,12 +15,15 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
-def copy_project(folder: Path) -> Path:
-    """Copy the project's code into `folder`, where a test adds files to it; return it."""
+def copied_tree(folder: Path) -> Path:
+    """Copy what a user runs into `folder`, for tests that add files to it; log/ is empty there."""
     for name in ("preprocess", "clients", "engine", "reports", "strategies", "utils", "sweeps", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("main_lm.py", "report.py"):
         shutil.copy(ROOT / name, folder)
+    if (ROOT / ".venv").exists():
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+    (folder / "log").mkdir()
     return folder
 
 

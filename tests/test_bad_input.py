@@ -83,6 +83,8 @@ FLAGS = cases(
     ("partitioner and lang_mix", "--partitioner dirichlet --lang_mix 0.5", "dirichlet and --lang_mix 0.5 contradict"),
     ("tracker unknown", "--track paper", "--track: invalid choice: 'paper'"),
     ("alpha zero", "--partitioner dirichlet --alpha 0", "--alpha 0.0: must be a number above 0"),
+    ("server_lr of another strategy", "--server_lr 0.1", "--server_lr 0.1: is a flag of --strategy", "fedadam"),
+    ("alpha of another partitioner", "--alpha 1", "--alpha 1: is a flag of --partitioner dirichlet"),
     ("n_workers endless", "--n_workers 1000000", "--n_workers 1000000: must be a whole number from 0 to 1024"),
     ("n_gpus over zero", "--n_gpus 1/0", "--n_gpus", "must be a whole number, not '1/0'"),
     ("n_gpus astronomical", "--n_gpus 1e999999999", "--n_gpus", "must be a whole number, not '1e999999999'"),

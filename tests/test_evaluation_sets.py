@@ -15,7 +15,7 @@ from huggingface_hub import ModelCard
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from preprocess.rte import SPEC
-from tests.conftest import copy_project
+from tests.conftest import copied_tree
 from tests.tiny import tiny_once
 from tests.toy import toy_rows
 from utils.data.evaluation_sets import HEADLINE, HELD_OUT
@@ -44,7 +44,7 @@ ROWS = {"train": toy_rows(60, 1), "dev": toy_rows(24, 2), "test": toy_rows(18, 3
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     """A copy of the project with two more sets, a table of three splits and a tiny model; and start(name, flags)."""
-    folder = copy_project(tmp_path_factory.mktemp("sets"))
+    folder = copied_tree(tmp_path_factory.mktemp("sets"))
     (folder / SETS / "long.py").write_text(LONG)
     (folder / SETS / "a_split_of_its_own.py").write_text(ELSEWHERE)
     write_table(folder / "data" / "rte", SPEC, ROWS, "toy")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tomllib
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,15 @@ from tests.conftest import ROOT
 from tests.processes import descendants, finish, kill, model, start, wait_until
 from tests.tiny import tiny_once
 from tests.toy import toy_table
-from utils.config import RunConfig
+from utils.config import WITH_FLAGS, RunConfig
 from utils.data.table import open_table
 from utils.errors import UserError
+from utils.flags import values_of
 from utils.flower_config import config_of
 
 FLOWER = Path(sys.executable).parent
-FLAGS = "--max_length 32 --batch_size 8 --n_iterations 1 --transport message --n_workers 2"
+FLAGS = ("--max_length 32 --batch_size 8 --n_iterations 1 --transport message --n_workers 2 --strategy fedavgm "
+         "--server_lr 0.5")
 
 
 def free_port() -> int:
@@ -72,12 +73,12 @@ def listens(port: int) -> bool:
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-def submit(base: Path, name: str, environment: dict[str, str], **settings: object) -> str:
+def submit(base: Path, name: str, environment: dict[str, str], **flags: object) -> str:
     """Have the app run with a record in base/name; return what Flower tells of it."""
-    settings = {"data": "rte", "data_dir": f"{base}/data", "model": f"{base}/tiny/bert", "run_dir": f"{base}/{name}",
-                "lr": 1e-3, "precision": "fp32", "seed": 4, "max_length": 32, "batch_size": 8, "n_iterations": 1,
-                **settings}
-    words = " ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
+    flags = {"data": "rte", "data_dir": f"{base}/data", "model": f"{base}/tiny/bert", "run_dir": f"{base}/{name}",
+             "lr": 1e-3, "precision": "fp32", "seed": 4, "max_length": 32, "batch_size": 8, "n_iterations": 1,
+             "strategy": "fedavgm", "server_lr": 0.5, **flags}
+    words = " ".join(f"{key}={json.dumps(value)}" for key, value in flags.items())
     done = subprocess.run([FLOWER / "flwr", "run", ".", "--stream", "--run-config", words], cwd=ROOT, env=environment,
                           capture_output=True, text=True, timeout=240)
     return done.stdout + done.stderr
@@ -142,18 +143,30 @@ def test_supernodes_share_no_disk_with_the_server(flags, message):
 
 
 def test_pyproject_names_every_flag_with_its_default():
-    app = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["flwr"]["app"]
-    assert app["config"] == asdict(RunConfig())
-    assert config_of(app["config"], ["sentiment"]) == RunConfig()
+    """Flags of plug-ins as not given: they have the default of the chosen plug-in."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
+    own = [flag for plugins in WITH_FLAGS for name in plugins.names() for flag in values_of(plugins.flags(name)())]
+    wanted, found = ({f"{name} = {json.dumps(value)}" for name, value in config.items()}
+                     for config in (dict.fromkeys(own, "") | values_of(RunConfig()), listed))
+    assert sorted(wanted - found) == [], "lines that [tool.flwr.app.config] of pyproject.toml lacks"
+    assert sorted(found - wanted) == [], "lines of [tool.flwr.app.config] in pyproject.toml that are of no flag"
+    assert config_of(listed, ["sentiment"]) == RunConfig()
+    for choice in ({"strategy": "fedadam"}, {"partitioner": "dirichlet"}):
+        assert config_of(listed | choice, ["sentiment"]) == RunConfig(**choice)
+    assert config_of(listed | {"strategy": "fedadam", "server_lr": 1}, ["sentiment"]).strategy_flags.server_lr == 1.0
 
 
-@pytest.mark.parametrize("settings, message", [
-    ({"moon": 1}, "--moon: no such flag"),
+@pytest.mark.parametrize("run_config, message", [
+    ({"moon": 1}, "--moon 1: no such flag"),
+    ({"alpha": 1}, "--alpha 1: is a flag of --partitioner dirichlet; --partitioner lang_mix has no such flag"),
+    ({"server_lr": 0.1, "alpha": ""}, "--server_lr 0.1: is a flag of --strategy fedadam or fedavgm"),
+    ({"strategy": "fedadam", "server-lr": "fast"}, "--server_lr 'fast': must be of type float"),
+    ({"strategy": "fedadam", "server_lr": 0}, "--server_lr 0.0: must be a number above 0"),
     ({"n_iterations": 2.5}, "--n_iterations 2.5: must be of type int"),
     ({"centralized": 1}, "--centralized 1: must be of type bool"),
     ({"lang-mix": 2}, "--lang_mix 2.0: must be a number from 0 to 1"),
     ({"data": "x"}, "--data x: no such task"),
 ])
-def test_a_wrong_setting_is_told_by_its_flag(settings, message):
+def test_a_wrong_value_is_told_by_its_flag(run_config, message):
     with pytest.raises(UserError, match=message):
-        config_of(settings, ["sentiment"])
+        config_of(run_config, ["sentiment"])

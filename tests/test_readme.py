@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, copy_project
+from tests.conftest import ROOT, copied_tree
 from tests.tiny import tiny_once
 
 SMALL = "--test 12 --n_iterations 1 --max_length 32 --n_workers 1"  # one worker: there are two runs at once
@@ -54,10 +54,7 @@ def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory, shared_data):
     """A copy of the project with data/ and log/ of its own, and the files of the pages: studies and extensions."""
-    folder = copy_project(tmp_path_factory.mktemp("readme"))
-    if (ROOT / ".venv").exists():
-        (folder / ".venv").symlink_to(ROOT / ".venv")
-    (folder / "log").mkdir()
+    folder = copied_tree(tmp_path_factory.mktemp("readme"))
     files = {match[1]: block for block in (*blocks("toml"), *blocks("python"))
              if (match := re.match(r"# (\S+\.(?:py|toml))\n", block))}
     assert len(files) == 6

@@ -1,37 +1,29 @@
-"""Flags → RunConfig: every flag once, with its default, its range and its help."""
+"""Flags → RunConfig: every flag once, with its default, its range and its help; a plug-in's are in its own file."""
 
-import argparse
-import dataclasses
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from utils.errors import UserError, one_line
+from utils.errors import UserError
 from utils.flags import (
     MANY,
     NOT_NEGATIVE,
-    PARSERS,
     POSITIVE,
     SHARE,
     WHOLE_FROM_0,
     WHOLE_FROM_1,
     check_flags,
+    fields_of,
     flag,
+    shown,
+    spellings,
+    typed,
 )
 from utils.hub_names import split_revision
+from utils.plugins import PARTITIONERS, STRATEGIES, TRACKERS
 
-
-def files_of(folder: str) -> tuple[str, ...]:
-    """Return the names of the choices that are a file each in a folder of the project."""
-    return tuple(sorted(path.stem for path in (Path(__file__).parents[1] / folder).glob("[!_]*.py")))
-
-
-PARTITIONERS = ("lang_mix", *files_of("utils/data/partitioners"))
-TRACKERS = ("none", *files_of("utils/record/trackers"))
-STRATEGIES = files_of("strategies")
-ALPHA = 0.5
+WITH_FLAGS = (STRATEGIES, PARTITIONERS)  # the plug-ins that bring flags of their own
 HUB_NAME = re.compile(r"(?!.*(--|\.\.|\.git$))(?=.{3,96}$)\w([\w.-]*\w)?/\w([\w.-]*\w)?", re.ASCII)
 HUB_REPOSITORY = (lambda value: not value or bool(HUB_NAME.fullmatch(value)),
                   "the NAME/REPO of a repository on the hub: letters, digits, - _ and .")
@@ -43,7 +35,8 @@ RAY_ADDRESS = (lambda value: bool(re.fullmatch(r"(auto|[^\s/]+:\d{1,5})?", value
 class RunConfig:
     """All that decides a run's result, and where it runs and writes. Values are checked when it is made.
 
-    Raises UserError, naming the flag, for a value out of range or a contradiction.
+    `strategy_flags` and `partitioner_flags` are values of the chosen plug-ins' `Flags`; None: their defaults. Raises
+    UserError, naming the flag, for a value out of range or a contradiction, and for a plug-in that cannot be used.
     """
 
     data: str = flag("sentiment", "task to train on: one of the files in preprocess/ (cola, rte, mnli, …)",
@@ -72,9 +65,8 @@ class RunConfig:
     lang_mix: float = flag(0.0, "mixing of the domains: 0 each client its own domain (non-IID), 0.99 IID, "
                                 "1 exactly even", valid=SHARE, opens="how rows become the clients' shards")
     partitioner: str = flag("lang_mix", "how else to cut the rows, whatever their domain: one of "
-                                        "utils/data/partitioners/, such as dirichlet (by label)", choices=PARTITIONERS)
-    alpha: float = flag(ALPHA, "concentration of --partitioner dirichlet: the smaller, the fewer labels a client has",
-                        valid=POSITIVE)
+                                        "utils/data/partitioners/, such as dirichlet (by label)",
+                            choices=PARTITIONERS.names())
     n_clients: int = flag(0, "number of clients (0: one per domain); of slices too, where a domain is a slice",
                           valid=WHOLE_FROM_0)
     domain_by: str = flag("auto", "what a domain is: the task's natural domains, contiguous slices of the "
@@ -87,9 +79,8 @@ class RunConfig:
                              also=("n_iteration",))
     frac_fit: float = flag(1.0, "part of the clients trained and averaged each round, at least one client",
                            valid=(lambda value: 0 < value <= 1, "a number above 0, up to 1"))
-    strategy: str = flag("averaging", "what becomes of the clients' mean: the new global model as it is, or a step of "
-                                      "a server optimizer, one of strategies/", choices=STRATEGIES)
-    server_lr: float = flag(0.0, "learning rate of the server optimizer (0: its own)", valid=NOT_NEGATIVE)
+    strategy: str = flag("averaging", "what the server makes of the clients' models, and what it adds to their "
+                                      "training: one of strategies/", choices=STRATEGIES.names())
 
     epoch: int = flag(1, "local epochs: passes over its shard that a client makes each round", valid=WHOLE_FROM_1,
                       opens="a client's training")
@@ -132,37 +123,67 @@ class RunConfig:
 
     skip_evalnum: int = flag(1, "evaluate every N-th round only (the first and the last always)", valid=WHOLE_FROM_1,
                              opens="what is evaluated and written")
-    run_dir: str = flag("", "folder of this run's record (default: log/<settings>-<time>)",
+    run_dir: str = flag("", "folder of this run's record (default: log/<data>-<model>-<method>-seed<seed>-<time>)",
                         changes_results=False)
     track: str = flag("none", "also send the metrics to a tracker, one of utils/record/trackers/; it writes on this "
-                              "machine", choices=TRACKERS, changes_results=False)
+                              "machine", choices=TRACKERS.names(), changes_results=False)
     push_to_hub: str = flag("", "send the run's model to this NAME/REPO of the Hugging Face hub, made (private) if "
                                 "absent", valid=HUB_REPOSITORY, changes_results=False)
     hub_public: bool = flag(False, "make the repository of --push_to_hub a public one", changes_results=False)
-    resume: bool = flag(False, "go on with the run in --run_dir (default: the last one of these settings in log/), "
+    resume: bool = flag(False, "go on with the run in --run_dir (default: the last one of its name in log/), "
                                "from its last whole round", changes_results=False)
+
+    strategy_flags: Any = None
+    partitioner_flags: Any = None
 
     def __post_init__(self) -> None:
         check_flags(self)
+        for field, cls in plugin_flags(vars(self)).items():
+            if getattr(self, field) is None:
+                object.__setattr__(self, field, cls())
+            if type(getattr(self, field)) is not cls:
+                raise TypeError(f"{field}: of another plug-in than the chosen one; make such a config by RunConfig.of")
+            check_flags(getattr(self, field))
         if self.n_gpus == 0 and self.gpus_per_client != 1.0:
             raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: needs --n_gpus above 0")
         if self.n_gpus and self.gpus_per_client > self.n_gpus:
             raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: more than --n_gpus {self.n_gpus}")
         if self.gpus_per_client > 1 and not self.gpus_per_client.is_integer():
             raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: above 1 it must be a whole number")
-        if self.partitioner != "lang_mix" and self.lang_mix:
+        if self.partitioner != RunConfig.partitioner and self.lang_mix:
             raise UserError(f"--partitioner {self.partitioner} and --lang_mix {self.lang_mix:g} contradict each other: "
                             "give one of them")
-        if self.strategy == "averaging" and self.server_lr:
-            raise UserError(f"--server_lr {self.server_lr:g}: --strategy averaging has none; name a server optimizer")
-        if self.strategy != "averaging" and self.centralized:
+        if self.strategy != RunConfig.strategy and self.centralized:
             raise UserError(f"--strategy {self.strategy} and --centralized contradict each other: give one of them")
-        if self.partitioner == "lang_mix" and self.alpha != ALPHA:
-            raise UserError(f"--alpha {self.alpha:g}: --partitioner lang_mix has none; give --partitioner dirichlet")
         if self.hub_public and not self.push_to_hub:
             raise UserError("--hub_public: there is nothing to send; name the repository by --push_to_hub NAME/REPO")
         if self.random_init and self.load_model:
             raise UserError("--random_init and --load_model contradict each other: give one of them")
+
+    @classmethod
+    def of(cls, /, **values: Any) -> "RunConfig":
+        """Return the RunConfig of {flag: value}, those of the chosen plug-ins among them; the others have defaults.
+
+        Raises UserError as RunConfig, and, naming the flag, for one that does not exist, or not with these plug-ins,
+        and for a value of another type.
+        """
+        every = {field.name: field for field in fields_of(cls)}
+        rest = {name: value for name, value in values.items() if name not in every}
+        config = cls(**{name: typed(field, values[name]) for name, field in every.items() if name in values})
+        given = {}
+        for flags, of_which in plugin_flags(vars(config)).items():
+            given[flags] = of_which(**{field.name: typed(field, rest.pop(field.name))
+                                       for field in fields_of(of_which) if field.name in rest})
+        for name, value in rest.items():
+            wrong = elsewhere(name, vars(config)) or "no such flag; main_lm.py --help lists them"
+            raise UserError(f"--{name} {value}: {wrong}")
+        return replace(config, **given)
+
+    def flags(self, *, of_the_result: bool = False) -> dict[str, Any]:
+        """Return {flag: value} of all flags, then of the chosen plug-ins'; or only of those that change a result."""
+        return {field.name: getattr(flags, field.name)
+                for flags in (self, self.strategy_flags, self.partitioner_flags) for field in fields_of(flags)
+                if field.metadata["changes_results"] or not of_the_result}
 
     @property
     def start_flag(self) -> str:
@@ -176,20 +197,20 @@ class RunConfig:
 
     @property
     def method(self) -> str:
-        """The run's kind: centralized, iid, noniid, mix<m>, dirichlet<alpha> or <partitioner>.
+        """The run's kind: centralized, iid, noniid, mix<m>, or another partitioner with its flags, as dirichlet0.5.
 
-        Then -partial<f> if clients are sampled, -<strategy><server_lr> if a server optimizer makes the rounds' steps,
-        and -keep if the clients' moments are kept.
+        Then -partial<f> if clients are sampled, the strategy with those of its flags that are not at their defaults, as
+        -fedavgm0.5, if it is not the default one, and -keep if the clients' moments are kept.
         """
         word = {0.0: "noniid", 0.99: "iid"}.get(self.lang_mix, f"mix{self.lang_mix:g}")
-        if self.partitioner != "lang_mix":
-            word = self.partitioner + (f"{self.alpha:g}" if self.partitioner == "dirichlet" else "")
+        if self.partitioner != RunConfig.partitioner:
+            word = self.partitioner + in_a_name(self.partitioner_flags, first_always=True)
         if self.centralized:
             word = "centralized"
         elif self.frac_fit < 1:
             word += f"-partial{self.frac_fit:g}"
-        if self.strategy != "averaging":
-            word += f"-{self.strategy}" + (f"{self.server_lr:g}" if self.server_lr else "")
+        if self.strategy != RunConfig.strategy:
+            word += f"-{self.strategy}{in_a_name(self.strategy_flags)}"
         return word + ("-keep" if self.optimizer_state == "keep" else "")
 
     @property
@@ -203,44 +224,39 @@ class RunConfig:
         return max(1, int(self.n_cpu))
 
 
-class OneLineParser(argparse.ArgumentParser):
-    """argparse, but an error is one line: the usage of thirty flags would bury it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {one_line(message)} (see --help)\n")
+EVERY_RUNS = dict.fromkeys(("help", *spellings(RunConfig)), "every run")  # names that no plug-in's flag may have
 
 
-def build_parser(tasks: Sequence[str], prog: str) -> argparse.ArgumentParser:
-    """Return the parser of all flags, in RunConfig's order. `tasks`: what `--data` takes; errors begin with `prog`."""
-    parser = OneLineParser(
-        prog=prog, usage="main_lm.py [flags]", allow_abbrev=False,
-        description="Fine-tune a language model by averaging the parameters of clients, or (--centralized) on "
-                    "all rows, and evaluate it on every domain.",
-        epilog=f"Tasks: {', '.join(tasks)}. Results go to stdout, everything else to stderr.")
-    for field in dataclasses.fields(RunConfig):
-        if field.metadata["opens"]:
-            group = parser.add_argument_group(field.metadata["opens"])
-        names = ["--" + name for name in (field.name, *field.metadata["also"])]
-        help_text = field.metadata["help"].replace("%", "%%")
-        if field.type is bool:
-            group.add_argument(*names, action="store_true", help=help_text)
-            continue
-        if field.default not in ("", None):
-            help_text += f" (default: {field.default})"
-        group.add_argument(*names, dest=field.name, default=field.default, help=help_text,
-                            type=PARSERS.get(field.type, str),
-                            choices=field.metadata["choices"] or None,
-                            metavar=None if field.metadata["choices"] else field.name.upper())
-    return parser
+def plugin_flags(chosen: Mapping[str, str]) -> dict[str, type]:
+    """Return the classes of the chosen plug-ins' flags, by the fields of RunConfig that have their values.
+
+    `chosen`: {flag: name}, among others. Raises UserError, naming the file, for a plug-in that cannot be used and for
+    a flag whose name another one has.
+    """
+    taken, classes = dict(EVERY_RUNS), {}
+    for plugins in WITH_FLAGS:
+        name = chosen[plugins.flag]
+        classes[f"{plugins.flag}_flags"] = cls = plugins.flags(name, taken)
+        taken |= dict.fromkeys(spellings(cls), f"--{plugins.flag} {name}")
+    return classes
 
 
-def parse_flags(argv: list[str] | None, tasks: Sequence[str], prog: str = "main_lm.py") -> RunConfig:
-    """Return the RunConfig of a command line of `prog`; a wrong flag exits with 2 and one line on stderr."""
-    parser = build_parser(tasks, prog)
-    options = vars(parser.parse_args(argv))
-    try:
-        if options["data"] not in tasks:
-            raise UserError(f"--data {options['data']}: no such task; the tasks are {', '.join(tasks)}")
-        return RunConfig(**options)
-    except UserError as error:
-        parser.error(str(error))
+def elsewhere(name: str, chosen: Mapping[str, str]) -> str:
+    """Say of which plug-ins, other than the `chosen`, `name` is a flag; "" if it is of none."""
+    owners = {plugins.flag: plugins.owners(name) for plugins in WITH_FLAGS}
+    of = " or ".join(f"--{kind} {' or '.join(names)}" for kind, names in owners.items() if names)
+    here = [f"--{kind} {chosen[kind]}" for kind, names in owners.items() if names]
+    return of and f"is a flag of {of}; {' and '.join(here)} {'have' if len(here) > 1 else 'has'} no such flag"
+
+
+def in_a_name(flags: Any, first_always: bool = False) -> str:
+    """Return what a run's name has of a plug-in's flags, as <value of the first>-<name><value>, but for defaults."""
+    words = ""
+    for place, field in enumerate(fields_of(flags)):
+        value = getattr(flags, field.name)
+        text = re.sub(r"[^\w.+-]", "_", shown(value))  # it becomes a part of a folder's name
+        if isinstance(value, bool):
+            words += f"-{field.name}" * value
+        elif value != field.default or first_always and not place:
+            words += f"-{field.name}{text}" if place else text
+    return words

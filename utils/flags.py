@@ -8,6 +8,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable
+from dataclasses import Field
 from typing import Any
 
 from utils.errors import UserError, quoted
@@ -49,11 +50,47 @@ def real_number(text: str) -> float:
 
 
 PARSERS: dict[Any, Callable[[str], Any]] = {int: whole_number, float: real_number}
+TYPES: dict[str, type] = {kind.__name__: kind for kind in (bool, int, float, str)}
+
+
+def fields_of(flags: Any) -> list[Field]:
+    """Return the fields of the dataclass `flags`, a class or a value of it, that `flag` declares."""
+    return [field for field in dataclasses.fields(flags) if "help" in field.metadata]
+
+
+def values_of(flags: Any) -> dict[str, Any]:
+    """Return {name: value} of the dataclass `flags`."""
+    return {field.name: getattr(flags, field.name) for field in fields_of(flags)}
+
+
+def spellings(flags: Any) -> list[str]:
+    """Return the names that the flags of the dataclass `flags` go by."""
+    return [name for field in fields_of(flags) for name in (field.name, *field.metadata["also"])]
+
+
+def type_of(field: Field) -> type | None:
+    """Return a flag's type, one of TYPES; None for any other. A module may write its annotations as texts."""
+    return TYPES.get(getattr(field.type, "__name__", str(field.type)))
+
+
+def typed(field: Field, value: Any) -> Any:
+    """Return a flag's value in its type: a whole number may stand for a real one. Raises UserError for another type."""
+    kind = type_of(field)
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind and type(value) is not kind:
+        raise UserError(f"--{field.name} {quoted(value)}: must be of type {kind.__name__}")
+    return value
+
+
+def shown(value: Any) -> str:
+    """Return a flag's value as sentences and names have it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def check_flags(flags: Any) -> None:
     """Raise UserError, naming the flag, for a value of the dataclass `flags` that is out of range."""
-    for field in dataclasses.fields(flags):
+    for field in fields_of(flags):
         value, valid, choices = getattr(flags, field.name), field.metadata["valid"], field.metadata["choices"]
         if valid and not valid[0](value):
             raise UserError(f"--{field.name} {value}: must be {valid[1]}")

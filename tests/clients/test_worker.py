@@ -126,7 +126,7 @@ def test_what_a_process_keeps_of_the_last_run_is_what_does_not_differ(job, tmp_p
         one = home.worker_of(replace(job, config=replace(job.config, **flags), run_dir=str(tmp_path)))
         return one.model is worker.model, one.data is worker.data
 
-    assert after(lr=1e-4, n_iterations=7, strategy="fedprox") == (True, True)
+    assert after(lr=1e-4, n_iterations=7, strategy="fedprox", strategy_flags=None) == (True, True)
     assert after(seed=2) == (True, False)
     assert after(max_length=16) == (False, False)
 

@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.flower_strategy import FlowerStrategy, ServerState
-from strategies import Strategy, strategy_class
+from strategies import Strategy
 from tests.strategies.rounds import NOTHING, answer, initial, play, server, state_of, updated
-from utils.config import STRATEGIES, RunConfig
+from utils.config import RunConfig
 from utils.errors import RoundFailed
+from utils.plugins import STRATEGIES
 from utils.vectors.layout import Layout
 from utils.vectors.transport import Transport
 
-AVERAGING = strategy_class("averaging")
+AVERAGING = STRATEGIES.load("averaging")
 
 
 def strategy(n_clients=4, size=3, folder="", method=AVERAGING, start=0, **flags):
@@ -59,7 +60,7 @@ WRONG = {"NaN": np.array([0, np.nan, 0], np.float32), "infinity": np.array([0, 0
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_update_is_refused_and_counts_as_a_failure(wrong, method):
     good, failures = np.array([1, 2, 3], np.float32), ["client 0: out of cheese"]
-    one = strategy(4, method=strategy_class(method), min_success=2)
+    one = strategy(4, method=STRATEGIES.load(method), min_success=2)
     answers = [None, answer(1, [good], 5), answer(2, [WRONG[wrong]], 7), answer(3, [good * 3], 5)]
     clients = one.aggregate(1, answers, failures)
     assert [client["client"] for client in clients] == [1, 3]
@@ -71,7 +72,7 @@ def test_a_wrong_update_is_refused_and_counts_as_a_failure(wrong, method):
 @pytest.mark.parametrize("method", ["averaging", "median"])
 @pytest.mark.parametrize("sent", [0, 2])
 def test_with_too_few_successes_the_round_fails_and_the_global_vector_stays(tmp_path, by_reference, method, sent):
-    one = strategy(3, folder=str(tmp_path) if by_reference else "", method=strategy_class(method), start=1)
+    one = strategy(3, folder=str(tmp_path) if by_reference else "", method=STRATEGIES.load(method), start=1)
     vector = np.full(3, 7, np.float32)
     answers = (answer(k, one.updates.send(f"client-{k}", vector)) for k in range(sent))
     with pytest.raises(RoundFailed, match=f"round 2: {sent} of 3 clients succeeded.*--min_success 3: client 2: gone"):
@@ -79,9 +80,9 @@ def test_with_too_few_successes_the_round_fails_and_the_global_vector_stays(tmp_
     assert not state_of(one, 1).vector.any()
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", STRATEGIES.names())
 def test_going_on_from_what_the_server_holds_gives_the_same_bits(tmp_path, name):
-    method = strategy_class(name)(strategy_class(name).Flags(), NOTHING)
+    method = STRATEGIES.load(name)(STRATEGIES.load(name).Flags(), NOTHING)
     whole = play(server(method), 1, 3)
     half = play(server(method), 1, 1)
     again = play(server(method, str(tmp_path), half), 2, 3)

@@ -4,14 +4,14 @@ import pytest
 
 from engine import room
 from engine.room import buffers, room_for
-from strategies import strategy_class
 from utils.config import RunConfig
 from utils.errors import UserError
+from utils.plugins import STRATEGIES
 from utils.vectors.layout import Layout
 
 
 def method(name, size=1000):
-    return strategy_class(name)(strategy_class(name).Flags(), Layout(size, ()))
+    return STRATEGIES.load(name)(STRATEGIES.load(name).Flags(), Layout(size, ()))
 
 
 def test_a_mean_needs_few_buffers_and_all_updates_at_once_one_each():

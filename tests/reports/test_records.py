@@ -31,6 +31,16 @@ def test_runs_that_are_no_repetitions_are_compared_apart(runs):
     assert {name: len(some) for name, some in fast.methods.items()} == {"centralized": 1, "iid": 1}
 
 
+def test_runs_from_before_plugins_had_flags_are_compared_with_those_of_today(runs):
+    old, new = {"alpha": 0.5, "server_lr": 0.0}, {"server_lr": 0.001}
+    write_run(runs / "old", "iid", 8, (0.2, 0.2), strategy="averaging", **old)
+    write_run(runs / "old-adam", "iid-fedadam", 1, (0.2, 0.2), strategy="fedadam", **old)
+    write_run(runs / "new-adam", "iid-fedadam", 2, (0.2, 0.2), strategy="fedadam", **new)
+    [compared] = read_records([runs]).comparisons
+    assert {name: len(some) for name, some in compared.methods.items()} == {
+        "centralized": 2, "iid": 4, "iid-fedadam": 2}
+
+
 def test_models_of_two_commits_are_compared_apart(runs):
     """The hub's main branch has moved on between two runs of one name."""
     for seed, commit in ((7, "a" * 40), (8, "b" * 40)):

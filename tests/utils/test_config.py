@@ -1,30 +1,17 @@
-"""Flags: the published ones parse, wrong ones name themselves, and help is instant."""
+"""A run's flags as one value, with those of its plug-ins: checked, named, hashable."""
 
 import dataclasses
+import pickle
 
 import pytest
 
-from utils.config import RunConfig, parse_flags
+from utils.config import RunConfig, in_a_name
 from utils.errors import UserError
-
-TASKS = ["cola", "mnli", "rte", "sentiment"]
-
-
-def test_published_commands_parse():
-    config = parse_flags(
-        "--data cola --model bert-large-uncased --n_cpu 1.0 --n_gpus 2 --frac_fit 1.0 --epoch 1 --batch_size 16 "
-        "--batch_accum 2 --lang_mix 0.99 --centralized --n_iterations 5 --lr 1e-5 --seed 5".split(), TASKS)
-    assert (config.data, config.model, config.n_cpu, config.n_gpus) == ("cola", "bert-large-uncased", 1.0, 2)
-    assert (config.centralized, config.batch_accum, config.lr, config.seed) == (True, 2, 1e-5, 5)
+from utils.flags import flag
+from utils.plugins import PARTITIONERS, STRATEGIES
 
 
-def test_other_spellings():
-    config = parse_flags("--n_cpus 2 --n_gpu 1.0 --n_iteration 7".split(), TASKS)
-    assert (config.n_cpu, config.n_gpus, config.n_iterations) == (2.0, 1, 7)
-
-
-def test_every_field_is_a_flag_with_its_default():
-    assert parse_flags([], TASKS) == RunConfig()
+def test_a_config_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         RunConfig().lr = 1.0
 
@@ -32,26 +19,64 @@ def test_every_field_is_a_flag_with_its_default():
 @pytest.mark.parametrize("flags, method", [
     ({"centralized": True, "lang_mix": 0.99}, "centralized"), ({"lang_mix": 0.99}, "iid"),
     ({}, "noniid"), ({"lang_mix": 0.5}, "mix0.5"), ({"frac_fit": 0.5}, "noniid-partial0.5"),
-    ({"centralized": True, "optimizer_state": "keep"}, "centralized-keep")])
+    ({"centralized": True, "optimizer_state": "keep"}, "centralized-keep"), ({"strategy": "fedadam"}, "noniid-fedadam"),
+    ({"strategy": "fedadam", "server_lr": 0.001}, "noniid-fedadam"),
+    ({"strategy": "fedavgm", "server_lr": 0.5, "frac_fit": 0.5}, "noniid-partial0.5-fedavgm0.5"),
+    ({"partitioner": "dirichlet"}, "dirichlet0.5"), ({"partitioner": "dirichlet", "alpha": 2}, "dirichlet2"),
+    ({"partitioner": "dirichlet", "centralized": True}, "centralized")])
 def test_method_names_the_kind_of_run(flags, method):
-    assert RunConfig(**flags).method == method
+    assert RunConfig.of(**flags).method == method
 
 
-@pytest.mark.parametrize("words", [
-    "--lang_mix 1.5", "--lang_mix -0.1", "--lang_mix nan", "--frac_fit 0", "--frac_fit 1.1", "--epoch 0",
-    "--batch_size 0", "--batch_accum 0", "--n_iterations -1", "--lr 0", "--lr -1", "--lr inf", "--lr nan",
-    "--lr abc", "--seed -1", "--seed 4294967296", "--seed 1.5", "--n_cpu 0", "--n_cpu -1", "--n_gpus -1",
-    "--n_gpus 1.5", "--gpus_per_client 0", "--gpus_per_client 0.5", "--n_gpus 1 --gpus_per_client 2",
-    "--gpus_per_client 1.5 --n_gpus 4", "--n_clients -1", "--domain_by colour", "--max_length 0",
-    "--precision fp16", "--val_ratio 1", "--val_ratio -0.1", "--test -1", "--skip_evalnum 0", "--data imdb",
-    "--data ../cola", "--transport pigeon", "--optimizer_state lose", "--lr_schedule cosine", "--weight_decay -1",
-    "--max_grad_norm -1", "--n_workers -1", "--random_init --load_model x", "--no_such_flag", "--lang 0.5"])
-def test_wrong_values_exit_with_2_and_one_line_that_names_the_flag(words, capsys):
-    with pytest.raises(SystemExit) as stop:
-        parse_flags(words.split(), TASKS)
-    out, err = capsys.readouterr()
-    assert stop.value.code == 2 and not out
-    assert err.count("\n") == 1 and words.split()[0].lstrip("-") in err
+@dataclasses.dataclass(frozen=True)
+class Flags:
+    """As a plug-in with many flags has them."""
+
+    rate: float = flag(0.5, "a number")
+    kind: str = flag("ties", "a text")
+    sign: bool = flag(False, "a switch")
+
+
+@pytest.mark.parametrize("flags, words, always", [
+    ({}, "", "0.5"), ({"rate": 1e-6}, "1e-06", "1e-06"), ({"kind": "a/b", "sign": True}, "-kinda_b-sign",
+                                                        "0.5-kinda_b-sign")])
+def test_a_plugins_flags_are_in_the_name_but_for_defaults(flags, words, always):
+    assert in_a_name(Flags(**flags)) == words and in_a_name(Flags(**flags), first_always=True) == always
+
+
+@pytest.mark.parametrize("kind, name", [(plugins.flag, name) for plugins in (STRATEGIES, PARTITIONERS)
+                                        for name in plugins.names()])
+def test_each_choice_is_a_value_that_travels(kind, name):
+    config = RunConfig.of(**{kind: name})
+    assert pickle.loads(pickle.dumps(config)) == config and hash(config) == hash(RunConfig.of(**config.flags()))
+    assert dataclasses.replace(config, seed=3) == RunConfig.of(**{**config.flags(), "seed": 3})
+
+
+def test_flags_are_one_flat_table():
+    plain, config = RunConfig(), RunConfig.of(strategy="fedadam", server_lr=0.01, partitioner="dirichlet", n_workers=3)
+    assert config.flags() == plain.flags() | {"strategy": "fedadam", "server_lr": 0.01, "partitioner": "dirichlet",
+                                              "alpha": 0.5, "n_workers": 3}
+    assert not {"server_lr", "alpha", "strategy_flags"} & set(plain.flags())
+    decisive = config.flags(of_the_result=True)
+    assert "n_workers" not in decisive and decisive["server_lr"] == 0.01 and decisive["lr"] == plain.lr
+
+
+@pytest.mark.parametrize("flags, message", [
+    ({"moon": 1}, "--moon 1: no such flag"), ({"cls": 1}, "--cls 1: no such flag"),
+    ({"strategy_flags": None}, "--strategy_flags None: no such flag"),
+    ({"lr": "fast"}, "--lr 'fast': must be of type float"),
+    ({"strategy": "fedavgm", "server_lr": True}, "--server_lr True: must be of type float"),
+    ({"strategy": "fedavgm", "server_lr": 0}, r"--server_lr 0\.0: must be a number above 0"),
+    ({"strategy": "moon"}, "--strategy moon: must be one of .*fedadam"),
+    ({"server_lr": 0.1}, r"--server_lr 0\.1: is a flag of --strategy fedadam or fedavgm; --strategy averaging has no")])
+def test_a_flag_that_these_plugins_have_not_is_refused(flags, message):
+    with pytest.raises(UserError, match=message):
+        RunConfig.of(**flags)
+
+
+def test_flags_of_another_plugin_are_no_config():
+    with pytest.raises(TypeError, match="strategy_flags: of another plug-in than the chosen one"):
+        dataclasses.replace(RunConfig(strategy="fedadam"), strategy="fedavgm")
 
 
 def test_values_are_checked_without_the_command_line_too():

@@ -1,18 +1,17 @@
 """The rows a global model is evaluated on, cut into parts for the workers and put together again."""
 
-import importlib
 from dataclasses import dataclass
 
 import numpy as np
 
-from utils.config import RunConfig, files_of
+from utils.config import RunConfig
 from utils.data.batches import evaluation_batches
 from utils.data.evaluation_sets import HEADLINE, HELD_OUT
 from utils.data.partition import Domains, Plan, first_rows
 from utils.data.table import Table
 from utils.errors import UserError
+from utils.plugins import EVALUATION_SETS
 
-FOLDER = "utils/data/evaluation_sets"
 #: what records, trackers and workers' answers have beside the sets' results
 TAKEN = frozenset("round rounds participants clients failed train seconds part data model model_commit method seed "
                   "rows_trained majority majority_of best".split())
@@ -56,10 +55,11 @@ def chosen_rows(config: RunConfig, table: Table, plan: Plan) -> list[tuple[str, 
     that a record has other uses for.
     """
     found = []
-    for name in sorted(files_of(FOLDER), key=lambda name: (name != HEADLINE, name != HELD_OUT, name)):
+    for name in sorted(EVALUATION_SETS.names(), key=lambda name: (name != HEADLINE, name != HELD_OUT, name)):
         if name in TAKEN:
-            raise UserError(f"{FOLDER}/{name}.py: a record has something else of this name; give the file another one")
-        chosen = importlib.import_module(f"{FOLDER.replace('/', '.')}.{name}").rows(config, table, plan)
+            raise UserError(f"{EVALUATION_SETS.file(name)}: a record has something else of this name; give the file "
+                            "another one")
+        chosen = EVALUATION_SETS.load(name).rows(config, table, plan)
         if chosen is None:
             continue
         domains = first_rows(chosen[1], config.test)

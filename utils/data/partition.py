@@ -60,7 +60,7 @@ def make_plan(config: RunConfig, spec: TaskSpec, train: pa.Table, test: pa.Table
                                 "(--n_clients, --domain_by), a smaller --val_ratio or a larger --test")
     if config.centralized:
         return Plan((np.sort(np.concatenate(kept.rows)),), kept, held_out, tested)
-    if config.partitioner != "lang_mix":
+    if config.partitioner != RunConfig.partitioner:
         rows = np.sort(np.concatenate(kept.rows))
         return Plan(partitioned(config, spec, train, rows, config.n_clients or len(kept.names)), kept, held_out, tested)
     homes = home_rows(kept.rows, config.n_clients or len(kept.names))

@@ -1,9 +1,9 @@
 """The card of a run's model, `model/README.md`: what the hub, and any reader of the folder, has to know of it."""
 
-import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from transformers import PreTrainedModel
@@ -12,9 +12,11 @@ from utils.config import RunConfig
 from utils.data.dataset import TaskData
 from utils.data.partition import n_participants
 from utils.data.task import TaskSpec
+from utils.flags import shown, values_of
 from utils.hub_names import split_revision
 from utils.machine.durable import whole_file
 from utils.model import loading
+from utils.plugins import STRATEGIES
 from utils.record.runlog import metric_names, versions
 
 _HUB_METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
@@ -157,16 +159,21 @@ def _training(config: RunConfig, n_clients: int, summary: dict) -> str:
         words = f"Standard fine-tuning (`{config.method}`): one client holds all rows, {passes}."
     else:
         share = "all of them take part" if config.frac_fit == 1 else f"a part of {config.frac_fit:g} is drawn"
-        cut = (f"with lang_mix {config.lang_mix:g}" if config.partitioner == "lang_mix"
-               else f"by the partitioner {config.partitioner}")
-        cut += f" (alpha {config.alpha:g})" * (config.partitioner == "dirichlet")
-        after = "" if config.strategy == "averaging" else f"what the server optimizer {config.strategy} makes of "
+        cut = (f"with lang_mix {config.lang_mix:g}" if config.partitioner == RunConfig.partitioner
+               else f"by the partitioner {config.partitioner}{_given(config.partitioner_flags)}")
+        made = STRATEGIES.sentence(config.strategy) or "as its file says."
         words = (f"Parameter averaging (`{config.method}`): the rows are cut into the shards of {n_clients} client(s) "
-                 f"{cut}; {passes}, in which {share}. After each round the model is {after}the "
-                 "mean of the clients' parameters, weighted by their rows.")
+                 f"{cut}; {passes}, in which {share}. After each round the strategy "
+                 f"`{config.strategy}`{_given(config.strategy_flags)} makes the next model of theirs: {made}")
     best = summary.get("best")
     return words + " This is the model after the last round." + (
         f" The best on held-out rows was that after round {best['round']}." if best else "")
+
+
+def _given(flags: Any) -> str:
+    """Return a plug-in's flags in brackets; "" if it has none."""
+    words = ", ".join(f"{name} {shown(value)}" for name, value in values_of(flags).items())
+    return f" ({words})" if words else ""
 
 
 def _metrics(summary: dict, facts: Facts) -> str:
@@ -189,9 +196,8 @@ def _table(result: dict, majority: dict) -> str:
 def _flags(config: RunConfig) -> list[str]:
     """Return the flags that decide the result, as a command line has them; defaults are in it too."""
     lines = []
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if field.metadata["changes_results"] and value is not False and value != "":
-            value = _shown(value) if field.name in ("model", "load_model") else value
-            lines.append(f"--{field.name}" + ("" if value is True else f" {value}"))
+    for name, value in config.flags(of_the_result=True).items():
+        if value is not False and value != "":
+            value = _shown(value) if name in ("model", "load_model") else value
+            lines.append(f"--{name}" + ("" if value is True else f" {value}"))
     return lines

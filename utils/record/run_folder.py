@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from utils.errors import UserError
 from utils.hub_names import split_revision
 from utils.machine.durable import held, sync_folder, whole_file
 from utils.machine.scratch import PREFIX
+from utils.record.older_runs import recorded_flags
 from utils.record.runlog import CHECKPOINTS, CONFIG, ROUNDS, SUMMARY, RunLog, json_line, read_json, versions
 
 if TYPE_CHECKING:
@@ -191,13 +192,11 @@ def _folder_to_resume(config: RunConfig) -> Path | None:
 
 def _check_flags(config: RunConfig, folder: Path, before: dict) -> None:
     """Raise UserError when the run in `folder` was made with other flags; `before` is its config.json."""
-    flags = before.get("flags", {})
-    for field in fields(config):
-        mine = getattr(config, field.name)
-        if field.metadata["changes_results"] and not _same(field.name, mine, flags.get(field.name, mine),
-                                                           before.get("model_commit")):
-            raise UserError(f"--resume: {folder} was made with --{field.name} {flags[field.name]}, not {mine}; "
-                            "give the same flags, or start a new run")
+    flags = recorded_flags(before.get("flags", {}))
+    for name, mine in config.flags(of_the_result=True).items():
+        if not _same(name, mine, flags.get(name, mine), before.get("model_commit")):
+            raise UserError(f"--resume: {folder} was made with --{name} {flags[name]}, not {mine}; give the same "
+                            "flags, or start a new run")
 
 
 def _same(name: str, mine: object, before: object, commit: str | None) -> bool:

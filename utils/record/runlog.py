@@ -1,6 +1,5 @@
 """A run's record, `log/<run>/`: config.json, rounds.jsonl, failures.jsonl, summary.json."""
 
-import dataclasses
 import importlib.metadata
 import json
 import os
@@ -60,7 +59,7 @@ class RunLog:
     def write_config(self, facts: dict) -> None:
         """Write config.json: all flags, the versions, and `facts` (data fingerprint, shard sizes, …)."""
         write_json(self.folder / CONFIG, {
-            "flags": dataclasses.asdict(self.config), "method": self.config.method, "versions": versions(), **facts})
+            "flags": self.config.flags(), "method": self.config.method, "versions": versions(), **facts})
 
     def round(self, record: dict) -> None:
         """Append one object to rounds.jsonl."""

@@ -1,7 +1,5 @@
 """`--track NAME`: a run's metrics also go to utils/record/trackers/NAME.py. A tracker that fails ends no run."""
 
-import dataclasses
-import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -12,16 +10,18 @@ from statistics import fmean
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.errors import UserError, in_short
+from utils.plugins import TRACKERS
 
 
 def check_tracker(name: str) -> None:
-    """Raise UserError if the package of a tracker is not installed."""
-    if name == "none":
+    """Raise UserError if a tracker cannot be used, or its package is not installed."""
+    if name in TRACKERS.built_in:
         return
+    tracker = TRACKERS.load(name)
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:  # a folder of this name, such as one that a tracker has made, is none
-        package = importlib.import_module(f"utils.record.trackers.{name}").PACKAGE
-        raise UserError(f"--track {name}: its package is not installed; give `pip install {package}`, or leave it out")
+        raise UserError(f"--track {name}: its package is not installed; give `pip install {tracker.PACKAGE}`, or "
+                        "leave it out")
 
 
 def values_to_draw(record: dict, names: Sequence[str]) -> dict[str, float]:
@@ -52,14 +52,14 @@ class Tracking:
         self.name = config.track
         self.names = names
         self.tracker = None
-        if self.name != "none":
+        if self.name not in TRACKERS.built_in:
             self._guarded(lambda: self._open(config, folder.resolve()))
             for record in records:
                 self.round(record)
 
     def _open(self, config: RunConfig, folder: Path) -> None:
-        module = importlib.import_module(f"utils.record.trackers.{self.name}")
-        self.tracker = module.Tracker(folder.name, folder, {"method": config.method, **dataclasses.asdict(config)})
+        module = TRACKERS.load(self.name)
+        self.tracker = module.Tracker(folder.name, folder, {"method": config.method, **config.flags()})
 
     def round(self, record: dict) -> None:
         """Send a round's metrics."""

@@ -17,6 +17,7 @@ from utils.config import RunConfig
 from utils.data.partition import make_plan
 from utils.data.shards import partitioned
 from utils.errors import UserError
+from utils.plugins import NoFlags
 from utils.seeds import generator
 
 SPEC = load("rte").SPEC
@@ -30,7 +31,7 @@ def table(n: int, seed: int = 0) -> pa.Table:
 
 def config(**flags) -> RunConfig:
     """A run with Dirichlet shards."""
-    return RunConfig(data="rte", partitioner="dirichlet", **flags)
+    return RunConfig.of(data="rte", partitioner="dirichlet", **flags)
 
 
 @settings(max_examples=25, deadline=None)
@@ -78,7 +79,7 @@ def own(monkeypatch):
         module = ModuleType("utils.data.partitioners.own")
         module.partitioner = lambda config, spec, n_clients: partitioner
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        return SimpleNamespace(partitioner="own", alpha=0.5)
+        return SimpleNamespace(partitioner="own", partitioner_flags=NoFlags())
 
     return plug
 

@@ -81,7 +81,7 @@ def test_only_what_was_averaged_is_tagged_so(tmp_path):
     for changes, clients, averaged in (
             ({}, 3, True), ({"strategy": "fedadam"}, 3, True), ({"n_iterations": 0}, 3, False), ({}, 1, False),
             ({"centralized": True}, 1, False), ({"frac_fit": 0.3}, 3, False)):
-        made = card(tmp_path, replace(CONFIG, **changes), n_clients=clients)
+        made = card(tmp_path, RunConfig.of(**{**CONFIG.flags(), **changes}), n_clients=clients)
         assert made.data.tags == ["parameter-averaging"] * averaged, changes
 
 
@@ -107,9 +107,11 @@ def test_the_card_has_the_task_the_averaging_the_metrics_the_flags_and_what_to_c
                   "| majority class | 0.0000 | 0.7500 |", "| a\\|b | 0.2500 | 0.5000 |", "\n--lang_mix 0.0\n",
                   "\n--seed 0\n", "Parameter Averaging Laws", "Multilingual Federated", cola.SPEC.citation):
         assert piece in text
-    other = card(tmp_path, replace(CONFIG, partitioner="dirichlet", alpha=0.1, strategy="fedadam")).text
+    other = card(tmp_path, RunConfig.of(**{**CONFIG.flags(), "partitioner": "dirichlet", "alpha": 0.1,
+                                               "strategy": "fedadam"})).text
     assert "by the partitioner dirichlet (alpha 0.1)" in other and "lang_mix 0;" not in other
-    assert "the model is what the server optimizer fedadam makes of the mean of" in other
+    assert "the strategy `fedadam` (server_lr 0.001) makes the next model of theirs: m ← 0.9·m + 0.1·Δ;" in other
+    assert "\n--server_lr 0.001\n--alpha 0.1\n" in other
     assert "one client holds all rows" in card(tmp_path, replace(CONFIG, centralized=True)).text
     evaluated = card(tmp_path, replace(CONFIG, n_iterations=0)).text
     assert "only evaluated" in evaluated and "`, evaluated on **cola**" in evaluated

@@ -1,7 +1,8 @@
 """The folder of a run: its name, which process may write there, what may be resumed, and from which round."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def recorded_run(folder, facts=None, **flags):
     config = RunConfig(run_dir=str(folder), precision="bf16", **flags)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(
-        {"flags": asdict(config), "data_fingerprint": "f", "versions": {"torch": "0.1"}} | (facts or {})))
+        {"flags": config.flags(), "data_fingerprint": "f", "versions": {"torch": "0.1"}} | (facts or {})))
     return config
 
 
@@ -102,6 +103,21 @@ def test_only_flags_that_change_no_bit_may_change(tmp_path, caplog):
     with pytest.raises(UserError, match="was evaluated on test, val, and would be on test now"):
         free.check_rows("f", ["test"])
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]  # a look changes nothing
+
+
+@pytest.mark.parametrize("strategy", ["averaging", "fedadam"])
+def test_a_run_from_before_plugins_had_flags_goes_on(strategy, tmp_path):
+    config = recorded_run(tmp_path, strategy=strategy)
+    file = Path(config.run_dir) / "config.json"
+    record = json.loads(file.read_text())
+    record["flags"] |= {"alpha": 0.5, "server_lr": 0.0}
+    file.write_text(json.dumps(record))
+    assert RunFolder(replace(config, resume=True)).path == file.parent
+    with pytest.raises(UserError, match="made with --partitioner lang_mix, not dirichlet"):
+        RunFolder(RunConfig(run_dir=config.run_dir, resume=True, strategy=strategy, partitioner="dirichlet"))
+    with pytest.raises(UserError, match=r"made with --server_lr 0\.001, not 0\.1" if strategy == "fedadam" else
+                       "made with --strategy averaging, not fedadam"):
+        RunFolder(RunConfig.of(run_dir=config.run_dir, resume=True, strategy="fedadam", server_lr=0.1))
 
 
 def test_a_model_of_the_hub_stays_at_its_commit(tmp_path):

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 import utils.record.tracking
-from utils.config import TRACKERS, RunConfig
+from utils.config import RunConfig
 from utils.errors import UserError
+from utils.plugins import TRACKERS
 from utils.record.tracking import Tracking, check_tracker, values_to_draw
 
 RECORDS = [
@@ -102,7 +103,7 @@ READERS = {"tensorboard": read_tensorboard, "mlflow": read_mlflow, "wandb": read
 
 
 def test_each_tracker_has_a_reader_here():
-    assert set(READERS) == set(TRACKERS) - {"none"}
+    assert set(READERS) == set(TRACKERS.names()) - {"none"}
 
 
 @pytest.mark.parametrize("name", READERS)

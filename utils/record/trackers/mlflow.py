@@ -10,9 +10,9 @@ FOLDER_TAG = "run_folder"  # by which a run that goes on is found again
 
 
 class Tracker:
-    """One run of the experiment `parameter-averaging`; `settings` are its parameters."""
+    """One run of the experiment `parameter-averaging`; `flags` are its parameters."""
 
-    def __init__(self, name: str, folder: Path, settings: dict) -> None:
+    def __init__(self, name: str, folder: Path, flags: dict) -> None:
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # the store that needs neither server nor database
         from mlflow import MlflowClient
@@ -29,7 +29,7 @@ class Tracker:
             if before.data.tags.get(FOLDER_TAG) == str(folder):
                 self.client.delete_run(before.info.run_id)
         self.run = self.client.create_run(experiment, run_name=name).info.run_id
-        self.client.log_batch(self.run, params=[Param(key, str(value)) for key, value in settings.items()],
+        self.client.log_batch(self.run, params=[Param(key, str(value)) for key, value in flags.items()],
                               tags=[RunTag(FOLDER_TAG, str(folder))])
 
     def log(self, step: int, values: dict[str, float]) -> None:

@@ -9,9 +9,9 @@ PROJECT = "parameter-averaging"
 
 
 class Tracker:
-    """One run of the project `parameter-averaging`; `settings` are its config."""
+    """One run of the project `parameter-averaging`; `flags` are its config."""
 
-    def __init__(self, name: str, folder: Path, settings: dict) -> None:
+    def __init__(self, name: str, folder: Path, flags: dict) -> None:
         os.environ.setdefault("TRACKIO_DIR", str(folder.parent / "trackio"))
         import trackio
 
@@ -19,7 +19,7 @@ class Tracker:
             for before in trackio.Api().runs(PROJECT):
                 if (before.config or {}).get("run_folder") == str(folder):
                     before.delete()
-        self.run = trackio.init(PROJECT, name=name, config=settings | {"run_folder": str(folder)}, embed=False,
+        self.run = trackio.init(PROJECT, name=name, config=flags | {"run_folder": str(folder)}, embed=False,
                                 auto_log_gpu=False, auto_log_cpu=False)
 
     def log(self, step: int, values: dict[str, float]) -> None:

@@ -10,9 +10,9 @@ PROJECT = "parameter-averaging"
 
 
 class Tracker:
-    """One run of the project `parameter-averaging`; `settings` are its config."""
+    """One run of the project `parameter-averaging`; `flags` are its config."""
 
-    def __init__(self, name: str, folder: Path, settings: dict) -> None:
+    def __init__(self, name: str, folder: Path, flags: dict) -> None:
         os.environ.setdefault("WANDB_MODE", "offline")
         os.environ["WANDB_ERROR_REPORTING"] = "false"
         import wandb
@@ -25,7 +25,7 @@ class Tracker:
         kept.write_text(run_id)
         quiet = wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True, x_disable_stats=True)
         self.run = wandb.init(project=PROJECT, name=name, id=run_id, resume="allow", reinit="create_new",
-                              dir=str(folder), config=settings, settings=quiet)
+                              dir=str(folder), config=flags, settings=quiet)
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """Write a round's values."""

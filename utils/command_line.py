@@ -1,0 +1,87 @@
+"""A command line → RunConfig, and `--help`, which alone imports every plug-in."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from utils.config import EVERY_RUNS, WITH_FLAGS, RunConfig, elsewhere, plugin_flags
+from utils.errors import UserError, one_line
+from utils.flags import PARSERS, fields_of, type_of
+
+DESCRIPTION = ("Fine-tune a language model by averaging the parameters of clients, or (--centralized) on all rows, and "
+               "evaluate it on every domain.")
+
+
+def parse_flags(argv: list[str] | None, tasks: Sequence[str], prog: str = "main_lm.py") -> RunConfig:
+    """Return the RunConfig of a command line of `prog`; a wrong flag exits with 2 and one line on stderr.
+
+    `tasks`: what `--data` takes.
+    """
+    parser = FlagParser(prog, f"Tasks: {', '.join(tasks)}. Results go to stdout, everything else to stderr.")
+    add_flags(parser, RunConfig)
+    chosen = vars(parser.parse_known_args(argv)[0])  # --help ends here
+    try:
+        for cls in plugin_flags(chosen).values():
+            add_flags(parser, cls)
+        options, others = parser.parse_known_args(argv)
+        if others:
+            words = others[0].split("=", 1) if "=" in others[0] else others[:2]
+            wrong = elsewhere(words[0].removeprefix("--"), chosen)
+            raise UserError(f"{' '.join(words)}: {wrong}" if wrong else f"unrecognized arguments: {' '.join(others)}")
+        if options.data not in tasks:
+            raise UserError(f"--data {options.data}: no such task; the tasks are {', '.join(tasks)}")
+        return RunConfig.of(**vars(options))
+    except UserError as error:
+        parser.error(str(error))
+
+
+class FlagParser(argparse.ArgumentParser):
+    """argparse, but an error is one line: the usage of thirty flags would bury it. `--help` ends with `last`."""
+
+    def __init__(self, prog: str, last: str) -> None:
+        super().__init__(prog=prog, usage="main_lm.py [flags]", allow_abbrev=False, description=DESCRIPTION)
+        self.last = last
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {one_line(message)} (see --help)\n")
+
+    def format_help(self) -> str:
+        """Return the flags of every run, then those of each plug-in."""
+        return "\n".join([super().format_help(), *plugin_sections(), part_of_help(description=self.last).format_help()])
+
+
+def part_of_help(**words: str) -> argparse.ArgumentParser:
+    """Return a parser whose help is a part of another's."""
+    return argparse.ArgumentParser(usage=argparse.SUPPRESS, add_help=False, **words)  # type: ignore[arg-type]
+
+
+def plugin_sections() -> Iterator[str]:
+    """Yield the help of each plug-in that has flags; of one that cannot be used, why, in one line."""
+    for plugins in WITH_FLAGS:
+        for name in plugins.names():
+            section, title = part_of_help(), f"--{plugins.flag} {name}"
+            try:
+                cls = plugins.flags(name, EVERY_RUNS)
+                if fields_of(cls):
+                    add_flags(section, cls, title, plugins.sentence(name))
+                    yield section.format_help()
+            except UserError as error:
+                yield f"{title}:\n  {error}\n"
+
+
+def add_flags(parser: argparse.ArgumentParser, cls: type, title: str = "", words: str = "") -> None:
+    """Add the flags of a dataclass to a parser, below `title` and `words`, and below what its flags open."""
+    group: Any = parser.add_argument_group(title, words) if title else parser
+    for field in fields_of(cls):
+        if field.metadata["opens"]:
+            group = parser.add_argument_group(field.metadata["opens"])
+        names = ["--" + name for name in (field.name, *field.metadata["also"])]
+        valid, choices, kind = field.metadata["valid"], field.metadata["choices"], type_of(field)
+        facts = [f"default: {field.default}"] * (field.default != "") + ([valid[1].partition(" (")[0]] if valid else [])
+        help_text = (field.metadata["help"] + (f" ({'; '.join(facts)})" if facts else "")).replace("%", "%%")
+        if kind is bool:
+            group.add_argument(*names, action="store_true", help=field.metadata["help"].replace("%", "%%"))
+        else:
+            group.add_argument(*names, dest=field.name, default=field.default, help=help_text,
+                               type=PARSERS.get(kind, str), choices=choices or None,
+                               metavar=None if choices else field.name.upper())
