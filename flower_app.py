@@ -1,4 +1,4 @@
-"""Flower's own door to main_lm.py: the same run, as an app of SuperLink and SuperNodes or of Flower's simulation.
+"""main_lm.py by Flower's own commands: the same run, as an app of SuperLink and SuperNodes or of Flower's simulation.
 
     flwr run . --stream --run-config 'lang_mix=0.99 n_iterations=3 transport="message"'
 
@@ -18,24 +18,27 @@ from utils.machine.environment import EVERYWHERE, leave_out
 from utils.machine.workers import quiet_models
 
 
-def tell(message: Message, context: Context, call_next: Callable[[Message, Context], Message]) -> Message:
-    """Hand a message on as clients/node.py does; what it imports waits until there is one."""
+def with_run_facts(message: Message, context: Context, call_next: Callable[[Message, Context], Message]) -> Message:
+    """Hand a message on as clients/on_supernode.py does; what it imports waits until there is one."""
     quiet_models()
     leave_out(EVERYWHERE)
-    from clients.node import hear
+    from clients.on_supernode import keep_run_facts
 
-    return hear(message, context, call_next)
+    return keep_run_facts(message, context, call_next)
 
 
 def client_fn(context: Context) -> Client:
     """Return the client of one message."""
-    from clients.node import client_of
+    import preprocess.common as preprocess
+    from clients.on_supernode import client_of
+    from utils.flower_config import config_of
 
-    return client_of(context).to_client()
+    config = config_of(context.run_config, preprocess.task_names())
+    return client_of(context, config, preprocess.load(config.data).SPEC).to_client()
 
 
 server_app = ServerApp()
-client_app = ClientApp(client_fn=client_fn, mods=[tell])
+client_app = ClientApp(client_fn=client_fn, mods=[with_run_facts])
 
 
 @server_app.main()
@@ -46,7 +49,7 @@ def main(grid: Grid, context: Context) -> None:
     from flwr.superlink.grid import InMemoryGrid
 
     import preprocess.common as preprocess
-    from engine.supernodes import check_door, grid_engine
+    from engine.supernodes import check_supernodes, grid_engine
     from main_lm import run
     from utils.errors import RoundFailed, UserError
     from utils.flower_config import config_of
@@ -54,8 +57,8 @@ def main(grid: Grid, context: Context) -> None:
     try:
         quiet_models()
         config = config_of(context.run_config, preprocess.task_names())
-        check_door(config, isinstance(grid, InMemoryGrid))
-        run(config, partial(grid_engine, grid, context, config))
+        check_supernodes(config, isinstance(grid, InMemoryGrid))
+        run(config, partial(grid_engine, grid, config))
     except (UserError, RoundFailed) as error:
         NOTES.error("flower_app.py: %s", error)
         raise

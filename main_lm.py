@@ -11,6 +11,7 @@ wrong; 3: a round failed; 130: interrupted.
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from utils.console import NOTES, notes_to_stderr
 from utils.errors import RoundFailed, UserError
 from utils.machine.durable import DISK_REFUSES
 from utils.machine.process import begin, leave
-from utils.machine.workers import check_machine, pause_collector, quiet_environment, resume_collector, usable_cores
+from utils.machine.workers import check_machine, pause_collector, quiet_environment, resume_collector
 from utils.record.progress import Progress
 from utils.record.push import check_push, push
 from utils.record.run_folder import begun, check_resumed, finished, open_run, run_folder
@@ -89,13 +90,13 @@ def run(config: RunConfig, opened: Callable = running_engine) -> None:
 def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, clock: Clock,
             progress: Progress) -> Path:
     """Prepare the model, run the rounds on `engine`, write the record in `folder`; return where it is."""
-    from clients.worker import Job
-    from engine.flower_strategy import ParameterAveraging, buffers, method_of
-    from engine.messages import nodes_for
-    from engine.rounds import Rounds
-    from engine.scheduling import planner
+    from clients.job import Job
+    from engine.flower_strategy import FlowerStrategy, ServerState
+    from engine.room import room_for
+    from engine.run import Run
+    from engine.scheduling import pieces_of_round
+    from strategies import strategy_of
     from utils.machine.precision import resolve_precision
-    from utils.machine.scratch import scratch_folder
     from utils.model import loading
     from utils.record.checkpoint import last_checkpoint
     from utils.record.recorder import Recorder
@@ -117,35 +118,27 @@ def average(config: RunConfig, data: "TaskData", folder: Path, engine: Engine, c
     clock.done("model and tokens")
 
     # The run's folder, with what it holds already; a private scratch folder for what driver and workers exchange
-    n_nodes, method = nodes_for(vector.nbytes, machine.workers), method_of(config, vector.layout)
-    n_buffers = 0  # in messages, vectors need none
-    if config.transport == "reference":
-        n_buffers = buffers(n_clients, n_nodes, machine.workers, method.server_vectors)
+    method = strategy_of(config, vector.layout)
     with (open_run(folder, config) as log,
-          scratch_folder(vector.nbytes * n_buffers + data.lent_bytes,
-                         log.folder if config.over_machines else None) as scratch):
-        job = Job(config, spec, str(scratch), str(log.folder.resolve()), loading.commit_of(model))
+          room_for(config, method, n_clients, machine.workers, data.lent_bytes,
+                   log.folder if config.over_machines else None) as scratch):
+        job = Job(config, spec, str(scratch), str(log.folder.resolve()), loading.commit_of(model),
+                  data.table.fingerprint)
         job.save_skeleton(model, tokenizer)
         data.lend(job.tokens)
         last, start, states = last_checkpoint(log.folder / CHECKPOINTS) or (None, vector.numpy(), ())
         records = log.go_back(last)
 
         # Rounds of averaging; standard fine-tuning is the same with one client
-        strategy = ParameterAveraging(start, job.transport(vector.size), n_clients=n_clients,
-                                      frac_fit=1.0 if config.centralized else config.frac_fit,
-                                      min_success=config.min_success, seed=config.seed, n_parts=machine.workers,
-                                      done=max(0, len(records) - 1), threads=usable_cores(), method=method,
-                                      states=states)
+        state = ServerState(max(0, len(records) - 1), start, states)
+        strategy = FlowerStrategy(method, config, state, job.transport(vector.size), n_clients, machine.workers)
         recorder = Recorder(log, spec, data, model, tokenizer, vector, strategy.read, strategy.read_states,
                             machine, clock, records)
         progress.follow(job.rows_shown(n_clients), [config.epoch * len(shard) for shard in data.plan.shards])
-        rounds = Rounds(strategy, planner(config, data, machine), recorder.round, recorder.failure, progress,
-                        first=len(records), n_rounds=config.n_iterations, evaluate_every=config.skip_evalnum,
-                        n_nodes=n_nodes, tries=1 + config.client_retries)
         NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
                    machine.workers, config.threads, config.precision, log.folder)
         resume_collector()
-        engine.run(rounds.run, job)
+        engine.run(Run(job, partial(pieces_of_round, config, data), strategy, recorder, progress, len(records)))
         recorder.finish()
     return log.folder
 

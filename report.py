@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reports.compute import Trend, trends
-from reports.gains import HOW, averaging, headline, sentence
+from reports.gains import HOW, averaging, gain_sentence, headline_sentence
 from reports.page import html_figure, html_list, html_table, page
 from reports.records import Records, read_records
 from reports.tables import (
-    Table,
+    ReportTable,
     csv_text,
     gain_table,
     latex,
@@ -28,6 +28,7 @@ from reports.tables import (
     score_table,
 )
 from utils.errors import UserError
+from utils.file_names import file_name
 from utils.machine.process import begin
 
 if TYPE_CHECKING:  # tables alone need no matplotlib
@@ -65,16 +66,17 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def tables_of(records: Records, baseline: str) -> list[list[Table]]:
-    """Return the overview where there are several comparisons, then each comparison's tables."""
-    several = [[overview_table(records.comparisons, baseline)]] if len(records.comparisons) > 1 else []
-    return several + [[score_table(one), gain_table(one, baseline)] for one in records.comparisons]
+def tables_of(records: Records, baseline: str) -> list[ReportTable]:
+    """Return the overview where there are several comparisons, then two for each one and evaluation set."""
+    several = [overview_table(records.comparisons, baseline)] if len(records.comparisons) > 1 else []
+    return several + [table for compared in records.comparisons for each in compared.on_each_set()
+                      for table in (score_table(each), gain_table(each, baseline))]
 
 
 def report_text(records: Records, baseline: str) -> str:
     """Return the report as Markdown."""
-    parts = [markdown_text(headline(records.comparisons, baseline)) + ".", HOW]
-    parts += [markdown(table) for tables in tables_of(records, baseline) for table in tables]
+    parts = [markdown_text(headline_sentence(records.comparisons, baseline)) + ".", HOW]
+    parts += map(markdown, tables_of(records, baseline))
     found, left_out = trends(records.comparisons, baseline)
     lines = [*(trend.sentence() for trend in found), *left_out]
     parts.append("Gain against pre-training compute\n\n" + "\n".join(f"- {markdown_text(line)}" for line in lines))
@@ -89,34 +91,34 @@ def write_files(records: Records, baseline: str, printed: str, out: Path) -> Non
     from reports.style import drawing
 
     (out / "figures").mkdir(parents=True, exist_ok=True)
-    tables = tables_of(records, baseline)
     (out / "report.md").write_text(printed + "\n", encoding="utf-8")
-    (out / "report.tex").write_text("\n\n".join(latex(table) for each in tables for table in each) + "\n",
-                                    encoding="utf-8")
+    (out / "report.tex").write_text("\n\n".join(map(latex, tables_of(records, baseline))) + "\n", encoding="utf-8")
     (out / "report.csv").write_text(csv_text(records.comparisons, baseline), encoding="utf-8")
     with drawing():
         sections = html_sections(records, baseline, out / "figures")
-    findings = [sentence(compared, method, baseline) + "." for compared in records.comparisons
+    findings = [gain_sentence(compared, method, baseline) + "." for compared in records.comparisons
                 for method in averaging(compared) if method != baseline]
-    (out / "report.html").write_text(page(headline(records.comparisons, baseline), findings, sections, records),
-                                     encoding="utf-8")
+    title = headline_sentence(records.comparisons, baseline)
+    (out / "report.html").write_text(page(title, findings, sections, records), encoding="utf-8")
 
 
 def html_sections(records: Records, baseline: str, folder: Path) -> list[tuple[str, str]]:
     """Draw all figures into `folder`; return (heading, HTML) of the page's sections."""
-    from reports.figures import draw_compute, figures_of
+    from reports.figures import draw_compute, score_figures, training_figures
 
     several = len(records.comparisons) > 1
     sections = []
     if several:
         sections.append(("Models and mixtures", html_table(overview_table(records.comparisons, baseline), "wrapped")))
     for number, compared in enumerate(records.comparisons, start=1):
-        drawn, missing = figures_of(compared, baseline)
-        content = html_table(gain_table(compared, baseline)) + html_table(score_table(compared))
-        for name, (draw, caption) in drawn.items():
-            content += figure(draw, folder, f"{number}-{name}" if several else name, compared.title, caption)
-        content += "".join(f'<p class="note">{line}</p>\n' for line in missing)
-        sections.append((compared.title, content))
+        for each in compared.on_each_set():
+            training, missing = training_figures(each) if each.on_first_set else ({}, [])
+            content = html_table(gain_table(each, baseline)) + html_table(score_table(each))
+            for name, (draw, caption) in {**score_figures(each, baseline), **training}.items():
+                words = [str(number)] * several + [name] + [each.evaluated] * (not each.on_first_set)
+                content += figure(draw, folder, file_name("-".join(words)), each.title, caption)
+            content += "".join(f'<p class="note">{line}</p>\n' for line in missing)
+            sections.append((each.title, content))
     found, left_out = trends(records.comparisons, baseline)
     place = int(several) if any(trend.slope is not None for trend in found) else len(sections)
     sections.insert(place, ("Gain against pre-training compute",

@@ -23,7 +23,8 @@ import torch
 
 from benchmarks.common import ROOT, Figure, parser, report
 from benchmarks.rows import open_rows, toy_flags
-from clients.training import FlatAdamW, Shard, local_training
+from clients.optimizer import FlatAdamW
+from clients.training import Shard, Trained, Turn, local_training
 from utils.data.batches import evaluation_batches
 from utils.data.evaluation import ROWS_PER_BATCH
 from utils.model import loading
@@ -67,8 +68,8 @@ class Bench:
             for name, replacement in replaced.items():
                 stack.enter_context(patch(f"clients.training.{name}", replacement))
             began = time.perf_counter()
-            local_training(self.model, self.vector, self.optimizer, self.head, self.shard,
-                           replace(self.config, **flags), 1, 0)
+            local_training(Trained(self.model, self.vector, self.optimizer, self.head), self.shard,
+                           Turn(replace(self.config, **flags), 1, 0))
             return len(self.shard.rows) / (time.perf_counter() - began)
 
     @torch.inference_mode()

@@ -6,6 +6,7 @@
 """
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -71,6 +72,11 @@ def timed_lines(command: list, env: dict[str, str] | None = None) -> Outcome:
         watcher.join()
         stderr.seek(0)
         return Outcome(lines, seconds, peak[0], returncode, stderr.read())
+
+
+def recorded_rounds(run: Path) -> list[dict]:
+    """Return the objects of the rounds.jsonl in a run's folder."""
+    return list(map(json.loads, (run / "rounds.jsonl").read_text(encoding="utf-8").splitlines()))
 
 
 def watch_memory(pid: int, peak: list[int], ended: threading.Event) -> None:

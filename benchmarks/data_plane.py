@@ -4,7 +4,7 @@
 
 benchmarks/no_training.py and `benchmarks/stock_flower.py --no_train` in turn, each as a process of its own. In the
 first rounds each worker meets each buffer for the first time, so the rounds of the second half are the warm ones;
-their median is told, of both programs.
+the figures are their medians, for both programs.
 """
 
 import argparse

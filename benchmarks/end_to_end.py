@@ -21,7 +21,7 @@ from utils.data.dataset import TaskData
 from utils.model import loading
 
 TARGETS = {"rte": 6, "cola": 4}  # at least so many times faster
-METRICS = {"rte": "accuracy", "cola": "Matthews correlation"}
+METRIC_NAMES = {"rte": "accuracy", "cola": "Matthews correlation"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def run_pair(task: str, seed: int, options: argparse.Namespace, folder: Path) ->
     return ours, stock
 
 
-def figures_of(task: str, ours: list[Result], stock: list[Result]) -> list[Figure]:
+def task_figures(task: str, ours: list[Result], stock: list[Result]) -> list[Figure]:
     """Return a task's rows of the table; `ours[i]` and `stock[i]` are of the same seed."""
     seconds = {name: statistics.mean(run.seconds for run in runs) for name, runs in (("ours", ours), ("stock", stock))}
     title = f"{task}: process start to last evaluation"
@@ -73,13 +73,13 @@ def figures_of(task: str, ours: list[Result], stock: list[Result]) -> list[Figur
     scores = [[100 * run.score for run in runs] for runs in (ours, stock)]
     means = [statistics.mean(values) for values in scores]
     if len(ours) == 1:
-        told, target, agree = "{:.1f} against {:.1f}, one seed".format(*means), "", None
+        scored, target, agree = "{:.1f} against {:.1f}, one seed".format(*means), "", None
     else:
         spreads = [statistics.stdev(values) for values in scores]
-        told = f"{means[0]:.1f} ± {spreads[0]:.1f} against {means[1]:.1f} ± {spreads[1]:.1f}, {len(ours)} seeds"
+        scored = f"{means[0]:.1f} ± {spreads[0]:.1f} against {means[1]:.1f} ± {spreads[1]:.1f}, {len(ours)} seeds"
         target, agree = "the two mean ± std overlap", abs(means[0] - means[1]) <= sum(spreads)
-    return [*figures, Figure(f"{task}: {METRICS[task]} less stock Flower's ({told})", means[0] - means[1], "points",
-                             target, agree)]
+    return [*figures, Figure(f"{task}: {METRIC_NAMES[task]} less stock Flower's ({scored})", means[0] - means[1],
+                             "points", target, agree)]
 
 
 def main() -> None:
@@ -95,7 +95,7 @@ def main() -> None:
         for task in ["rte"] if options.small else options.tasks:
             pairs = [run_pair(task, seed, options, Path(folder)) for seed in options.seeds]
             ours, stock = map(list, zip(*pairs))
-            figures += figures_of(task, ours, stock)
+            figures += task_figures(task, ours, stock)
     report("end_to_end", figures, options)
 
 

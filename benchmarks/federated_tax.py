@@ -10,13 +10,12 @@ checkpoint are the run's alone. That the steps are the same is checked: the clie
 """
 
 import argparse
-import json
 import math
 import statistics
 import sys
 from pathlib import Path
 
-from benchmarks.common import ROOT, Figure, Outcome, parser, report, timed_lines
+from benchmarks.common import ROOT, Figure, Outcome, parser, recorded_rounds, report, timed_lines
 from benchmarks.rows import open_rows, toy_flags, workspace
 
 LIMIT = 1.05
@@ -30,8 +29,7 @@ def seconds_between(outcome: Outcome) -> float:
 
 def check_same_steps(run: Path, bare: Outcome) -> None:
     """Raise RuntimeError unless each client's mean training loss is the same in the run's record and the bare loop."""
-    last = (run / "rounds.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-    for client in json.loads(last)["clients"]:
+    for client in recorded_rounds(run)[-1]["clients"]:
         loss = bare.value(f"client={client['client']}", "loss")
         if not math.isclose(loss, client["loss"], rel_tol=SAME_LOSS):
             raise RuntimeError(f"client {client['client']}: training loss {client['loss']:.4f} in the run and "

@@ -8,15 +8,15 @@ the workers that run them at once. The first round is not counted: it touches al
 """
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.common import ROOT, Figure, parser, report, timed_lines
+from benchmarks.common import ROOT, Figure, parser, recorded_rounds, report, timed_lines
 from benchmarks.rows import open_rows, workspace
+from utils.record.runlog import read_json
 
 LIMIT = 15  # milliseconds
 DOMAINS = 4
@@ -43,8 +43,7 @@ def measure(clients: int, options: argparse.Namespace, folder: Path) -> Point:
     record = folder / f"run-{clients}"
     outcome = timed_lines([sys.executable, "main_lm.py", *flags, "--run_dir", record])
     outcome.line("summary")
-    rounds = list(map(json.loads, (record / "rounds.jsonl").read_text(encoding="utf-8").splitlines()))[2:]
-    workers = json.loads((record / "config.json").read_text(encoding="utf-8"))["workers"]
+    rounds, workers = recorded_rounds(record)[2:], read_json(record / "config.json")["workers"]
     each = statistics.mean(1000 * one["seconds"]["train"] / clients for one in rounds)
     inside = statistics.mean(1000 * client["seconds"] for one in rounds for client in one["clients"])
     return Point(clients, each, each - inside / workers, outcome.peak_bytes / 1e6)

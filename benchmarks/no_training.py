@@ -20,14 +20,21 @@ quiet_environment(own_ray=True)
 import torch  # noqa: E402
 from flwr.client import NumPyClient  # noqa: E402
 
+import preprocess.common as preprocess  # noqa: E402
+from clients.job import Job  # noqa: E402
 from engine.cluster import OwnCluster  # noqa: E402
 from engine.engine import Engine, running_engine  # noqa: E402
-from engine.flower_strategy import ParameterAveraging, buffers  # noqa: E402
-from engine.messages import Piece, nodes_for  # noqa: E402
+from engine.flower_strategy import FlowerStrategy, ServerState  # noqa: E402
+from engine.room import room_for  # noqa: E402
 from engine.rounds import Rounds  # noqa: E402
-from utils.machine.scratch import scratch_folder  # noqa: E402
+from engine.run import Run  # noqa: E402
+from engine.scheduling import whole_clients  # noqa: E402
+from strategies.averaging import Averaging  # noqa: E402
+from utils.config import RunConfig  # noqa: E402
+from utils.failure import Failure  # noqa: E402
 from utils.model import loading  # noqa: E402, F401  (the memory of a driver that has it)
 from utils.record.progress import Progress  # noqa: E402
+from utils.vectors.layout import Layout  # noqa: E402
 from utils.vectors.transport import Transport  # noqa: E402
 
 
@@ -49,7 +56,7 @@ class IdleClient(NumPyClient):
         np.copyto(values.numpy(), transport.receive(parameters))
         values[config["client"]] += config["round"]
         return transport.send(f"client-{config['slot']}", values.numpy()), 1 + config["client"], {
-            "client": config["client"], "loss": 0.0, "seconds": 0.0}
+            "client": config["client"], "loss": 0.0, "seconds": 0.0, "steps": 1}
 
     def evaluate(self, parameters: list[np.ndarray], config: dict) -> tuple[float, int, dict]:
         """Evaluate nothing."""
@@ -74,24 +81,34 @@ def run_rounds(engine: Engine, options: argparse.Namespace) -> None:
     """Run the rounds on `engine`, and print a line for each."""
     machine = engine.machine
     initial = np.random.default_rng(0).standard_normal(options.size, dtype=np.float32)
-    n_nodes = nodes_for(initial.nbytes, machine.workers)
-    with scratch_folder(initial.nbytes * buffers(options.clients, n_nodes, machine.workers)) as scratch:
+    method = Averaging(Averaging.Flags(), Layout(options.size, ()))
+    config = RunConfig(n_iterations=options.rounds, skip_evalnum=options.rounds, transport=options.transport)
+    with room_for(config, method, options.clients, machine.workers) as scratch, Progress() as progress:
         folder = str(scratch) if options.transport == "reference" else ""
-        strategy = ParameterAveraging(initial, Transport(folder, options.size), n_clients=options.clients, frac_fit=1.0,
-                                      seed=0, n_parts=1, threads=usable_cores())
+        strategy = FlowerStrategy(method, config, ServerState(0, initial), Transport(folder, options.size),
+                                  options.clients, n_parts=1)
+        job = Job(config, preprocess.load(config.data).SPEC, folder, "")
+        run = Run(job, whole_clients, strategy, Timing(strategy, initial, options.rounds), progress)
+        engine.drive(lambda nodes: Rounds(run, nodes, machine.workers).all(), (folder, options.size))
 
-        def on_round(server_round: int, clients: list, failures: list, evaluation: dict | None, seconds: dict) -> str:
-            if server_round:
-                strategy.read(initial)  # as a checkpoint would
-                digest = hashlib.blake2b(initial, digest_size=8).hexdigest() if server_round == options.rounds else "-"
-                print(f"round={server_round} seconds={seconds['train']:.3f} digest={digest}", flush=True)
-            return ""
 
-        with Progress() as progress:
-            rounds = Rounds(strategy, lambda server_round, clients: [Piece(k) for k in range(len(clients))], on_round,
-                            lambda server_round, what, number, failure: None, progress, n_rounds=options.rounds,
-                            evaluate_every=options.rounds, n_nodes=n_nodes)
-            engine.run(rounds.run, (folder, options.size))
+class Timing:
+    """Prints a line for each round; reads the global vector into `out`, as a checkpoint would."""
+
+    def __init__(self, strategy: FlowerStrategy, out: np.ndarray, n_rounds: int) -> None:
+        self.strategy, self.out, self.n_rounds = strategy, out, n_rounds
+
+    def round(self, server_round: int, clients: list[dict], failures: list[str], evaluation: dict | None,
+              seconds: dict[str, float]) -> str:
+        """Print the seconds of a round, and after the last one what its vector is."""
+        if server_round:
+            self.strategy.read(self.out)
+            digest = hashlib.blake2b(self.out.data, digest_size=8).hexdigest() if server_round == self.n_rounds else "-"
+            print(f"round={server_round} seconds={seconds['train']:.3f} digest={digest}", flush=True)
+        return ""
+
+    def failure(self, server_round: int, what: str, number: int, failure: Failure) -> None:
+        """Leave it to what the round raises."""
 
 
 if __name__ == "__main__":

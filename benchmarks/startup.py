@@ -7,12 +7,11 @@ earlier command does. The phases are those that the run itself records in `round
 """
 
 import argparse
-import json
 import statistics
 import sys
 from pathlib import Path
 
-from benchmarks.common import ROOT, Figure, parser, report, timed_lines
+from benchmarks.common import ROOT, Figure, parser, recorded_rounds, report, timed_lines
 from benchmarks.rows import open_rows, toy_flags, workspace
 
 LIMIT = 12
@@ -27,7 +26,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[float, dict[str,
     for number in range(options.repetitions + (not options.small)):
         record = folder / f"run-{number}"
         outcome = timed_lines([sys.executable, "main_lm.py", *flags, "--run_dir", record])
-        first, last = map(json.loads, (record / "rounds.jsonl").read_text(encoding="utf-8").splitlines())
+        first, last = recorded_rounds(record)
         training = outcome.at("round=1") - sum(last["seconds"].values())
         runs.append((training, first["seconds"]))
     median = statistics.median_low(seconds for seconds, _ in runs[-options.repetitions:])

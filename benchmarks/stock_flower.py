@@ -137,7 +137,7 @@ class Evaluation:
         return loss / len(labels), {self.metric: float(value)}
 
 
-class Rounds:
+class WatchedRounds:
     """Watches the rounds through FedAvg's hooks: when clients fail, Flower goes on quietly and is all the faster."""
 
     def __init__(self, n_clients: int, print_seconds: bool) -> None:
@@ -145,7 +145,7 @@ class Rounds:
         self.complete = 0
 
     def begin(self, server_round: int) -> dict:
-        """`on_fit_config_fn`: note the time before the round's messages; tell the clients the round's number."""
+        """`on_fit_config_fn`: note the time before the round's messages; return the round's number for the clients."""
         self.began = time.perf_counter()
         return {"round": server_round}
 
@@ -197,7 +197,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Run the rounds; exit with 1 if a client failed in any of them."""
     options = parse()
-    model, rounds = initial_model(options), Rounds(options.n_clients, print_seconds=options.no_train)
+    model, rounds = initial_model(options), WatchedRounds(options.n_clients, print_seconds=options.no_train)
     strategy = FedAvg(
         fraction_fit=1.0, fraction_evaluate=0.0, min_fit_clients=options.n_clients,
         min_available_clients=options.n_clients, initial_parameters=ndarrays_to_parameters(get_weights(model)),

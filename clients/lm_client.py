@@ -10,30 +10,36 @@ import numpy as np
 import torch
 from flwr.client import NumPyClient
 
-from clients.worker import Job, resident_worker
+from clients.job import Job, Piece
+from clients.worker import Worker, resident
 
 
 class LMClient(NumPyClient):
     """Plays whichever client a message names: Flower's own node ids are random, so they decide nothing.
 
-    `job` may be missing: such a client only tells that its worker is up.
+    `job` may be missing: such a client only shows that its worker is up.
     """
 
     def __init__(self, job: Job | None) -> None:
         self.job = job
 
+    def _worker(self) -> Worker:
+        assert self.job is not None, "Flower asks for work only once it has sent a job"
+        return resident().worker_of(self.job)
+
     def fit(self, parameters: list[np.ndarray], config: dict) -> tuple[list[np.ndarray], int, dict]:
-        """Train client `config["client"]` in round `config["round"]`; return its vector, rows, loss and seconds.
+        """Train client `config["client"]` in round `config["round"]`; return its vectors, rows and measures.
 
         A message may ask for steps `config["begin"]` to `config["end"]` (0: the last) only. What an unfinished
         client is stays in this machine's buffers of number `config["cut"]`, and the answer holds no vector.
         """
         with without_memory_end():
-            worker, client = resident_worker(self.job), int(config["client"])
-            result = worker.fit(worker.transport.receive(parameters), int(config["round"]), client,
-                                int(config["begin"]), int(config["end"]), int(config["cut"]))
-            update = [] if config["end"] else worker.transport.send(f"client-{config['slot']}", worker.vector.numpy())
-        return update, result["rows"], {"client": client, "loss": result["loss"], "seconds": result["seconds"]}
+            worker, client = self._worker(), int(config["client"])
+            piece = Piece(0, int(config["begin"]), int(config["end"]), int(config["cut"]))
+            result = worker.fit(worker.received(parameters), int(config["round"]), client, piece)
+            vectors = worker.vector.numpy(), *result["beside"]
+            update = [] if piece.end else worker.updates.send(f"client-{config['slot']}", *vectors)
+        return update, result["rows"], {"client": client, **{key: result[key] for key in ("loss", "seconds", "steps")}}
 
     def evaluate(self, parameters: list[np.ndarray], config: dict) -> tuple[float, int, dict]:
         """Evaluate part `config["part"]` of `config["parts"]`; the metrics hold float64 arrays as bytes.
@@ -41,11 +47,11 @@ class LMClient(NumPyClient):
         `seconds` are those of the evaluation, without the time to become ready for it.
         """
         with without_memory_end():
-            worker, part, began = resident_worker(self.job), int(config["part"]), time.perf_counter()
-            columns = worker.evaluate(worker.transport.receive(parameters), part, int(config["parts"]))
+            worker, part, began = self._worker(), int(config["part"]), time.perf_counter()
+            columns = worker.evaluate(worker.received(parameters)[0], part, int(config["parts"]))
         answer = {name: array.tobytes() for name, array in columns.items()}
-        test = columns["test"]
-        return float(test[1].sum()), test.shape[1], {
+        headline = next(iter(columns.values()))  # the first set
+        return float(headline[1].sum()), headline.shape[1], {
             "part": part, "seconds": time.perf_counter() - began, **answer}
 
 

@@ -1,149 +1,135 @@
-"""What one worker process holds for a whole run: the model as a vector, the rows' tokens, and the plan."""
+"""What one worker process holds: the model as a vector, the rows' tokens, and the plan of the run at work."""
 
 import time
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel
 
-from clients.training import FlatAdamW, Shard, Steps, local_training
-from utils.config import RunConfig
+from clients.job import Job, Piece
+from clients.optimizer import FlatAdamW
+from clients.states import ClientStates
+from clients.training import Shard, SoFar, Trained, Turn, local_training
+from strategies import strategy_of
 from utils.data.dataset import TaskData
 from utils.data.evaluation import EvaluationSet
-from utils.data.task import TaskSpec
-from utils.machine.durable import whole_file
 from utils.model import loading
 from utils.model.encoder import fast_encoder
 from utils.model.heads import make_head
-from utils.record.checkpoint import KEPT
-from utils.record.runlog import OPTIMIZER
+from utils.record.runlog import CLIENT_STATES
 from utils.vectors.parameters import ParameterVector
 from utils.vectors.transport import Transport
 
 
-@dataclass(frozen=True)
-class Job:
-    """A run as its workers see it. `scratch` holds the model's configuration and tokenizer, and the buffers.
+class Worker:
+    """The resident state of a worker; made once per run and process, used by every client that runs there.
 
-    `commit` is the hub's that the model is of; "" if it is not of the hub.
+    `kept` is what the process keeps from run to run.
     """
 
-    config: RunConfig
-    spec: TaskSpec
-    scratch: str
-    run_dir: str
-    commit: str = ""
-
-    @property
-    def skeleton(self) -> Path | str:
-        """Folder (or name) of the model's configuration and tokenizer, without weights."""
-        return Path(self.scratch) / "model"
-
-    @property
-    def tokens(self) -> Path:
-        """Folder of the tokens that the token cache has no place for."""
-        return Path(self.scratch) / "tokens"
-
-    def save_skeleton(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-        """Write the skeleton."""
-        model.config.save_pretrained(self.skeleton)
-        tokenizer.save_pretrained(self.skeleton)
-
-    def transport(self, size: int) -> Transport:
-        """Return how vectors of `size` elements travel in this run."""
-        return Transport(self.scratch if self.config.transport == "reference" else "", size)
-
-    def rows_shown(self, n_clients: int) -> np.ndarray | None:
-        """Return the rows that each client has trained on in this round, int64 [clients], as workers tell the driver.
-
-        It is for show, and shared by all processes that share `scratch`; None in one that does not.
-        """
-        if not Path(self.scratch).is_dir():
-            return None
-        shared = Transport(self.scratch, n_clients, np.int64)
-        return shared.receive(shared.buffer("rows-0"))
-
-
-class Worker:
-    """The resident state of a worker; loaded once per process, used by every client that runs there."""
-
-    def __init__(self, job: Job) -> None:
-        config = job.config
+    def __init__(self, job: Job, kept: "Kept | None" = None) -> None:
+        config, kept = job.config, kept or Kept()
         self.job = job
         torch.set_num_threads(config.threads)
         self.device = torch.device("cuda" if config.n_gpus else "cpu")
-        # The weights arrive as a vector with each message, so the skeleton's random ones never matter.
-        model, tokenizer = loading.load(str(job.skeleton), job.spec, seed=config.seed, max_length=config.max_length,
-                                       random_init=True, text_to_text=config.text_to_text, commit=job.commit)
-        text_to_text = loading.is_text_to_text(model)
-        self.model = model.to(self.device)
-        self.vector = ParameterVector(self.model)
-        self.transport = job.transport(self.vector.size)
-        self.head = make_head(job.spec, tokenizer, text_to_text)
-        self.data = TaskData(config, job.spec)
-        self.data.tokenise(tokenizer, text_to_text, job.tokens)
+        skeleton = (job.skeleton_key, job.spec, config.text_to_text, config.max_length, self.device)
+        loaded = kept.get("model", skeleton, lambda: LoadedModel(job, self.device))
+        self.data: TaskData = kept.get("rows", (skeleton, job.rows_key), lambda: loaded.rows(job))
+        self.model, self.vector, self.head = loaded.model, loaded.vector, loaded.head
         self.optimizer = FlatAdamW(self.vector, config.weight_decay)
+        self.method = strategy_of(config, self.vector.layout)
+        self.transport = job.transport(self.vector.size)
+        self.updates = Transport(self.transport.folder, self.vector.size, vectors=self.method.returned)
+        self.states = ClientStates(Path(job.run_dir) / CLIENT_STATES)
         self.rows_shown = job.rows_shown(len(self.data.plan.shards))
 
-    def fit(self, vector: np.ndarray, server_round: int, client: int, begin: int = 0, end: int = 0,
-            cut: int = 0) -> dict:
-        """Train client `client` from the global `vector` (float32 [n]); the result is in `self.vector`.
+    def received(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Return the vectors of a message, float32 [n] each, the global one first."""
+        return [self.transport.receive([array]) for array in arrays]
 
-        Only steps `begin` to `end` (0: the last) of its round are made. What it is after `end` stays in the
-        buffers of number `cut`, which any worker goes on from at `begin`.
+    def fit(self, received: Sequence[np.ndarray], server_round: int, client: int, piece: Piece = Piece(0)) -> dict:
+        """Train client `client` from the vectors `received` (float32 [n]; the first is the global one).
 
-        Returns {"rows": shard size, "loss": mean loss, "seconds": of its work so far}.
+        The result is in `self.vector`. Of its round only the steps of `piece` are made; what an unfinished client is
+        stays in the buffers of number `piece.cut`, which any worker goes on from.
+
+        Returns {"rows": shard size, "loss": mean loss, "seconds": of its work so far, "steps": made so far, "beside":
+        the vectors that go back beside the model, float32 [n]}.
         """
-        began = time.perf_counter()
-        rows = self.data.plan.shards[client]
-        if begin:
-            so_far = self.resume(cut, begin)
+        began, rows = time.perf_counter(), self.data.plan.shards[client]
+        state = self.states.load(client, server_round)
+        own = self._own(state)
+        if piece.begin:
+            so_far = self.resume(piece)
         else:
-            self.vector.load(vector)
-            self.restore_optimizer(client, server_round)
-            so_far = Steps()
+            self.vector.load(received[0])
+            self.optimizer.restore(state.get("moments"), int(state["step"][0]) if "moments" in state else 0)
+            so_far = SoFar()
         so_far.shown = None if self.rows_shown is None else self.rows_shown[client:client + 1]
+        term = self.method.term([self._tensor(vector) for vector in received], own) if self.method.has_term else None
         shard = Shard(self.data.tokens["train"], self.data.labels["train"], rows)
-        loss = local_training(self.model, self.vector, self.optimizer, self.head, shard, self.job.config,
-                              server_round, client, so_far, end)
+        loss = local_training(Trained(self.model, self.vector, self.optimizer, self.head), shard,
+                              Turn(self.job.config, server_round, client, term), so_far, piece.end)
         so_far.seconds += time.perf_counter() - began
-        if end:
-            self.suspend(cut, so_far)
+        beside: Sequence[torch.Tensor] = ()
+        if piece.end:
+            self.suspend(piece, so_far)
         else:
-            self.save_optimizer(client, server_round)
-        return {"rows": len(rows), "loss": loss, "seconds": so_far.seconds}
+            if term and term.returned:
+                beside = term.returned(self.vector.values, so_far.travelled)
+            self._save_state(client, server_round, own)
+        return {"rows": len(rows), "loss": loss, "seconds": so_far.seconds, "steps": so_far.made,
+                "beside": [vector.cpu().numpy() for vector in beside]}
 
-    def suspend(self, cut: int, so_far: Steps) -> None:
-        """Write the state of a client that is not finished into the buffers of number `cut`."""
+    def suspend(self, piece: Piece, so_far: SoFar) -> None:
+        """Write the state of a client that is not finished into the buffers of its cut."""
         mean, square = self.optimizer.moments.cpu().numpy()
         for name, array in (("values", self.vector.numpy()), ("mean", mean), ("square", square)):
-            self.transport.send(f"{name}-{cut}", array)
-        self._numbers.send(f"progress-{cut}", np.array([so_far.loss, so_far.seconds, self.optimizer.step]))
+            self.transport.send(f"{name}-{piece.cut}", array)
+        self._numbers.send(f"progress-{piece.cut}", np.array(
+            [so_far.loss, so_far.seconds, so_far.travelled, self.optimizer.step]))
 
-    def resume(self, cut: int, begin: int) -> Steps:
-        """Become the unfinished client in the buffers of number `cut`, which has made `begin` steps of its round."""
-        values, mean, square = (self.transport.receive(self.transport.buffer(f"{name}-{cut}"))
+    def resume(self, piece: Piece) -> SoFar:
+        """Become the unfinished client in the buffers of its cut, which has made `piece.begin` steps of its round."""
+        values, mean, square = (self.transport.receive(self.transport.buffer(f"{name}-{piece.cut}"))
                                 for name in ("values", "mean", "square"))
-        loss, seconds, step = self._numbers.receive(self._numbers.buffer(f"progress-{cut}"))
+        loss, seconds, travelled, step = self._numbers.receive(self._numbers.buffer(f"progress-{piece.cut}"))
         self.vector.load(values)
         self.optimizer.restore((mean, square), int(step))
-        return Steps(begin, loss, seconds)
+        return SoFar(piece.begin, float(loss), float(seconds), float(travelled))
 
     @property
     def _numbers(self) -> Transport:
-        """What travels with a suspended client besides vectors: summed loss, seconds and its optimizer's step."""
-        return Transport(self.transport.folder, 3, np.float64)
+        """What travels with a suspended client besides vectors: loss, seconds, sum of rates, its optimizer's step."""
+        return Transport(self.transport.folder, 4, np.float64)
+
+    def _tensor(self, vector: np.ndarray) -> torch.Tensor:
+        """Return a vector on this worker's device: the array's own memory, if that is the CPU's and can be written."""
+        return torch.from_numpy(vector if vector.flags.writeable else vector.copy()).to(self.device)
+
+    def _own(self, state: dict[str, np.ndarray]) -> list[torch.Tensor]:
+        """Return the vectors that the strategy has each client keep, from its state; zeros at first."""
+        return [self._tensor(state[f"own-{k}"]) if state else torch.zeros(self.vector.size, device=self.device)
+                for k in range(self.method.client_vectors)]
+
+    def _save_state(self, client: int, server_round: int, own: Sequence[torch.Tensor]) -> None:
+        """Save what the client keeps for its next round: AdamW's moments with `--optimizer_state keep`, its vectors."""
+        arrays = {f"own-{k}": vector.cpu().numpy() for k, vector in enumerate(own)}
+        if self.job.config.optimizer_state == "keep":
+            arrays |= {"moments": self.optimizer.moments.cpu().numpy(), "step": np.array([self.optimizer.step])}
+        if arrays:
+            self.states.save(client, server_round, arrays)
 
     def evaluate(self, vector: np.ndarray, part: int, parts: int) -> dict[str, np.ndarray]:
         """Evaluate the global `vector` on part `part` of `parts` of each evaluation set.
 
-        Returns {"test": float64 [3, rows]} and "val" likewise: prediction, summed loss and number of terms.
-        In float32 whatever `--precision` is: the numbers are those that the saved model gives anywhere.
+        Returns {set: float64 [3, rows]}: prediction, summed loss and number of terms. In float32 whatever `--precision`
+        is: the numbers are those that the saved model gives anywhere.
         """
         self.vector.load(vector)
         self.model.eval()
@@ -161,43 +147,57 @@ class Worker:
                 columns.append(np.stack(self.head.evaluate(self.model, batch)))
         return np.concatenate(columns, axis=1)
 
-    def restore_optimizer(self, client: int, server_round: int) -> None:
-        """Load the client's AdamW state of its last round before this one (`--optimizer_state keep`), if any."""
-        saved = self._saved_states(client)
-        before = max((number for number in saved if number < server_round), default=None)
-        if before is None:
-            self.optimizer.restore(None, 0)
-        else:
-            state = load_file(saved[before])
-            self.optimizer.restore(state["moments"], int(state["step"][0]))
 
-    def save_optimizer(self, client: int, server_round: int) -> None:
-        """Save the client's AdamW state with the run, for its next round.
+class LoadedModel:
+    """The model of a job on a device, with its head and tokenizer; the weights arrive with each message."""
 
-        A client that is run again begins alike: when a round begins, the checkpoint of the one before it may still be
-        in writing, and the last one on disk damaged, so the states that three rounds back began with stay.
-        """
-        if self.job.config.optimizer_state != "keep":
-            return
-        self._states.mkdir(exist_ok=True)
-        with whole_file(self._states / f"client-{client}-round-{server_round}.safetensors") as path:
-            save_file({"moments": self.optimizer.moments.cpu().numpy(),
-                       "step": np.array([self.optimizer.step])}, path)
-        saved = self._saved_states(client)
-        for number in sorted(number for number in saved if number < server_round)[:-KEPT - 1]:
-            saved[number].unlink()
+    def __init__(self, job: Job, device: torch.device) -> None:
+        config = job.config
+        model, self.tokenizer = loading.load(str(job.skeleton), job.spec, seed=config.seed,
+                                             max_length=config.max_length, random_init=True,
+                                             text_to_text=config.text_to_text, commit=job.commit)
+        self.text_to_text = loading.is_text_to_text(model)
+        self.model: PreTrainedModel = model.to(device)
+        self.vector = ParameterVector(self.model)
+        self.head = make_head(job.spec, self.tokenizer, self.text_to_text)
 
-    @property
-    def _states(self) -> Path:
-        return Path(self.job.run_dir) / OPTIMIZER
-
-    def _saved_states(self, client: int) -> dict[int, Path]:
-        """Return {round: file} of the client's saved states."""
-        files = self._states.glob(f"client-{client}-round-*.safetensors")
-        return {int(path.stem.rpartition("-")[2]): path for path in files}
+    def rows(self, job: Job) -> TaskData:
+        """Return the rows of a job, with their tokens."""
+        data = TaskData(job.config, job.spec)
+        data.tokenise(self.tokenizer, self.text_to_text, job.tokens)
+        return data
 
 
-@lru_cache(maxsize=1)
-def resident_worker(job: Job) -> Worker:
-    """Return this process's worker, made at the first call: a model loads once per run, never per round."""
-    return Worker(job)
+class Kept:
+    """Values by what they depend on, the last one of each kind; an older one is let go before a new one is made."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, tuple[Hashable, Any]] = {}
+
+    def get(self, kind: str, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return the value of `kind`, made anew unless the last one was of the same `key`."""
+        if self._values.get(kind, (None, None))[0] != key:
+            self._values.pop(kind, None)
+            self._values[kind] = key, make()
+        return self._values[kind][1]
+
+
+class Resident:
+    """A process's worker, and what it keeps from run to run."""
+
+    def __init__(self) -> None:
+        self.kept = Kept()
+        self.worker: Worker | None = None
+
+    def worker_of(self, job: Job) -> Worker:
+        """Return the worker of a run, made at the first call: a model loads once per run, never per round."""
+        if self.worker is None or self.worker.job != job:
+            self.worker = None  # its memory goes first
+            self.worker = Worker(job, self.kept)
+        return self.worker
+
+
+@cache
+def resident() -> Resident:
+    """Return this process's one."""
+    return Resident()

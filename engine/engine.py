@@ -5,9 +5,10 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from engine.cluster import Cluster, ray_folder
@@ -17,6 +18,9 @@ from utils.machine.workers import Machine, pause_collector, resume_collector
 if TYPE_CHECKING:
     from flwr.app import Context
     from flwr.client import Client
+
+    from engine.messages import Nodes
+    from engine.run import Run
 
 SECONDS_TO_START = 30  # Ray
 
@@ -36,7 +40,7 @@ class Engine:
     """Flower's simulation on Ray, coming up in a thread while the driver still prepares the run.
 
     Starting Ray takes seconds of waiting, and each worker seconds of importing. So both begin at once; the rounds
-    and the clients are handed over when they are known.
+    and the clients are handed over when they are known. Another run can follow in the same processes.
     """
 
     def __init__(self, cluster: Cluster, client: str, folder: Path) -> None:
@@ -52,10 +56,10 @@ class Engine:
         self.cluster = cluster
         self.client_fn = LateClient(client)
         self.folder = folder
-        self._rounds: Future = Future()
-        self._ended: Future = Future()
+        self._work: SimpleQueue[HandedOver | None] = SimpleQueue()  # None: no more will come
+        self._ended: Future = Future()  # of the simulation
         self._ray_is_up = threading.Event()
-        self._asked = False  # by Flower's threads
+        self._calm = False  # whether all that Flower's threads have asked of Ray is done
         threading.Thread(target=self._live, daemon=True).start()
 
     @property
@@ -63,14 +67,27 @@ class Engine:
         """The workers that the rounds run on."""
         return self.cluster.machine
 
-    def run(self, rounds: Callable, job: object) -> None:
-        """Run `rounds(grid, context, nodes)` as Flower's ServerApp, with clients of `job`, to its end.
+    def run(self, run: "Run") -> None:
+        """Run all rounds of `run`, to their end; RoundFailed, or what keeps Ray from starting, is raised here."""
+        from engine.rounds import Rounds
 
-        What it raises (RoundFailed), or what keeps Ray from starting, is raised here.
+        self.drive(lambda nodes: Rounds(run, nodes, self.machine.workers).all(), run.job)
+
+    def drive(self, rounds: "Callable[[Nodes], None]", job: object) -> None:
+        """Run `rounds(nodes)` as Flower's ServerApp, with clients of `job`, to its end; raise what it raises.
+
+        Where this thread is interrupted meanwhile, the rounds end before they ask the nodes for anything more.
         """
         self.client_fn.job = job
-        self._rounds.set_result(rounds)
-        self._ended.result()
+        work = HandedOver(rounds)
+        self._calm = False
+        self._work.put(work)
+        try:
+            wait([work.ended, self._ended], return_when=FIRST_COMPLETED)
+            (work.ended if work.ended.done() else self._ended).result()
+            self._calm = True
+        finally:
+            work.stopped.set()
 
     def stop(self) -> None:
         """End this run's processes of Ray, once they are all there.
@@ -81,10 +98,13 @@ class Engine:
         import ray
 
         self._ray_is_up.wait(SECONDS_TO_START)
-        if self._asked:
-            ray._private.worker._global_node.kill_all_processes(check_alive=False, allow_graceful=True)
-        else:
+        self._work.put(None)
+        if self._calm:
+            wait([self._ended], SECONDS_TO_START)
+        if self._ended.done():
             ray.shutdown()
+        else:
+            ray._private.worker._global_node.kill_all_processes(check_alive=False, allow_graceful=True)
 
     def _live(self) -> None:
         try:
@@ -92,18 +112,11 @@ class Engine:
                 self.cluster.start(self.folder)
             finally:
                 self._ray_is_up.set()
-            self._asked = True
             self._simulate()
-            self._asked = False
-            if not self._ended.done():
-                self._ended.set_result(None)
+            self._ended.set_result(None)
         except BaseException as error:
-            self._fail(error)
-        threading.Event().wait()  # the kernel kills Ray's processes when the thread that started them ends
-
-    def _fail(self, error: BaseException) -> None:
-        if not self._ended.done():
             self._ended.set_exception(error)
+        threading.Event().wait()  # the kernel kills Ray's processes when the thread that started them ends
 
     def _simulate(self) -> None:
         from flwr.app import Context
@@ -111,25 +124,39 @@ class Engine:
         from flwr.serverapp import Grid, ServerApp
         from flwr.simulation import run_simulation
 
-        from engine.messages import NODES, wait_for_nodes, wake
+        from engine.messages import NODES, Nodes, wait_for_nodes, wake
 
-        logging.getLogger("flwr").setLevel(logging.CRITICAL)  # what fails is raised, and told once
+        logging.getLogger("flwr").setLevel(logging.CRITICAL)  # what fails is raised, and reported once
         n_nodes, server_app = max(NODES, self.machine.workers + 1), ServerApp()
 
         @server_app.main()
         def main(grid: Grid, context: Context) -> None:
             nodes = wait_for_nodes(grid, n_nodes)
-            wake(grid, nodes[:self.machine.workers])
-            try:
-                self._rounds.result()(grid, context, nodes)
-            except BaseException as error:
-                self._fail(error)  # at once: Flower would first wait for every client that is still at work
-                raise
+            wake(Nodes(grid, nodes.ids[:self.machine.workers]))
+            while (work := self._work.get()) is not None:
+                work.run(nodes)
 
         # These go to Ray as an actor's options, so a worker that dies is started again (-1: however often). Flower
         # itself would go on giving work to the dead one.
         run_simulation(server_app, ClientApp(client_fn=self.client_fn), num_supernodes=n_nodes, backend_name="ray",
                        backend_config={"client_resources": {**self.cluster.worker_options(), "max_restarts": -1}})
+
+
+class HandedOver:
+    """A run's rounds on their way to Flower's thread: `ended` gets their outcome, and `stopped` ends them early."""
+
+    def __init__(self, rounds: "Callable[[Nodes], None]") -> None:
+        self.rounds, self.ended, self.stopped = rounds, Future[None](), threading.Event()
+
+    def run(self, nodes: "Nodes") -> None:
+        """Run them on `nodes`, to their end, or until a message would be sent or fetched after `stopped` is set."""
+        from engine.messages import Nodes, StoppableGrid
+
+        try:
+            self.rounds(Nodes(StoppableGrid(nodes.grid, self.stopped), nodes.ids))
+            self.ended.set_result(None)
+        except BaseException as error:
+            self.ended.set_exception(error)
 
 
 class LateClient:

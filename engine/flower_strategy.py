@@ -1,9 +1,12 @@
-"""Parameter averaging: FedAvg (McMahan et al. 2017) over all clients, or over a sampled part of them.
+"""Flower's Strategy around a method of strategies/: participants, messages out, and what comes back of them.
 
-What a method of strategies/ makes of the mean is the new global vector.
+Flower's own Server can drive it. This project's loop (engine/rounds.py) uses the same messages, but hands over each
+update as it comes, so that the mean is made while other clients still train.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -20,64 +23,54 @@ from flwr.server.client_manager import ClientManager
 from flwr.server.client_proxy import ClientProxy
 from flwr.server.strategy import Strategy as FlowersStrategy
 
+from engine.merging import Updates, is_finite, merged
 from strategies import Participant, Round, Strategy
 from utils.config import RunConfig
 from utils.data.partition import n_participants
 from utils.errors import RoundFailed
-from utils.plugins import STRATEGIES
+from utils.machine.workers import usable_cores
 from utils.seeds import generator
-from utils.vectors.layout import Layout
 from utils.vectors.mean import weighted_mean
 from utils.vectors.sums import GROUP
 from utils.vectors.transport import Transport
 
 
-def method_of(config: RunConfig, layout: Layout) -> Strategy:
-    """Return what `--strategy` names, with its flags."""
-    return STRATEGIES.load(config.strategy)(config.strategy_flags, layout)
+@dataclass(frozen=True)
+class ServerState:
+    """The server after a round (0: before the first): the global vector and the method's own, each float32 [n].
 
-
-def buffers(n_clients: int, n_nodes: int, workers: int, n_states: int = 0) -> int:
-    """Return how many vectors a run's buffers have room for.
-
-    Those of clients, two global ones, the server's `n_states`, two sums, and clients cut in two.
+    Without vectors in `kept`, the method's are zero.
     """
-    return min(n_clients, n_nodes + GROUP) + 2 + n_states + 4 * (n_clients > GROUP) + 3 * workers
+
+    round: int
+    vector: np.ndarray
+    kept: Sequence[np.ndarray] = ()
 
 
-class ParameterAveraging(FlowersStrategy):
-    """Keeps the global vector, chooses each round's participants, and averages their vectors.
+class FlowerStrategy(FlowersStrategy):
+    """Keeps the global vector, chooses each round's participants, and has `method` average or merge their updates.
 
-    `initial`: float32 [n], the global vector after round `done`. `min_success`: how many participants a round needs
-    (0: all of them). `n_parts`: how many parts an evaluation is cut into, one per worker. `threads`: of the mean.
-    `method`: what turns the mean into the new global vector; `states`: its vectors after round `done`, each
-    float32 [n]; zeros if none are given.
+    `transport` moves single vectors; `n_parts` is how many parts an evaluation is cut into, one per worker.
     Participants are drawn from (seed, round), and each message names the client it is for, because Flower's own
     sampling follows random node ids.
     """
 
-    def __init__(self, initial: np.ndarray, transport: Transport, *, n_clients: int, frac_fit: float, seed: int,
-                 n_parts: int, min_success: int = 0, done: int = 0, threads: int = 1,
-                 method: Strategy | None = None, states: Sequence[np.ndarray] = ()) -> None:
-        self.transport = transport
-        self.n_clients = n_clients
-        self.frac_fit = frac_fit
-        self.seed = seed
-        self.n_parts = n_parts
-        self.min_success = min_success
-        self.threads = threads
-        self.method = method or Strategy(Strategy.Flags(), Layout(transport.size, ()))
-        self.vector = transport.buffer(f"global-{done % 2}")
-        self.states = [transport.buffer(f"state-{k}") for k in range(self.method.server_vectors)]
+    def __init__(self, method: Strategy, config: RunConfig, start: ServerState, transport: Transport, n_clients: int,
+                 n_parts: int) -> None:
+        self.method, self.config, self.transport = method, config, transport
+        self.n_clients, self.n_parts = n_clients, n_parts
+        self.updates = Transport(transport.folder, transport.size, vectors=method.returned)
+        self.vector = self.updates.buffer(f"global-{start.round % 2}")[:1]
+        self.kept = [transport.buffer(f"state-{k}") for k in range(method.server_vectors)]
         for part in transport.windows():
-            transport.window(self.vector, part)[:] = initial[part]
-            for k, state in enumerate(self.states):
-                transport.window(state, part)[:] = states[k][part] if states else 0.0
+            transport.window(self.vector, part)[:] = start.vector[part]
+            for k, arrays in enumerate(self.kept):
+                transport.window(arrays, part)[:] = start.kept[k][part] if len(start.kept) else 0.0
 
     def participants(self, server_round: int) -> list[int]:
         """Return the round's clients in ascending order: max(1, round(frac_fit·K)) of the K."""
-        size = n_participants(self.n_clients, self.frac_fit)
-        drawn = generator(self.seed, "participants", server_round).permutation(self.n_clients)[:size]
+        size = n_participants(self.n_clients, 1.0 if self.config.centralized else self.config.frac_fit)
+        drawn = generator(self.config.seed, "participants", server_round).permutation(self.n_clients)[:size]
         return sorted(drawn.tolist())
 
     def read(self, out: np.ndarray) -> None:
@@ -85,10 +78,10 @@ class ParameterAveraging(FlowersStrategy):
         self._copy(self.vector, out)
 
     def read_states(self) -> list[np.ndarray]:
-        """Return copies of the server's vectors, each float32 [n]."""
-        copies = [np.empty(self.transport.size, np.float32) for _ in self.states]
-        for state, out in zip(self.states, copies):
-            self._copy(state, out)
+        """Return copies of the method's vectors, each float32 [n]."""
+        copies = [np.empty(self.transport.size, np.float32) for _ in self.kept]
+        for arrays, out in zip(self.kept, copies):
+            self._copy(arrays, out)
         return copies
 
     def _copy(self, arrays: list[np.ndarray], out: np.ndarray) -> None:
@@ -96,95 +89,156 @@ class ParameterAveraging(FlowersStrategy):
         for part in self.transport.windows():
             out[part] = self.transport.window(arrays, part)
 
+    @property
+    def sent(self) -> Parameters:
+        """What the participants get: the global vector and the first of the method's own, as many as it sends."""
+        own = self.kept[:self.method.sent - 1]
+        return ndarrays_to_parameters([array for arrays in (self.vector, *own) for array in arrays])
+
     def initialize_parameters(self, client_manager: ClientManager) -> Parameters:
-        """Return the initial global vector as a message."""
-        return ndarrays_to_parameters(self.vector)
+        """Return what the first round's participants get."""
+        return self.sent
+
+    def fit_messages(self, server_round: int, parameters: Parameters, n_nodes: int) -> list[FitIns]:
+        """Return the message to each participant, which returns its vectors in a buffer of the round.
+
+        Of a streamed mean the buffers are few: no more clients are at work, or waiting to be averaged, than there are
+        nodes and members of a group, so a buffer is free again when its turn comes.
+        """
+        clients = self.participants(server_round)
+        slots = n_nodes + GROUP if self.method.streams else len(clients)
+        return [FitIns(parameters, {"round": server_round, "client": client, "slot": k % slots,
+                                    "begin": 0, "end": 0, "cut": 0}) for k, client in enumerate(clients)]
+
+    def evaluate_messages(self, parameters: Parameters) -> list[EvaluateIns]:
+        """Return the message that asks for each part of the evaluation sets."""
+        return [EvaluateIns(parameters, {"part": part, "parts": self.n_parts}) for part in range(self.n_parts)]
 
     def configure_fit(self, server_round: int, parameters: Parameters,
                       client_manager: ClientManager) -> list[tuple[ClientProxy, FitIns]]:
-        """Send the global vector to each participant, which returns its own in one of a few buffers.
+        """Hand the participants' messages to Flower's Server, each for any of its nodes."""
+        messages = self.fit_messages(server_round, parameters, client_manager.num_available())
+        return list(zip(cycle(client_manager.all().values()), messages))
 
-        No more clients are at work, or waiting to be averaged, than there are nodes and members of a group, so a
-        buffer is free again when its turn comes.
-        """
-        slots = client_manager.num_available() + GROUP
-        return [(proxy, FitIns(parameters, {"round": server_round, "client": client, "slot": k % slots}))
-                for k, (proxy, client) in enumerate(nodes(client_manager, self.participants(server_round)))]
+    def configure_evaluate(self, server_round: int, parameters: Parameters,
+                           client_manager: ClientManager) -> list[tuple[ClientProxy, EvaluateIns]]:
+        """Hand the messages of an evaluation to Flower's Server, each for any of its nodes."""
+        return list(zip(cycle(client_manager.all().values()), self.evaluate_messages(parameters)))
 
-    def aggregate_fit(  # type: ignore[override]  # failures are told in words
-            self, server_round: int, results: Iterable[tuple[ClientProxy | None, FitRes] | None],
-            failures: list[str]) -> tuple[Parameters, dict]:
-        """Average the participants' vectors, weighted by rows.
+    def aggregate_fit(self, server_round: int, results: list[tuple[ClientProxy, FitRes]],
+                      failures: list[tuple[ClientProxy, FitRes] | BaseException]) -> tuple[Parameters, dict]:
+        """Merge the updates that Flower's Server hands over, in whatever order they came."""
+        answers = sorted((answer for _, answer in results), key=lambda answer: int(answer.metrics["client"]))
+        words = [str(failure) if isinstance(failure, BaseException) else failure[1].status.message
+                 for failure in failures]
+        clients = self.aggregate(server_round, answers, words)
+        return self.sent, {f"loss of client {client['client']}": client["loss"] for client in clients}
 
-        `results` yields them in client order, None for one that has failed, and adds to `failures` why, in words. They
-        are averaged as they come in, while others still train. One that is no vector of finite numbers is left out and
-        joins the `failures`.
+    def aggregate(self, server_round: int, answers: Iterable[FitRes | None], failures: list[str]) -> list[dict]:
+        """Make the new global vector of the participants' updates; return a record of each one that is in it.
 
-        Each client's record has its `drift`, the L2 distance of its vector from the mean, where GROUP or fewer took
-        part. Raises RoundFailed, with the global vector as it was, when fewer than `min_success` are left.
+        `answers` yields them in client order, None for one that has failed, whose reason is, or will be, in `failures`.
+        A mean is made as they come in, while others still train. An update that is no vector of finite numbers is left
+        out and joins the `failures`.
+
+        Each record has the `drift`, the L2 distance of the client's vector from the mean, where GROUP or fewer took
+        part, or from the merged vector. Raises RoundFailed, with the global vector as it was, when fewer than
+        `min_success` are left.
         """
         clients: dict[int, dict] = {}  # by their positions
         most = len(self.participants(server_round))
 
-        def vectors() -> Iterator[tuple[list[np.ndarray], int] | None]:
-            for position, result in enumerate(results):
-                if result is None:
+        def valid() -> Iterator[tuple[list[np.ndarray], float] | None]:
+            for position, answer in enumerate(answers):
+                arrays = None if answer is None else self._valid(answer, failures)
+                if answer is None or arrays is None:
                     yield None
                     continue
-                answer = result[1]
                 metrics: dict[str, Any] = answer.metrics
-                client, arrays = metrics["client"], parameters_to_ndarrays(answer.parameters)
-                wrong = self.transport.fault(arrays)
-                if wrong:
-                    failures.append(f"client {client}: its update is refused: {wrong}")
-                    yield None
-                    continue
-                clients[position] = {"client": client, "rows": answer.num_examples, "loss": metrics["loss"],
-                                     "seconds": round(metrics["seconds"], 3)}
-                yield arrays, answer.num_examples
+                clients[position] = {"client": metrics["client"], "rows": answer.num_examples, "loss": metrics["loss"],
+                                     "seconds": round(metrics["seconds"], 3), "steps": metrics["steps"]}
+                yield arrays, self.method.weight(participant(clients[position]))
 
         # Two slots in turn: were a round to fail while it is written, the last global vector would still be whole.
-        mean = weighted_mean(vectors(), most, self.transport, f"global-{server_round % 2}", self.threads)
-        failures += [f"client {clients.pop(k)['client']}: its update is refused: it holds NaN or infinity"
-                     for k in sorted(mean.refused)]
-        for k, drift in mean.drifts.items():
+        slot = f"global-{server_round % 2}"
+        if self.method.streams:
+            mean = weighted_mean(valid(), most, self.updates, slot, usable_cores())
+            for k in sorted(mean.refused):
+                failures.append(refusal(clients.pop(k)["client"], "it holds NaN or infinity"))
+            drifts = mean.drifts
+            self._check(server_round, len(clients), failures)
+            assert mean.arrays is not None
+            self._step(self._round(server_round, clients), mean.arrays)
+            new = mean.arrays
+        else:
+            arrays = [update[0] for update in valid() if update is not None]
+            self._check(server_round, len(clients), failures)
+            new, distances = merged(self.method, self._round(server_round, clients), Updates(arrays, self.updates),
+                                    [self.vector, *self.kept], slot, usable_cores())
+            drifts = dict(zip(clients, distances))
+        for k, drift in drifts.items():
             clients[k]["drift"] = float(f"{drift:.6g}")
-        if mean.arrays is None or len(clients) < (self.min_success or most):
-            raise RoundFailed(f"round {server_round}: {len(clients)} of {most} clients succeeded, fewer than "
-                              f"--min_success {self.min_success or most}: {'; '.join(failures)}")
-        participants = tuple(Participant(client["client"], client["rows"], 0) for client in clients.values())
-        this = Round(server_round, self.seed, self.n_clients, participants,
+        self.vector = new[:1]
+        for client in clients.values():
+            del client["steps"]
+        return list(clients.values())
+
+    def _valid(self, answer: FitRes, failures: list[str]) -> list[np.ndarray] | None:
+        """Return the arrays of an answer that holds vectors; else say in `failures` why it does not."""
+        arrays = parameters_to_ndarrays(answer.parameters)
+        wrong = self.updates.fault(arrays)
+        if not wrong and not self.method.streams and not is_finite(arrays, self.updates):
+            wrong = "it holds NaN or infinity"
+        if wrong:
+            failures.append(refusal(answer.metrics["client"], wrong))
+        return None if wrong else arrays
+
+    def _check(self, server_round: int, succeeded: int, failures: list[str]) -> None:
+        most = len(self.participants(server_round))
+        needed = self.config.min_success or most
+        if not succeeded or succeeded < needed:
+            raise RoundFailed(f"round {server_round}: {succeeded} of {most} clients succeeded, fewer than "
+                              f"--min_success {needed}: {'; '.join(failures)}")
+
+    def _round(self, server_round: int, clients: dict[int, dict]) -> Round:
+        participants = tuple(map(participant, clients.values()))
+        return Round(server_round, self.config.seed, self.n_clients, participants,
                      tuple(map(self.method.weight, participants)))
+
+    def _step(self, this: Round, means: list[np.ndarray]) -> None:
+        """Have the method turn the mean into the new global vector, window by window."""
         for part in self.transport.windows():
-            before, new, *states = (self.transport.window(arrays, part)
-                                    for arrays in (self.vector, mean.arrays, *self.states))
-            self.method.step(this, part, before, new, states)
-        self.vector = mean.arrays
-        return ndarrays_to_parameters(self.vector), {"clients": list(clients.values())}
+            windows = tuple(self.updates.window(means, part, number) for number in range(self.updates.vectors))
+            before, *kept = (self.transport.window(arrays, part) for arrays in (self.vector, *self.kept))
+            self.method.step(this, part, before, windows if len(windows) > 1 else windows[0], kept)
 
-    def configure_evaluate(self, server_round: int, parameters: Parameters,
-                           client_manager: ClientManager) -> list[tuple[ClientProxy, EvaluateIns]]:
-        """Ask for each part of the evaluation sets."""
-        return [(proxy, EvaluateIns(parameters, {"part": part, "parts": self.n_parts}))
-                for proxy, part in nodes(client_manager, range(self.n_parts))]
-
-    def aggregate_evaluate(  # type: ignore[override]  # each row's answer, not one number
-            self, server_round: int, results: Iterable[tuple[ClientProxy | None, EvaluateRes]],
-            failures: list) -> tuple[float, dict[str, list[np.ndarray]]]:
-        """Return the seconds of the slowest part, and the columns of each evaluation set.
-
-        Those are float64 [3, rows], in part order, which is that of `results`.
-        """
-        answers: list[dict[str, Any]] = [answer.metrics for _, answer in results]
-        columns = {name: [np.frombuffer(metrics[name]).reshape(3, -1) for metrics in answers]
-                   for name in answers[0] if name not in ("part", "seconds")}
-        return max(metrics["seconds"] for metrics in answers), columns
+    def aggregate_evaluate(self, server_round: int, results: list[tuple[ClientProxy, EvaluateRes]],
+                           failures: list) -> tuple[float, dict]:
+        """Return the mean loss on the first evaluation set, and {set: mean loss}: all that Flower's history holds."""
+        if failures:
+            raise RoundFailed(f"round {server_round}: {len(failures)} part(s) of the evaluation failed: {failures[0]}")
+        sets = columns([answer for _, answer in results])
+        losses = {name: sum(part[1].sum() for part in parts) / sum(part[2].sum() for part in parts)
+                  for name, parts in sets.items()}
+        return next(iter(losses.values())), losses
 
     def evaluate(self, server_round: int, parameters: Parameters) -> None:
         """Do nothing here: the workers evaluate, not the driver."""
 
 
-def nodes(client_manager: ClientManager, numbers: Sequence[int]) -> list[tuple[ClientProxy, int]]:
-    """Pair each number (a client, or a part) with a Flower node; any node can play any client."""
-    proxies = list(client_manager.all().values())
-    return [(proxies[k % len(proxies)], number) for k, number in enumerate(numbers)]
+def columns(answers: Iterable[EvaluateRes]) -> dict[str, list[np.ndarray]]:
+    """Return {evaluation set: each part's columns, float64 [3, rows]} (prediction, loss, its terms), in part order."""
+    metrics: list[dict[str, Any]] = sorted((answer.metrics for answer in answers), key=lambda one: one["part"])
+    return {name: [np.frombuffer(one[name]).reshape(3, -1) for one in metrics]
+            for name in metrics[0] if name not in ("part", "seconds")}
+
+
+def participant(record: dict) -> Participant:
+    """Return a client whose update a round has, from its record."""
+    return Participant(record["client"], record["rows"], record["steps"])
+
+
+def refusal(client: object, why: str) -> str:
+    """Return what a round's failures say of an update that is not taken."""
+    return f"client {client}: its update is refused: {why}"
+

@@ -1,4 +1,4 @@
-"""Sends a round's work to Flower's nodes and hands back the answers in client order.
+"""Sends a round's work to Flower's nodes and hands back the replies in client order.
 
 Flower's own `Server` sends a message from a thread of its own for each client, six at a time here, and looks for
 its answer ten times a second; a thousand small clients would wait for minutes.
@@ -6,14 +6,17 @@ its answer ten times a second; a thousand small clients would wait for minutes.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Event
+from typing import Protocol
 
 from flwr.app import Message, RecordDict
 from flwr.common import GetPropertiesIns, MessageTypeLegacy
 from flwr.compat.common import recorddict_compat as legacy
 from flwr.serverapp import Grid
 
+from clients.job import Piece
 from utils.failure import Failure
 
 POLL_SECONDS = 0.005
@@ -26,17 +29,45 @@ NODE_BYTES = 1 << 31  # all vectors on their way together: big models are slow o
 RESTARTING = "The actor is restarting"
 
 
+class Carrier(Protocol):
+    """What messages go through: a grid of Flower's, or one around it."""
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Send messages; return their ids."""
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Return the replies that are there."""
+
+
 @dataclass(frozen=True)
-class Piece:
-    """Part of a round's work: optimizer steps `begin` to `end` (0: the last) of the participant at `position`.
+class Nodes:
+    """Flower's nodes `ids` of a `grid`: any of them can play any client."""
 
-    `cut` numbers the round's clients that are cut in two: what one is in between lies in that number's buffers.
-    """
+    grid: Carrier
+    ids: Sequence[int]
 
-    position: int
-    begin: int = 0
-    end: int = 0
-    cut: int = 0
+
+class RunStopped(Exception):
+    """A run was broken off, and its rounds are not to ask the nodes for anything more."""
+
+
+class StoppableGrid:
+    """A `grid` for one run, which raises RunStopped once `stopped` is set."""
+
+    def __init__(self, grid: Carrier, stopped: Event) -> None:
+        self.grid, self.stopped = grid, stopped
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Send messages as the grid does; return their ids."""
+        if self.stopped.is_set():
+            raise RunStopped
+        return self.grid.push_messages(messages)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Return the replies that are there."""
+        if self.stopped.is_set():
+            raise RunStopped
+        return self.grid.pull_messages(message_ids)
 
 
 def nodes_for(vector_bytes: int, workers: int) -> int:
@@ -44,34 +75,36 @@ def nodes_for(vector_bytes: int, workers: int) -> int:
     return max(workers + 1, min(NODES, NODE_BYTES // vector_bytes))
 
 
-def wait_for_nodes(grid: Grid, n: int) -> list[int]:
-    """Return the ids of all `n` nodes in the order in which Flower looks after them, once they are there."""
+def wait_for_nodes(grid: Grid, n: int) -> Nodes:
+    """Return all `n` nodes in the order in which Flower looks after them, once they are there."""
     while len(nodes := list(grid.get_nodes())) < n:
         time.sleep(POLL_SECONDS)
-    return [node.node_id for node in sorted(nodes, key=lambda node: node.registered_at)]
+    return Nodes(grid, [node.node_id for node in sorted(nodes, key=lambda node: node.registered_at)])
 
 
-def wake(grid: Grid, nodes: Sequence[int]) -> None:
+def wake(nodes: Nodes) -> None:
     """Have as many workers as `nodes` import what their clients need: a question makes each of them a client."""
     question = legacy.getpropertiesins_to_recorddict(GetPropertiesIns({}))
-    each = [Piece(k) for k in range(len(nodes))]
-    list(answers(grid, nodes, each, MessageTypeLegacy.GET_PROPERTIES, lambda piece: question))
+    each = [Piece(k) for k in range(len(nodes.ids))]
+    list(replies_in_order(nodes, each, MessageTypeLegacy.GET_PROPERTIES, lambda piece: question))
 
 
-def answers(grid: Grid, nodes: Sequence[int], pieces: Sequence[Piece], message_type: str,
-            content: Callable[[Piece], RecordDict], tries: int = 1,
-            on_failure: Callable[[Piece, int, Failure], None] = lambda piece, number, failure: None
-            ) -> Iterator[RecordDict | Failure]:
-    """Have `pieces` done and yield the answer to each position's last one, by ascending position.
+def replies_in_order(nodes: Nodes, pieces: Sequence[Piece], message_type: str,
+                     content: Callable[[Piece], RecordDict], tries: int = 1,
+                     on_failure: Callable[[Piece, int, Failure], None] = lambda piece, number, failure: None
+                     ) -> Iterator[RecordDict | Failure]:
+    """Have `pieces` done and yield the reply to each position's last one, by ascending position.
 
     Pieces start in the order given, a position's one after the other, each on any node that is free: a message
-    says which client it is for. No piece starts that is len(nodes) or more positions ahead of the one waited for,
-    so that what is finished and not yet consumed stays bounded.
+    says which client it is for. No piece starts that is as many positions as there are nodes ahead of the one
+    waited for, so that what is finished and not yet consumed stays bounded.
 
     A piece that fails is done again, with the same result as if it had not failed, up to `tries` times in all;
-    `on_failure` is told of each time, counted from 1. After that its position's answer is the Failure.
+    `on_failure(piece, number, failure)` is called each time, numbered from 1. After that its position's reply is the
+    Failure.
     """
-    unsent, free = list(pieces), list(range(len(nodes)))
+    grid, ids = nodes.grid, nodes.ids
+    unsent, free = list(pieces), list(range(len(ids)))
     sent: dict[str, tuple[Piece, int]] = {}
     reached: dict[int, int] = {}
     finished: dict[int, RecordDict | Failure] = {}
@@ -82,9 +115,9 @@ def answers(grid: Grid, nodes: Sequence[int], pieces: Sequence[Piece], message_t
             for piece in list(unsent):
                 if not free:
                     break
-                if piece.position < position + len(nodes) and reached.get(piece.position, 0) == piece.begin:
+                if piece.position < position + len(ids) and reached.get(piece.position, 0) == piece.begin:
                     node = free.pop(0)
-                    message = Message(content(piece), nodes[node], message_type)
+                    message = Message(content(piece), ids[node], message_type)
                     [message_id] = grid.push_messages([message])
                     sent[message_id] = piece, node
                     unsent.remove(piece)

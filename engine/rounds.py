@@ -6,93 +6,74 @@ this one is ours.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from flwr.app import Context, MessageType, RecordDict
-from flwr.common import EvaluateRes, FitIns, FitRes
+from flwr.app import MessageType, RecordDict
+from flwr.common import FitIns, FitRes, Parameters
 from flwr.compat.common import recorddict_compat as legacy
-from flwr.server import SimpleClientManager
-from flwr.server.compat.grid_client_proxy import GridClientProxy
-from flwr.serverapp import Grid
 
-from engine.flower_strategy import ParameterAveraging
-from engine.messages import Piece, answers
+from clients.job import Piece
+from engine.flower_strategy import columns
+from engine.messages import Nodes, nodes_for, replies_in_order
+from engine.run import Run
 from utils.errors import RoundFailed
 from utils.failure import Failure
-from utils.record.progress import Progress
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a part of a round asks of the nodes: `pieces`, and for each its message of `message_type`.
+
+    `names`: what to call the work at each position.
+    """
+
+    message_type: str
+    pieces: Sequence[Piece]
+    names: Sequence[str]
+    content: Callable[[Piece], RecordDict]
 
 
 class Rounds:
-    """Runs rounds `first` to `n_rounds` of `strategy` and hands each one's outcome to `on_round`.
+    """The rounds of one run on `nodes`, of which `workers` work at once."""
 
-    `plan(round, clients)` cuts the participants' work into pieces. `on_round(round, clients, failures, evaluation,
-    seconds)`: `clients` and `failures` as ParameterAveraging.aggregate_fit gives them (empty in round 0);
-    `evaluation` as its aggregate_evaluate does, or None when the round is skipped; `seconds` per phase. A failed
-    piece of work is done again up to `tries` times in all; `on_failure(round, what, number, failure)` is told.
-    `progress` is shown what is at work; of a round, what `on_round` returns.
-    """
+    def __init__(self, run: Run, nodes: Nodes, workers: int) -> None:
+        self.run, self.workers, self.config = run, workers, run.job.config
+        self.strategy, self.progress = run.strategy, run.progress
+        self.nodes = replace(nodes, ids=nodes.ids[:nodes_for(4 * run.strategy.transport.size, workers)])
 
-    def __init__(self, strategy: ParameterAveraging, plan: Callable[[int, Sequence[int]], list[Piece]],
-                 on_round: Callable[[int, list, list, dict | None, dict], str],
-                 on_failure: Callable[[int, str, int, Failure], None], progress: Progress, *, n_rounds: int,
-                 evaluate_every: int, n_nodes: int, tries: int = 1, first: int = 0) -> None:
-        self.strategy = strategy
-        self.plan = plan
-        self.on_round = on_round
-        self.on_failure = on_failure
-        self.progress = progress
-        self.n_rounds = n_rounds
-        self.evaluate_every = evaluate_every
-        self.n_nodes = n_nodes
-        self.tries = tries
-        self.first = first
-
-    def run(self, grid: Grid, context: Context, nodes: Sequence[int]) -> None:
-        """Run all rounds as Flower's ServerApp; raise RoundFailed when too many clients or an evaluation fail."""
-        nodes, manager = nodes[:self.n_nodes], SimpleClientManager()
-        for node in nodes:
-            manager.register(GridClientProxy(node, grid, context.run_id))
-        parameters = self.strategy.initialize_parameters(manager)
-        for server_round in range(self.first, self.n_rounds + 1):
+    def all(self) -> None:
+        """Run all rounds; raise RoundFailed when too many clients or an evaluation fail."""
+        n_rounds, parameters = self.config.n_iterations, self.strategy.sent
+        for server_round in range(self.run.first, n_rounds + 1):
             clients: list[dict] = []
             failures: list[str] = []
             evaluation: dict | None = None
             seconds: dict[str, float] = {}
             if server_round:
                 began = time.perf_counter()
-                jobs = [ins for _, ins in self.strategy.configure_fit(server_round, parameters, manager)]
-                participants = [int(ins.config["client"]) for ins in jobs]
-                names = [f"client {client}" for client in participants]
-                pieces = self.plan(server_round, participants)
-                replies = self.replies(grid, nodes, server_round, names, pieces, MessageType.TRAIN,
-                                       lambda piece: fit_message(jobs, piece), failures)
-                self.progress.work(server_round, self.first, self.n_rounds, "training", len(jobs), participants)
-                parameters, metrics = self.strategy.aggregate_fit(server_round, self.trained(replies), failures)
-                clients = metrics["clients"]
+                clients = self.train(server_round, parameters, failures)
+                parameters = self.strategy.sent
                 seconds["train"] = time.perf_counter() - began
-            if server_round % self.evaluate_every == 0 or server_round == self.n_rounds:
+            if server_round % self.config.skip_evalnum == 0 or server_round == n_rounds:
                 began = time.perf_counter()
-                parts = [ins for _, ins in self.strategy.configure_evaluate(server_round, parameters, manager)]
-                untested: list[str] = []
-                names = [f"part {part} of the evaluation" for part in range(len(parts))]
-                pieces = [Piece(part) for part in range(len(parts))]
-                replies = self.replies(grid, nodes, server_round, names, pieces, MessageType.EVALUATE,
-                                       lambda piece: legacy.evaluateins_to_recorddict(parts[piece.position], True),
-                                       untested)
-                self.progress.work(server_round, self.first, self.n_rounds, "evaluating", len(parts))
-                results: list[tuple[None, EvaluateRes]] = []
-                for reply in replies:
-                    if reply is not None:
-                        results.append((None, legacy.recorddict_to_evaluateres(reply)))
-                    self.progress.piece()
-                if untested:
-                    raise RoundFailed(f"round {server_round}: {'; '.join(untested)}")
-                inside, evaluation = self.strategy.aggregate_evaluate(server_round, results, [])
-                seconds["evaluate"] = time.perf_counter() - began
-                if not server_round:  # workers load their model first, which is not evaluation
-                    seconds["evaluate"] = inside
-            self.progress.metric = self.on_round(server_round, clients, failures, evaluation, seconds)
+                evaluation, inside = self.evaluate(server_round, parameters)
+                # Before the first round workers load their model first, which is not evaluation.
+                seconds["evaluate"] = time.perf_counter() - began if server_round else inside
+            self.progress.metric = self.run.recorder.round(server_round, clients, failures, evaluation, seconds)
 
-    def trained(self, replies: Iterator[RecordDict | None]) -> Iterator[tuple[None, FitRes] | None]:
+    def train(self, server_round: int, parameters: Parameters, failures: list[str]) -> list[dict]:
+        """Have the participants train, and their updates merged; return their records, and add to `failures`."""
+        messages = self.strategy.fit_messages(server_round, parameters, len(self.nodes.ids))
+        participants = [int(message.config["client"]) for message in messages]
+        pieces = self.run.plan(self.workers, server_round, participants)
+        work = Work(MessageType.TRAIN, pieces, [f"client {client}" for client in participants],
+                    lambda piece: for_piece(messages[piece.position], piece))
+        replies = self.replies(server_round, work, failures)
+        self.progress.work(server_round, self.run.first, self.config.n_iterations, "training", len(messages),
+                           participants)
+        return self.strategy.aggregate(server_round, self.answers(replies), failures)
+
+    def answers(self, replies: Iterator[RecordDict | None]) -> Iterator[FitRes | None]:
         """Yield the clients' answers as they are consumed, None for one that has failed."""
         for reply in replies:
             if reply is None:
@@ -100,29 +81,42 @@ class Rounds:
                 continue
             answer = legacy.recorddict_to_fitres(reply, keep_input=False)
             self.progress.piece(int(answer.metrics["client"]))
-            yield None, answer
+            yield answer
 
-    def replies(self, grid: Grid, nodes: Sequence[int], server_round: int, names: Sequence[str],
-                pieces: Sequence[Piece], message_type: str, content: Callable[[Piece], RecordDict],
-                failures: list[str]) -> Iterator[RecordDict | None]:
-        """Have `pieces` done and yield each position's reply; None if it has failed, and why goes to `failures`.
+    def evaluate(self, server_round: int, parameters: Parameters) -> tuple[dict, float]:
+        """Have the evaluation sets evaluated; return their columns and the seconds of the slowest part."""
+        parts = self.strategy.evaluate_messages(parameters)
+        work = Work(MessageType.EVALUATE, [Piece(part) for part in range(len(parts))],
+                    [f"part {part} of the evaluation" for part in range(len(parts))],
+                    lambda piece: legacy.evaluateins_to_recorddict(parts[piece.position], True))
+        failures: list[str] = []
+        replies = self.replies(server_round, work, failures)
+        self.progress.work(server_round, self.run.first, self.config.n_iterations, "evaluating", len(parts))
+        answers = []
+        for reply in replies:
+            if reply is not None:
+                answers.append(legacy.recorddict_to_evaluateres(reply))
+            self.progress.piece()
+        if failures:
+            raise RoundFailed(f"round {server_round}: {'; '.join(failures)}")
+        return columns(answers), max(float(answer.metrics["seconds"]) for answer in answers)
 
-        `names`: what to call the work at each position.
-        """
-        def told(piece: Piece, number: int, failure: Failure) -> None:
-            self.on_failure(server_round, names[piece.position], number, failure)
+    def replies(self, server_round: int, work: Work, failures: list[str]) -> Iterator[RecordDict | None]:
+        """Have `work` done and yield each position's reply; None if it has failed, and the reason joins `failures`."""
+        def report(piece: Piece, number: int, failure: Failure) -> None:
+            self.run.recorder.failure(server_round, work.names[piece.position], number, failure)
 
-        every = answers(grid, nodes, pieces, message_type, content, self.tries, told)
-        for name, answer in zip(names, every):
-            if isinstance(answer, Failure):
-                failures.append(f"{name}: {answer.words}")
+        replies = replies_in_order(self.nodes, work.pieces, work.message_type, work.content,
+                                   1 + self.config.client_retries, report)
+        for name, reply in zip(work.names, replies):
+            if isinstance(reply, Failure):
+                failures.append(f"{name}: {reply.words}")
                 yield None
             else:
-                yield answer
+                yield reply
 
 
-def fit_message(jobs: Sequence[FitIns], piece: Piece) -> RecordDict:
-    """Return what is sent to a client for one piece of its round."""
-    job = jobs[piece.position]
-    config = {**job.config, "begin": piece.begin, "end": piece.end, "cut": piece.cut}
-    return legacy.fitins_to_recorddict(FitIns(job.parameters, config), keep_input=True)
+def for_piece(message: FitIns, piece: Piece) -> RecordDict:
+    """Return a participant's message for one piece of its round."""
+    config = {**message.config, "begin": piece.begin, "end": piece.end, "cut": piece.cut}
+    return legacy.fitins_to_recorddict(FitIns(message.parameters, config), keep_input=True)

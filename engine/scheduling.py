@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from clients.job import Piece
 from clients.training import step_costs
-from engine.messages import Piece
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
-from utils.machine.workers import Machine
 
 PLANNED = 4  # participants of each worker
 WORTHWHILE = 1.05  # a cut moves a model and its optimizer's state: it must shorten the round by more than this
@@ -62,17 +61,19 @@ def makespan(totals: Iterable[float], workers: int) -> float:
     return max(free)
 
 
-def planner(config: RunConfig, data: TaskData, machine: Machine) -> Callable[[int, Sequence[int]], list[Piece]]:
-    """Return plan(round, clients) → the pieces of a run's round, by the tokens of each client's steps.
+def whole_clients(workers: int, server_round: int, clients: Sequence[int]) -> list[Piece]:
+    """Return a piece for each of the clients."""
+    return [Piece(k) for k in range(len(clients))]
+
+
+def pieces_of_round(config: RunConfig, data: TaskData, workers: int, server_round: int,
+                    clients: Sequence[int]) -> list[Piece]:
+    """Return the pieces of a round of `clients`, by the tokens of each client's steps.
 
     Clients are only cut where their state can go from one worker to another through shared buffers.
     """
+    if config.transport == "message" or workers == 1:
+        return whole_clients(workers, server_round, clients)
     tokens = data.tokens["train"]
-
-    def plan(server_round: int, clients: Sequence[int]) -> list[Piece]:
-        if config.transport == "message" or machine.workers == 1:
-            return [Piece(k) for k in range(len(clients))]
-        return schedule(len(clients), lambda k: step_costs(tokens.lengths[data.plan.shards[clients[k]]], config,
-                                                           server_round, clients[k]), machine.workers)
-
-    return plan
+    return schedule(len(clients), lambda k: step_costs(tokens.lengths[data.plan.shards[clients[k]]], config,
+                                                       server_round, clients[k]), workers)

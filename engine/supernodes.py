@@ -1,27 +1,28 @@
 """Runs the rounds on the nodes of a grid that Flower hands to a ServerApp: SuperNodes, or simulated ones.
 
-What the run's flags alone do not tell the clients goes with each message, because a SuperNode may start a process
-for each of them.
+What clients need to know of a run beside its flags goes with each message, because a SuperNode may start a process for
+each of them.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from flwr.app import ConfigRecord, Context, Message
+from flwr.app import ConfigRecord, Message
 from flwr.serverapp import Grid
 
-from clients.node import TOLD
-from clients.worker import Job
+from clients.on_supernode import RUN_FACTS
 from engine.cluster import Cluster
-from engine.messages import wait_for_nodes
+from engine.messages import Carrier, Nodes, wait_for_nodes
+from engine.run import Run
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.data.table import open_table
 from utils.errors import UserError
 from utils.machine.workers import Machine
+from utils.plugins import STRATEGIES
 
 POLL_SECONDS = 0.1  # each look is a request over the network
 
@@ -29,28 +30,32 @@ POLL_SECONDS = 0.1  # each look is a request over the network
 class GridEngine:
     """What engine/engine.py's Engine is to main_lm.py, on a `grid` whose nodes others have started."""
 
-    def __init__(self, grid: Grid, context: Context, nodes: list[int], machine: Machine) -> None:
-        self.grid, self.context, self.nodes, self.machine = grid, context, nodes, machine
+    def __init__(self, nodes: Nodes, machine: Machine) -> None:
+        self.nodes, self.machine = nodes, machine
 
-    def run(self, rounds: Callable, job: Job) -> None:
-        """Run `rounds(grid, context, nodes)` to its end, with clients that do their part of `job`."""
+    def run(self, run: Run) -> None:
+        """Run all rounds of `run`, to their end."""
+        from engine.rounds import Rounds
+
+        job = run.job
         table = open_table(Path(job.config.data_dir) / job.spec.name, job.spec)
-        told = {"precision": job.config.precision, "run_dir": job.run_dir, "scratch": job.scratch,
-                "fingerprint": table.fingerprint, "commit": job.commit}
-        rounds(TellingGrid(self.grid, told), self.context, self.nodes)
+        facts = {"precision": job.config.precision, "run_dir": job.run_dir, "scratch": job.scratch,
+                 "fingerprint": table.fingerprint, "commit": job.commit}
+        nodes = Nodes(GridWithFacts(self.nodes.grid, facts), self.nodes.ids)
+        Rounds(run, nodes, self.machine.workers).all()
 
 
-class TellingGrid:
-    """A grid that adds `told` to each message."""
+class GridWithFacts:
+    """A grid that adds a run's `facts` to each message."""
 
-    def __init__(self, grid: Grid, told: dict[str, str]) -> None:
-        self.grid, self.told = grid, told
+    def __init__(self, grid: Carrier, facts: dict[str, str]) -> None:
+        self.grid, self.facts = grid, facts
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Send messages as the grid does; return their ids."""
         messages = list(messages)
         for message in messages:
-            message.content[TOLD] = ConfigRecord({**self.told})
+            message.content[RUN_FACTS] = ConfigRecord({**self.facts})
         return self.grid.push_messages(messages)
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
@@ -62,8 +67,7 @@ class TellingGrid:
 
 
 @contextmanager
-def grid_engine(grid: Grid, context: Context, config: RunConfig, cluster: Cluster, client: str
-                ) -> Iterator[GridEngine]:
+def grid_engine(grid: Grid, config: RunConfig, cluster: Cluster, client: str) -> Iterator[GridEngine]:
     """Yield the engine of `grid`, once `--n_workers` of its nodes are there (0: at least one).
 
     `cluster` and `client` are what main_lm.py would start an engine of its own with; the nodes have theirs.
@@ -74,10 +78,10 @@ def grid_engine(grid: Grid, context: Context, config: RunConfig, cluster: Cluste
     while len(list(grid.get_nodes())) < wanted:
         time.sleep(POLL_SECONDS)
     nodes = wait_for_nodes(grid, wanted)
-    yield GridEngine(grid, context, nodes, replace(cluster.machine, workers=len(nodes)))
+    yield GridEngine(nodes, replace(cluster.machine, workers=len(nodes.ids)))
 
 
-def check_door(config: RunConfig, simulated: bool) -> None:
+def check_supernodes(config: RunConfig, simulated: bool) -> None:
     """Raise UserError for what only clients that share the server's disk can do, unless they are `simulated`."""
     if config.ray_address:
         raise UserError("--ray_address: Flower has started the nodes already; leave it out")
@@ -85,5 +89,8 @@ def check_door(config: RunConfig, simulated: bool) -> None:
         return
     if config.transport == "reference":
         raise UserError("--transport reference: SuperNodes share no memory with the server; give message")
+    if STRATEGIES.load(config.strategy).client_vectors:
+        raise UserError(f"--strategy {config.strategy}: its clients keep vectors, and a client may go on at another "
+                        "SuperNode; give another strategy")
     if config.optimizer_state == "keep":
         raise UserError("--optimizer_state keep: a client may go on at another SuperNode; give fresh")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reports.gains import Gain, gain
 from reports.records import Comparison
+from reports.tables import signed
 from utils.hub_names import split_revision
 
 TABLE = Path(__file__).with_name("pretraining.json")
@@ -18,7 +19,7 @@ MIXTURES = ("iid", "noniid")
 
 
 @dataclass(frozen=True)
-class Point:
+class ModelGain:
     """One model: its pre-training compute in FLOPs and a mixture's gain."""
 
     model: str
@@ -36,7 +37,7 @@ class Trend:
 
     task: str
     mixture: str
-    points: list[Point]
+    points: list[ModelGain]
     slope: float | None = None
     offset: float = 0.0
 
@@ -55,8 +56,7 @@ class Trend:
             return f"{where}: the line through {len(self.points)} models is level and crosses no zero."
         measured = [math.log10(point.flops) for point in self.points]
         inside = min(measured) <= self.crossing <= max(measured)
-        tenfold = f"{100 * self.slope:+.1f}".replace("-", "−")
-        return (f"{where}: {tenfold} points for each tenfold of pre-training compute, zero at "
+        return (f"{where}: {signed(self.slope)} points for each tenfold of pre-training compute, zero at "
                 f"{power_of_ten(self.crossing)} FLOPs{'' if inside else ', outside of what was measured'} "
                 f"({len(self.points)} models).")
 
@@ -77,9 +77,9 @@ def pretraining_flops(table: Path = TABLE) -> dict[str, float]:
 def trends(comparisons: list[Comparison], baseline: str) -> tuple[list[Trend], list[str]]:
     """Return a trend for each task and mixture, and a sentence for each model that is left out."""
     known, left_out = pretraining_flops(), []
-    tasks: dict[tuple[str, str], list[Point]] = {}
+    tasks: dict[tuple[str, str], list[ModelGain]] = {}
     for compared in comparisons:
-        flags = next(iter(compared.methods.values()))[0].config["flags"]
+        flags = compared.first.config["flags"]
         flops = known.get(split_revision(compared.model)[0].rstrip("/").split("/")[-1].lower())
         if flags.get("random_init") or flags.get("load_model") or flops is None:
             why = ("starts from random weights" if flags.get("random_init") else "starts from another run's weights"
@@ -93,11 +93,11 @@ def trends(comparisons: list[Comparison], baseline: str) -> tuple[list[Trend], l
             found = gain(compared, mixture, baseline)
             points = tasks.setdefault((task, mixture), [])
             if found.differences and found.same_budget:
-                points.append(Point(compared.model, flops, found))
+                points.append(ModelGain(compared.model, flops, found))
     return [fit(task, mixture, points) for (task, mixture), points in tasks.items()], list(dict.fromkeys(left_out))
 
 
-def fit(task: str, mixture: str, points: list[Point]) -> Trend:
+def fit(task: str, mixture: str, points: list[ModelGain]) -> Trend:
     """Return the least-squares line through the models' mean gains."""
     if len({point.flops for point in points}) < 2:
         return Trend(task, mixture, points)

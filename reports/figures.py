@@ -4,26 +4,23 @@
 """
 
 import math
+import statistics
 from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from reports.compute import Trend, power_of_ten
 from reports.gains import averaging, gain
-from reports.records import Comparison, Run
+from reports.records import Comparison
+from reports.runs import FinishedRun
 from reports.style import COLOURS, GREY, HATCHES, INK, METHODS, YELLOW, legend, panels, short, styles
+from reports.tables import mean_and_deviation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDE, NARROW = 9.0, 4.2  # inches
 SHOWN_CLIENTS = 30
-
-
-def mean_std(values: list[float]) -> tuple[float, float]:
-    """Return mean and sample standard deviation (0 for one value)."""
-    mean = sum(values) / len(values)
-    return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1))
 
 
 def draw_gains(compared: Comparison, baseline: str, narrow: bool) -> "Figure":
@@ -49,15 +46,17 @@ def draw_gains(compared: Comparison, baseline: str, narrow: bool) -> "Figure":
     return figure
 
 
-def read_curve(run: Run, metric: str) -> dict[int, tuple[float, dict[str | None, float]]]:
+def read_curve(compared: Comparison, run: FinishedRun) -> dict[int, tuple[float, dict[str | None, float]]]:
     """Return {round: (passes over all rows, {domain: score})} of each evaluation; domain None: the macro average."""
+    domains = (None, *compared.domains)
     rows_of_a_pass = max(1, sum(sum(shard.values()) for shard in run.config["shards"]))
     curve, trained = {}, 0
     for record in run.rounds:
         trained += run.config["flags"]["epoch"] * sum(client["rows"] for client in record["clients"])
-        if "test" in record:
-            parts = {None: record["test"], **record["test"]["domains"]}
-            curve[record["round"]] = trained / rows_of_a_pass, {name: part[metric] for name, part in parts.items()}
+        if compared.evaluated in record:
+            result = record[compared.evaluated]
+            curve[record["round"]] = trained / rows_of_a_pass, {name: compared.in_domain(result, name)
+                                                                for name in domains}
     return curve
 
 
@@ -68,26 +67,27 @@ def draw_curves(compared: Comparison, narrow: bool) -> "Figure":
         1 + (len(domains) > 5)))), 1.9 if narrow else 2.5, sharey=True)
     handles, labels = [], []
     for method, (colour, dash, marker) in styles(compared.methods).items():
-        curves = [read_curve(run, compared.metric) for run in compared.methods[method]]
+        curves = [read_curve(compared, run) for run in compared.methods[method]]
         common = sorted(set.intersection(*map(set, curves)))  # runs may have been evaluated in different rounds
         for axis, domain in zip(axes, domains):
-            passes = [mean_std([curve[number][0] for curve in curves])[0] for number in common]
-            scores = [mean_std([curve[number][1][domain] for curve in curves]) for number in common]
+            passes = [statistics.mean(curve[number][0] for curve in curves) for number in common]
+            scores = [mean_and_deviation([curve[number][1][domain] for curve in curves]) for number in common]
             line, = axis.plot(passes, [mean for mean, _ in scores], linestyle=dash, color=colour, marker=marker)
-            if len(curves) > 1:
-                axis.fill_between(passes, [mean - std for mean, std in scores], [mean + std for mean, std in scores],
-                                  color=colour, alpha=0.12, linewidth=0)
+            band = [(mean - std, mean + std) for mean, std in scores if std is not None]
+            if band:
+                axis.fill_between(passes, *zip(*band), color=colour, alpha=0.12, linewidth=0)
         handles.append(line)
         labels.append(method)
-    majority = next(iter(compared.methods.values()))[0].summary["majority"]
+    if compared.majority() is not None:
+        handles += [axis.axhline(compared.majority(domain), color=GREY, linewidth=1, linestyle=(0, (1, 3)))
+                    for axis, domain in zip(axes, domains)][:1]
+        labels.append("majority class")
     for axis, domain in zip(axes, domains):
-        floor = majority if domain is None else majority["domains"][domain]
-        line = axis.axhline(floor[compared.metric], color=GREY, linewidth=1, linestyle=(0, (1, 3)))
         axis.set_title(short(domain or "all domains", 24))
         axis.set_xlabel("passes over all rows")
         if axis.get_subplotspec().is_first_col():
             axis.set_ylabel(short(compared.metric))
-    legend(figure, [*handles, line], [*labels, "majority class"], 2 if narrow else 6)
+    legend(figure, handles, labels, 2 if narrow else 6)
     return figure
 
 
@@ -137,7 +137,7 @@ def draw_shards(compared: Comparison, narrow: bool) -> "Figure":
     return figure
 
 
-def drifts(run: Run) -> dict[int, list[float]]:
+def drifts(run: FinishedRun) -> dict[int, list[float]]:
     """Return {round: each client's L2 distance from the new mean}, of the rounds that record it."""
     found = {record["round"]: [client["drift"] for client in record["clients"] if "drift" in client]
              for record in run.rounds}
@@ -156,7 +156,7 @@ def draw_drift(compared: Comparison, narrow: bool) -> "Figure":
         if not clients or method.startswith("centralized"):  # one client is the mean
             continue
         rounds = sorted(clients)
-        line, = axis.plot(rounds, [mean_std(clients[number])[0] for number in rounds], linestyle=dash, color=colour,
+        line, = axis.plot(rounds, [statistics.mean(clients[number]) for number in rounds], linestyle=dash, color=colour,
                           marker=marker)
         axis.fill_between(rounds, [min(clients[number]) for number in rounds],
                           [max(clients[number]) for number in rounds], color=colour, alpha=0.12, linewidth=0)
@@ -170,7 +170,7 @@ def draw_drift(compared: Comparison, narrow: bool) -> "Figure":
     return figure
 
 
-def phase_seconds(runs: list[Run]) -> dict[str, float]:
+def phase_seconds(runs: list[FinishedRun]) -> dict[str, float]:
     """Return {phase: seconds of a run}, the mean over runs."""
     total: dict[str, float] = defaultdict(float)
     for run in runs:
@@ -246,18 +246,25 @@ def draw_compute(trends: list[Trend], narrow: bool) -> "Figure":
     return figure
 
 
-def figures_of(compared: Comparison, baseline: str) -> tuple[dict[str, tuple[Callable, str]], list[str]]:
-    """Return {name: (draw(narrow), caption)} of what a comparison's records can show, and why others are missing."""
+def score_figures(compared: Comparison, baseline: str) -> dict[str, tuple[Callable, str]]:
+    """Return {name: (draw(narrow), caption)} of what a comparison's scores can show."""
     drawn: dict[str, tuple[Callable, str]] = {}
-    missing = []
     pairs = [gain(compared, name, baseline) for name in averaging(compared) if name != baseline]
     if any(found.differences for found in pairs):
         drawn["gains"] = (lambda narrow: draw_gains(compared, baseline, narrow),
                           f"Gain over {baseline} by domain, with 95 % intervals over seeds (a bare mark: one seed). "
                           "Right of the line averaging is better.")
-    drawn["curves"] = (lambda narrow: draw_curves(compared, narrow),
-                       "Learning curves: mean over seeds, band of one standard deviation; dotted: always the "
-                       "commonest label.")
+    if all(read_curve(compared, run) for runs in compared.methods.values() for run in runs):
+        dotted = "" if compared.majority() is None else "; dotted: always the commonest label"
+        drawn["curves"] = (lambda narrow: draw_curves(compared, narrow),
+                           f"Learning curves: mean over seeds, band of one standard deviation{dotted}.")
+    return drawn
+
+
+def training_figures(compared: Comparison) -> tuple[dict[str, tuple[Callable, str]], list[str]]:
+    """Return {name: (draw(narrow), caption)} of what the records show of the training, and why others are missing."""
+    drawn: dict[str, tuple[Callable, str]] = {}
+    missing = []
     if shard_panels(compared):
         drawn["shards"] = (lambda narrow: draw_shards(compared, narrow),
                            "The clients' shards of the first seed: a disc's area, and its number, are rows.")

@@ -4,7 +4,7 @@ import math
 import statistics
 from dataclasses import dataclass
 
-from reports.records import Comparison, Run
+from reports.records import Comparison
 
 LEVEL = 0.95
 SAME_BUDGET = 0.05  # sampled shards differ in size, so rows trained may differ by this part and count as the same
@@ -36,6 +36,12 @@ class Gain:
         return float(stdtrit(n - 1, (1 + LEVEL) / 2)) * statistics.stdev(self.differences) / math.sqrt(n)
 
     @property
+    def interval(self) -> tuple[float, float] | None:
+        """The confidence interval of the mean; None where there is none."""
+        half = self.half_width
+        return None if half is None else (self.mean - half, self.mean + half)
+
+    @property
     def same_budget(self) -> bool:
         return abs(self.budget - 1) <= SAME_BUDGET
 
@@ -59,15 +65,9 @@ def gain(compared: Comparison, method: str, baseline: str, domain: str | None = 
     """Return a method's gain over the baseline in one domain, or of the macro averages (domain None)."""
     base = {run.seed: run for run in compared.methods.get(baseline, [])}
     pairs = [(run, base[run.seed]) for run in compared.methods.get(method, []) if run.seed in base]
-    budgets = [budget(run) / max(1, budget(other)) for run, other in pairs]
-    return Gain(tuple(run.score(compared.metric, domain) - other.score(compared.metric, domain)
-                      for run, other in pairs),
+    budgets = [run.rows_trained / max(1, other.rows_trained) for run, other in pairs]
+    return Gain(tuple(compared.score(run, domain) - compared.score(other, domain) for run, other in pairs),
                 max(budgets, key=lambda ratio: abs(ratio - 1), default=1.0))
-
-
-def budget(run: Run) -> float:
-    """Return the rows that a run trained on, each as often as it was passed over."""
-    return run.summary["rows_trained"]
 
 
 def unpaired(compared: Comparison, baseline: str) -> list[str]:
@@ -78,10 +78,10 @@ def unpaired(compared: Comparison, baseline: str) -> list[str]:
     sentences = []
     for method, runs in compared.methods.items():
         seeds = {run.seed for run in runs}
-        for who, missing in ((baseline, seeds - base), (method, base - seeds)):
+        for lacking, missing in ((baseline, seeds - base), (method, base - seeds)):
             if missing:
                 listed = ", ".join(map(str, sorted(missing)))
-                sentences.append(f"Missing: {who} has no run of seed {listed}, so {method} has no pair there.")
+                sentences.append(f"Missing: {lacking} has no run of seed {listed}, so {method} has no pair there.")
     return sentences
 
 
@@ -90,11 +90,16 @@ def averaging(compared: Comparison) -> list[str]:
     return [method for method in compared.methods if not method.startswith("centralized")]
 
 
-def sentence(compared: Comparison, method: str, baseline: str) -> str:
+def in_words(baseline: str) -> str:
+    """Return what a sentence calls the baseline."""
+    return "standard fine-tuning" if baseline == "centralized" else baseline
+
+
+def gain_sentence(compared: Comparison, method: str, baseline: str) -> str:
     """Say one gain in a sentence that stands alone."""
     found = gain(compared, method, baseline)
     of = f"on {compared.title} ({method})"
-    against = "standard fine-tuning" if baseline == "centralized" else baseline
+    against = in_words(baseline)
     if not found.differences:
         return f"No pair of runs to compare averaging with {against} {of}"
     points = f"{abs(100 * found.mean):.1f}"
@@ -114,21 +119,20 @@ def sentence(compared: Comparison, method: str, baseline: str) -> str:
     return f"Averaging {'beats' if found.mean > 0 else 'loses to'} {against} by {plus_minus} {of}, {n}"
 
 
-def headline(comparisons: list[Comparison], baseline: str) -> str:
+def headline_sentence(comparisons: list[Comparison], baseline: str) -> str:
     """Say the whole in one sentence: of one comparison its IID (else first) mixture, of several a count.
 
     The choice is by name, not by result, so that the headline is not the luckiest mixture.
     """
     if len(comparisons) == 1:
         methods = averaging(comparisons[0])
-        return sentence(comparisons[0], methods[0], baseline) if methods else "No run of parameter averaging"
+        return gain_sentence(comparisons[0], methods[0], baseline) if methods else "No run of parameter averaging"
     verdicts = [gain(compared, method, baseline).verdict for compared in comparisons for method in averaging(compared)]
     count = {word: verdicts.count(word) for word in ("ahead", "behind", "tie", "undecided")}
     rest = len(verdicts) - sum(count.values())
-    against = "standard fine-tuning" if baseline == "centralized" else baseline
     more = [f"loses in {count['behind']}"] if count["behind"] else []
     more += [f"ties in {count['tie']}"] if count["tie"] else []
     more += [f"{count['undecided']} undecided"] if count["undecided"] else []
     more += [f"{rest} without an interval"] if rest else []
-    return f"Averaging beats {against} in {count['ahead']} of {len(verdicts)} comparisons" + (
+    return f"Averaging beats {in_words(baseline)} in {count['ahead']} of {len(verdicts)} comparisons" + (
         f"; {', '.join(more)}" if more else "")

@@ -4,8 +4,9 @@ from html import escape
 from pathlib import Path
 
 from reports.gains import HOW
-from reports.records import DEFAULTS, Records, Run, Unfinished
-from reports.tables import Table, plain
+from reports.records import DEFAULTS, Records
+from reports.runs import FinishedRun, UnfinishedRun
+from reports.tables import ReportTable, plain
 
 STYLE = Path(__file__).with_name("page.css")
 
@@ -20,7 +21,7 @@ def html_list(sentences: list[str]) -> str:
     return "<ul>" + "".join(f"<li>{text(sentence)}</li>\n" for sentence in sentences) + "</ul>\n" if sentences else ""
 
 
-def html_table(table: Table, look: str = "") -> str:
+def html_table(table: ReportTable, look: str = "") -> str:
     """Return a table in a box of its own that scrolls where it is too wide; `look`: words or wrapped, of page.css."""
     header, *rows = table.rows
     head = "".join(f'<th scope="col">{text(cell)}</th>' for cell in header)
@@ -48,18 +49,19 @@ def html_figure(wide: str, narrow: str, title: str, caption: str) -> str:
 def runs_section(records: Records) -> str:
     """Return every run with the flags that differ between runs, and once those that all share."""
     finished = [run for compared in records.comparisons for runs in compared.methods.values() for run in runs]
-    runs: list[Run | Unfinished] = [*finished, *records.unfinished]
+    runs: list[FinishedRun | UnfinishedRun] = [*finished, *records.unfinished]
     names = list(dict.fromkeys(name for run in runs for name in run.config["flags"]))
     values = {name: [str(run.config["flags"].get(name, "not recorded" if name in DEFAULTS else "–")) for run in runs]
               for name in names}  # –: of a plug-in that this run did not choose
     differing = [name for name in names if len({*values[name]}) > 1]
     rows = [["run", "state", "method", *(f"--{name}" for name in differing)]]
     for number, run in enumerate(runs):
-        state = f"unfinished, not counted: {run.state}" if isinstance(run, Unfinished) else "finished"
+        state = f"unfinished, not counted: {run.state}" if isinstance(run, UnfinishedRun) else "finished"
         rows.append([str(run.folder), state, run.config["method"], *(values[name][number] for name in differing)])
     shared = "".join(f"<div><dt>--{text(name)}</dt><dd>{text(values[name][0]) or '(empty)'}</dd></div>\n"
                      for name in names if name not in differing)
-    return (f"<h2>Runs</h2>\n{html_table(Table('Every run, with the flags that differ between runs', rows), 'words')}"
+    table = ReportTable("Every run, with the flags that differ between runs", rows)
+    return (f"<h2>Runs</h2>\n{html_table(table, 'words')}"
             f"<details><summary>The flags that all runs share</summary><dl>{shared}</dl></details>\n")
 
 

@@ -13,7 +13,7 @@ MISSING = "—"
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Cells are plain text; each way of writing escapes them its own way. `notes` are sentences below it."""
 
     caption: str
@@ -26,44 +26,49 @@ def signed(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
 
-def mean_std(values: list[float]) -> str:
+def mean_and_deviation(values: list[float]) -> tuple[float, float | None]:
+    """Return the mean and the sample standard deviation, which one value has not (None)."""
+    return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+def score_cell(values: list[float]) -> str:
     """Return `mean ± sample standard deviation` in points of a hundred, without the latter for one value."""
-    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{100 * statistics.mean(values):.1f}{spread}".replace("-", "−")
+    mean, deviation = mean_and_deviation(values)
+    spread = "" if deviation is None else f" ± {100 * deviation:.1f}"
+    return f"{100 * mean:.1f}{spread}".replace("-", "−")
 
 
 def gain_cell(found: Gain) -> str:
     """Return `mean [low, high]`, without the interval for one seed."""
     if not found.differences:
         return MISSING
-    half = found.half_width
-    interval = "" if half is None else f" [{signed(found.mean - half)}, {signed(found.mean + half)}]"
-    return signed(found.mean) + interval
+    return signed(found.mean) + (f" [{', '.join(map(signed, found.interval))}]" if found.interval else "")
 
 
-def score_table(compared: Comparison) -> Table:
+def score_table(compared: Comparison) -> ReportTable:
     """Mean ± std of each method, over all domains and in each."""
     rows = [["method", "seeds", "rows trained", compared.metric, *compared.domains]]
     means = {}
     for method, runs in compared.methods.items():
-        trained = sorted({run.summary["rows_trained"] for run in runs})
-        scores = [[run.score(compared.metric, domain) for run in runs] for domain in (None, *compared.domains)]
+        trained = sorted({run.rows_trained for run in runs})
+        scores = [[compared.score(run, domain) for run in runs] for domain in (None, *compared.domains)]
         means[method] = statistics.mean(scores[0])
         rows.append([method, str(len(runs)), " to ".join(f"{n:g}" if n % 1 else str(int(n))
                                                          for n in dict.fromkeys((trained[0], trained[-1]))),
-                     *map(mean_std, scores)])
-    floor = next(iter(compared.methods.values()))[0].summary["majority"]
-    rows.append(["majority class", "", "0",
-                 *(mean_std([part[compared.metric]])
-                   for part in (floor, *(floor["domains"][name] for name in compared.domains)))])
+                     *map(score_cell, scores)])
+    floors = [compared.majority(domain) for domain in (None, *compared.domains)]
+    if floor_cells := [score_cell([floor]) for floor in floors if floor is not None]:
+        rows.append(["majority class", "", "0", *floor_cells])
     best = [method for method, mean in means.items() if abs(mean - max(means.values())) < 1e-12]
     notes = [f"Tie for the best mean: {', '.join(best)}."] if len(best) > 1 else []
     notes += [f"{method}, seed {run.seed}: clients are missing ({run.left_out})."
               for method, runs in compared.methods.items() for run in runs if run.left_out]
-    return Table(f"Scores: {compared.title}", rows, notes)
+    notes += [f"Not compared on {name}: not all of these runs have it, with as many rows."
+              for name, same in compared.further_sets().items() if compared.on_first_set and not same]
+    return ReportTable(f"Scores: {compared.title}", rows, notes)
 
 
-def gain_table(compared: Comparison, baseline: str) -> Table:
+def gain_table(compared: Comparison, baseline: str) -> ReportTable:
     """The gain of each other method over the baseline, over all domains and in each."""
     rows = [["method", "pairs", f"gain over {baseline}", "verdict", *compared.domains]]
     for method in compared.methods:
@@ -73,10 +78,10 @@ def gain_table(compared: Comparison, baseline: str) -> Table:
         parts = (gain(compared, method, baseline, domain) for domain in compared.domains)
         rows.append([method, str(len(overall.differences)), gain_cell(overall), overall.verdict,
                      *map(gain_cell, parts)])
-    return Table(f"Gains: {compared.title}", rows, unpaired(compared, baseline))
+    return ReportTable(f"Gains: {compared.title}", rows, unpaired(compared, baseline))
 
 
-def overview_table(comparisons: list[Comparison], baseline: str) -> Table:
+def overview_table(comparisons: list[Comparison], baseline: str) -> ReportTable:
     """The overall gain of each model (row) and mixture (column)."""
     methods = list(dict.fromkeys(method for compared in comparisons for method in averaging(compared)))
     rows = [["model", *methods]]
@@ -87,7 +92,7 @@ def overview_table(comparisons: list[Comparison], baseline: str) -> Table:
             row.append("no runs" if method not in compared.methods else f"{gain_cell(found)} ({found.verdict})"
                        if found.differences else found.verdict)
         rows.append(row)
-    return Table(f"Gain over {baseline}, by model and mixture", rows)
+    return ReportTable(f"Gain over {baseline}, by model and mixture", rows)
 
 
 def plain(text: str) -> str:
@@ -95,7 +100,7 @@ def plain(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def markdown(table: Table) -> str:
+def markdown(table: ReportTable) -> str:
     """Return a table as aligned GitHub Markdown, its caption above and its notes below."""
     rows = [[markdown_text(cell) for cell in row] for row in table.rows]
     widths = [max(3, *map(len, column)) for column in zip(*rows)]
@@ -119,7 +124,7 @@ def latex_text(text: str) -> str:
     return "".join(LATEX.get(letter, letter) for letter in plain(text))
 
 
-def latex(table: Table) -> str:
+def latex(table: ReportTable) -> str:
     """Return a table as a LaTeX `table` of booktabs rules (\\usepackage{booktabs})."""
     header, *rows = (" & ".join(map(latex_text, row)) + r" \\" for row in table.rows)
     notes = [r"\par\footnotesize " + latex_text(note) for note in table.notes]
@@ -135,25 +140,26 @@ CSV_COLUMNS = ("task", "model", "comparison", "method", "domain", "metric", "see
 def csv_text(comparisons: list[Comparison], baseline: str) -> str:
     """Return one line for each comparison, method and domain ("" is the macro average), in unrounded numbers.
 
-    Scores and gains are parts of 1; what does not exist (an interval of one seed) is empty.
+    Scores and gains are parts of 1; what does not exist (an interval of one seed) is empty. A further evaluation set's
+    lines follow, with its name in `comparison`.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for compared in comparisons:
+    for compared in (each for one in comparisons for each in one.on_each_set()):
         for method, runs in compared.methods.items():
             for domain in (None, *compared.domains):
-                scores = [run.score(compared.metric, domain) for run in runs]
-                row = {"task": compared.task, "model": compared.model, "comparison": compared.title,
-                       "method": method, "domain": domain or "", "metric": compared.metric,
-                       "seeds": " ".join(str(run.seed) for run in runs), "mean": statistics.mean(scores),
-                       "std": statistics.stdev(scores) if len(scores) > 1 else ""}
+                mean, deviation = mean_and_deviation([compared.score(run, domain) for run in runs])
+                row: dict[str, object] = {
+                    "task": compared.task, "model": compared.model, "comparison": compared.title, "method": method,
+                    "domain": domain or "", "metric": compared.metric, "mean": mean, "std": deviation,
+                    "seeds": " ".join(str(run.seed) for run in runs)}
                 if method != baseline:
                     found = gain(compared, method, baseline, domain)
                     row |= {"baseline": baseline, "pairs": len(found.differences), "verdict": found.verdict}
                     if found.differences:
                         row["gain"] = found.mean
-                    if found.differences and (half := found.half_width) is not None:
-                        row |= {"gain_low": found.mean - half, "gain_high": found.mean + half}
+                    if found.interval:
+                        row["gain_low"], row["gain_high"] = found.interval
                 writer.writerow(row)
     return out.getvalue()

@@ -11,9 +11,9 @@ NUMBER = (int, float)
 Kind = type | tuple[type, ...]  # what isinstance takes
 
 
-def read_json(path: Path) -> dict:
+def read_object(path: Path) -> dict:
     """Return the object of a JSON file; raises UserError naming it when it is missing or malformed."""
-    return parse(read_text(path), str(path))
+    return parse_object(read_text(path), str(path))
 
 
 def read_text(path: Path) -> str:
@@ -28,7 +28,7 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}: is not UTF-8 text") from None
 
 
-def parse(text: str, where: str) -> dict:
+def parse_object(text: str, where: str) -> dict:
     """Return a JSON object; raises UserError naming the place."""
     try:
         value = json.loads(text)

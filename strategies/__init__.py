@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from utils.config import RunConfig
+from utils.plugins import STRATEGIES
 from utils.vectors.layout import Layout
 
 Array = np.ndarray  # float32 [elements of a window], unless said otherwise
@@ -76,6 +78,11 @@ class Strategy:
     def __init__(self, flags: Any, layout: Layout) -> None:
         self.flags, self.layout = flags, layout
 
+    @property
+    def has_term(self) -> bool:
+        """Whether clients train with a term of the method's."""
+        return type(self).term is not Strategy.term
+
     def weight(self, participant: Participant) -> float:
         """Return what an update weighs in the means: its client's rows."""
         return participant.rows
@@ -107,3 +114,8 @@ class Strategy:
         `received` are the vectors sent, the global one first, `own` the client's: float32 tensors [n] on its device.
         """
         return None
+
+
+def strategy_of(config: RunConfig, layout: Layout) -> Strategy:
+    """Return what `--strategy` names, with its flags, for vectors of a `layout`."""
+    return STRATEGIES.load(config.strategy)(config.strategy_flags, layout)

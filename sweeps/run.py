@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))  # when this file is run as a script
 
 import preprocess.common as preprocess  # noqa: E402
 from engine.cluster import OwnCluster, ray_folder  # noqa: E402
-from sweeps.study import Run, read_study  # noqa: E402
+from sweeps.study import PlannedRun, read_study  # noqa: E402
 from utils.console import NOTES, notes_to_stderr  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.machine.process import begin, interrupted_by, leave  # noqa: E402
@@ -70,12 +70,12 @@ def main(argv: list[str] | None = None) -> int:
     if len(failed) < len(runs):
         report = subprocess.run([sys.executable, ROOT / "report.py", folder, "--out", folder / "report"], check=False)
         code = 3 if report.returncode else code
-    for name, reason in failed.items():
+    for name, reason in sorted(failed.items()):
         NOTES.error("failed: %s: %s (%s)", name, reason, folder / f"{name}.err")
     return code
 
 
-def state(run: Run) -> str:
+def state(run: PlannedRun) -> str:
     """Return `finished`, `resume` or `new`. Raises UserError if another run's record is in its place."""
     folder = run_folder(run.config) if Path(run.config.run_dir).exists() else None
     return "new" if folder is None else "finished" if finished(folder) else "resume"
@@ -87,7 +87,7 @@ class Sweep:
     The machine's cores or GPUs are shared out evenly; a run's bits do not depend on how many it has.
     """
 
-    def __init__(self, folder: Path, left: list[Run], jobs: int) -> None:
+    def __init__(self, folder: Path, left: list[PlannedRun], jobs: int) -> None:
         for run in left:
             check_machine(run.config)
             if run.config.n_workers > workers_for(run.config, usable_cores(), run.config.n_gpus):
@@ -99,14 +99,13 @@ class Sweep:
         self.jobs = min(jobs or most, len(left))
         self.workers = max(1, most // self.jobs)
         self.running: dict[str, subprocess.Popen] = {}
-        self.failed: dict[str, str] = {}
+        self.failed: dict[str, str] = {}  # why, by name
         self.done = 0
-        self.lock = threading.Lock()
         self.stopped = False
-        self.ended = threading.Event()
+        self.lock = threading.Lock()  # of the four above
 
     def run(self) -> dict[str, str]:
-        """Run them all; return why those that failed did, by name. An interrupt ends those at work, too."""
+        """Run them all; return `failed`. An interrupt ends those at work, too."""
         quiet_environment(own_ray=True)
         from tqdm import tqdm
 
@@ -121,59 +120,56 @@ class Sweep:
             # On a terminal one line shows the whole; elsewhere each run's beginning and end is a line.
             self.bar = stack.enter_context(tqdm(total=len(self.left), unit="run", disable=not sys.stderr.isatty(),
                                                 dynamic_ncols=True))
-            stack.callback(self.ended.set)
-            threading.Thread(target=self.keep_up, daemon=True).start()
             with ThreadPoolExecutor(self.jobs) as pool:
                 try:
-                    list(pool.map(lambda run: self.one(run, cluster.address), self.left))
+                    futures = [pool.submit(self.run_one, run, cluster.address) for run in self.left]
+                    while wait(futures, timeout=1).not_done:
+                        self.bar.refresh()  # its time
+                    for future in futures:
+                        future.result()  # raises what it raised
                 except KeyboardInterrupt:
                     with self.lock:
                         self.stopped = True
                         for process in self.running.values():
                             process.terminate()  # a shell's background job, and so its runs, may ignore Ctrl-C
                     raise
-        return dict(sorted(self.failed.items()))
+        return self.failed
 
-    def one(self, run: Run, address: str) -> None:
-        """Run one run to its end."""
+    def run_one(self, run: PlannedRun, address: str) -> None:
+        """Run one run to its end, in the Ray at `address`; do nothing once the study is stopped."""
         words = [*run.words, "--ray_address", address]
         if not run.config.n_workers:
             words += ["--n_workers", str(self.workers)]
-        with (self.folder / f"{run.name}.txt").open("a") as out, (self.folder / f"{run.name}.err").open("w+") as err:
-            with self.lock:
-                if self.stopped:
-                    return
+        results, messages = (self.folder / f"{run.name}.{ending}" for ending in ("txt", "err"))
+        with self.lock:
+            if self.stopped:
+                return
+            with results.open("a") as out, messages.open("w") as err:
                 # In a group of its own: a terminal's Ctrl-C reaches it once, from here
                 process = subprocess.Popen([sys.executable, ROOT / "main_lm.py", *words], stdout=out, stderr=err,
                                            start_new_session=True)
-                self.running[run.name] = process
-                self.say("started", run.name)
-            code = process.wait()
-            err.seek(0)
-            last = (err.read().strip().splitlines() or ["it said nothing"])[-1]
+            self.running[run.name] = process
+            self.show("started", run.name)
+        code = process.wait()
         with self.lock:
             del self.running[run.name]
             if self.stopped:
                 return
             self.done += 1
             if code:
+                *_, last = ["it said nothing", *messages.read_text(errors="replace").strip().splitlines()]
                 self.failed[run.name] = f"exit code {code}: {last}"
             self.bar.update()
-            self.say("failed" if code else "finished", run.name)
+            self.show("failed" if code else "finished", run.name)
 
-    def keep_up(self) -> None:
-        """Have a terminal's line show the time as it passes."""
-        while not self.ended.wait(1):
-            self.bar.refresh()
-
-    def say(self, what: str, name: str) -> None:
-        """Tell of one event, and how far the whole is."""
+    def show(self, event: str, name: str) -> None:
+        """Show what became of a run, and how far the whole is."""
         self.bar.set_postfix_str(f"{len(self.running)} running, {len(self.failed)} failed")
         if self.bar.disable:
             seconds = time.monotonic() - self.began
             left = len(self.left) - self.done
             rest = f", about {seconds / self.done * left / 60:.0f} min left" if self.done else ""
-            NOTES.info("[%6.1f s] %s %s: %d of %d done, %d running, %d failed%s", seconds, what, name, self.done,
+            NOTES.info("[%6.1f s] %s %s: %d of %d done, %d running, %d failed%s", seconds, event, name, self.done,
                        len(self.left), len(self.running), len(self.failed), rest)
 
 

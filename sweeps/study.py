@@ -20,12 +20,13 @@ from pathlib import Path
 from utils.command_line import parse_flags
 from utils.config import RunConfig
 from utils.errors import UserError
+from utils.file_names import file_name
 
 TABLES = {"out": str, "common": dict, "grid": dict, "methods": dict}
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One run of a study: `name` says what sets it apart; `words` are its flags as main_lm.py takes them."""
 
     name: str
@@ -33,7 +34,7 @@ class Run:
     config: RunConfig
 
 
-def read_study(path: Path, out: Path | None, extra: list[str], tasks: Sequence[str]) -> tuple[Path, list[Run]]:
+def read_study(path: Path, out: Path | None, extra: list[str], tasks: Sequence[str]) -> tuple[Path, list[PlannedRun]]:
     """Return the folder of a study's records, and its runs in the order of the file: the grid's first key slowest.
 
     `out`: another folder than the file's. `extra`: further flags of every run. Raises UserError for a file that is
@@ -45,11 +46,11 @@ def read_study(path: Path, out: Path | None, extra: list[str], tasks: Sequence[s
     for values in product(*grid.values()):
         point = dict(zip(grid, values))
         for method, flags in study.get("methods", {"run": {}}).items():
-            name = "-".join([cleaned(method), *(part(key, value, grid[key]) for key, value in point.items())])
+            name = "-".join([file_name(method), *(part(key, value, grid[key]) for key, value in point.items())])
             settings = study.get("common", {}) | point | flags
             words = (*(word for key, value in settings.items() for word in as_words(key, value)), *extra,
                      "--run_dir", str(folder / name), "--resume")
-            runs.append(Run(name, words, parse_flags(list(words), tasks, prog=f"{path}: run {name}")))
+            runs.append(PlannedRun(name, words, parse_flags(list(words), tasks, prog=f"{path}: run {name}")))
     twice = {run.name for run in runs if sum(run.name == other.name for other in runs) > 1}
     if twice:
         raise UserError(f"{path}: two runs are called {sorted(twice)[0]}; a value stands twice in [grid], or names of "
@@ -90,11 +91,6 @@ def part(key: str, value: object, values: Sequence[object]) -> str:
     `values`: all that the grid has of it; where two of them end in one folder's name, the whole path is taken.
     """
     if not isinstance(value, str):
-        return cleaned(f"{key}{value}")
+        return file_name(f"{key}{value}")
     last = [Path(other).name for other in dict.fromkeys(map(str, values))]
-    return cleaned(value if last.count(Path(value).name) > 1 else Path(value).name)
-
-
-def cleaned(text: str) -> str:
-    """Return `text` as a part of a file's name."""
-    return "".join(c if c.isalnum() or c in "._-" else "_" for c in text)
+    return file_name(value if last.count(Path(value).name) > 1 else Path(value).name)

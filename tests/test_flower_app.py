@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from flwr.app import ConfigRecord, Context, RecordDict
 
-from engine.supernodes import check_door
+from engine.supernodes import check_supernodes
 from preprocess.common import load
 from tests.conftest import ROOT
 from tests.processes import descendants, finish, kill, model, start, wait_until
@@ -119,14 +119,15 @@ def test_the_simulation_gives_the_bits_of_the_command_line(base):
 
 
 def test_a_node_with_other_rows_refuses_to_train(base):
-    from clients.node import TOLD, client_of
+    from clients.on_supernode import RUN_FACTS, client_of
 
-    table = open_table(base / "data" / "rte", load("rte").SPEC)
-    told = {"precision": "fp32", "run_dir": "", "scratch": "", "fingerprint": table.fingerprint, "commit": "1f2e"}
-    run_config = {"data": "rte", "model": f"{base}/tiny/bert", "data_dir": str(base / "data")}
+    spec = load("rte").SPEC
+    table = open_table(base / "data" / "rte", spec)
+    facts = {"precision": "fp32", "run_dir": "", "scratch": "", "fingerprint": table.fingerprint, "commit": "1f2e"}
+    config = RunConfig(data="rte", model=f"{base}/tiny/bert", data_dir=str(base / "data"))
 
     def client(**node_config: str):
-        return client_of(Context(1, 2, node_config, RecordDict({TOLD: ConfigRecord(told)}), run_config))
+        return client_of(Context(1, 2, node_config, RecordDict({RUN_FACTS: ConfigRecord(facts)}), {}), config, spec)
 
     assert client().job.config.precision == "fp32" and client().job.commit == "1f2e"
     with pytest.raises(UserError, match="others: has other rows of rte than the server"):
@@ -136,9 +137,9 @@ def test_a_node_with_other_rows_refuses_to_train(base):
 @pytest.mark.parametrize("flags, message", [({}, "--transport reference"), (
     {"transport": "message", "optimizer_state": "keep"}, "--optimizer_state keep")])
 def test_supernodes_share_no_disk_with_the_server(flags, message):
-    check_door(RunConfig(**flags), simulated=True)
+    check_supernodes(RunConfig(**flags), simulated=True)
     with pytest.raises(UserError, match=message):
-        check_door(RunConfig(**flags), simulated=False)
+        check_supernodes(RunConfig(**flags), simulated=False)
 
 
 def test_pyproject_names_every_flag_with_its_default():

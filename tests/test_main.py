@@ -142,7 +142,8 @@ def test_the_saved_model_gives_the_summarys_metrics_elsewhere(runs, name):
 
 def test_a_round_is_the_weighted_mean_of_its_clients(runs, tmp_path):
     """Each client's update is made again on its own, without Ray, and averaged by hand."""
-    from clients.worker import Job, Worker
+    from clients.job import Job
+    from clients.worker import Worker
     from preprocess.common import load
     from utils.config import RunConfig
 
@@ -155,7 +156,7 @@ def test_a_round_is_the_weighted_mean_of_its_clients(runs, tmp_path):
     start = _load(worker, Path(flags["model"]), seed=config.seed).numpy()
     total, rows = np.zeros(final.size, np.float64), 0
     for client in range(3):
-        n = worker.fit(start, 1, client)["rows"]
+        n = worker.fit([start], 1, client)["rows"]
         total, rows = total + n * worker.vector.numpy().astype(np.float64), rows + n
     assert rows == 60
     assert np.array_equal((total / rows).astype(np.float32), final)

@@ -42,11 +42,10 @@ def made(tmp_path_factory, run_script):
     (folder / "log" / "study" / "i3" / "summary.json").unlink()
     for number, model in enumerate(("bert-base-uncased", "roberta-large", HOSTILE)):
         for seed in (1, 2):
-            write_run(folder / "log" / f"c{number}{seed}", "centralized", seed, (0.5, 0.6), model=model,
-                      names=(HOSTILE, "b"))
-            write_run(folder / "log" / f"i{number}{seed}", "iid", seed, (0.6, 0.6 + seed * number / 100), model=model,
-                      names=(HOSTILE, "b"), shards=({HOSTILE: 3}, {"b": 3}),
-                      facts={"shard_labels": [{"_yes": 3}, {"no": 3}]},
+            write_run(folder / "log" / f"c{number}{seed}", "centralized", seed, {HOSTILE: 0.5, "b": 0.6}, model=model)
+            write_run(folder / "log" / f"i{number}{seed}", "iid", seed, {HOSTILE: 0.6, "b": 0.6 + seed * number / 100},
+                      model=model, facts={"shards": [{HOSTILE: 3}, {"b": 3}],
+                                          "shard_labels": [{"_yes": 3}, {"no": 3}]},
                       clients=[{"rows": 3, "drift": 0.5}, {"rows": 3, "drift": 0.7 * seed}])
     done = run_script("report.py", folder / "log", "--out", folder / "out")
     assert done.returncode == 0, done.stderr
@@ -93,7 +92,7 @@ def test_the_figures_are_images(made):
 def test_curves_shards_and_drift_are_those_of_the_record(tmp_path):
     write_study(tmp_path)
     compared = read_records([tmp_path]).comparisons[0]
-    curve = read_curve(compared.methods["centralized"][0], "accuracy")
+    curve = read_curve(compared, compared.methods["centralized"][0])
     # 2 rounds of 2 epochs over 6 of 6 rows
     assert curve == {0: (0.0, {None: 0.35, "a": 0.4, "b": 0.3}), 2: (4.0, {None: 0.7, "a": 0.8, "b": 0.6})}
     assert shard_panels(compared) == [("iid: rows by domain", [{"a": 3, "b": 3}] * 2)]

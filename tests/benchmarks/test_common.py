@@ -50,8 +50,8 @@ def test_the_table_holds_all_figures_in_its_own_order(tmp_path, capsys):
     report("federated_tax", [Figure.at_most("second", 2, "×", 1.05)], options(tmp_path))
     report("end_to_end", [Figure.at_least("first", 7, "×", 6), Figure("first too", 8, "s")], options(tmp_path))
     assert capsys.readouterr().out.count(HEADER) == 3
-    told = [line.split("|")[1].strip() for line in table(tmp_path).splitlines()[2:]]
-    assert told == ["first", "first too", "second", "last"]
+    listed = [line.split("|")[1].strip() for line in table(tmp_path).splitlines()[2:]]
+    assert listed == ["first", "first too", "second", "last"]
 
 
 def test_figures_are_saved_and_must_be_numbers(tmp_path):

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.common import Outcome
-from benchmarks.end_to_end import Result, figures_of
+from benchmarks.end_to_end import Result, task_figures
 from benchmarks.federated_tax import check_same_steps
 from benchmarks.rows import export_shards, open_rows, toy_flags
 from tests.conftest import ROOT
@@ -72,8 +72,8 @@ def test_the_data_plane_gives_the_same_bits_by_reference_and_by_message(run):
 
 def test_start_up_states_where_its_seconds_go(run):
     _, (whole, *phases) = run("startup")
-    told = sum(phase["value"] for phase in phases)
-    assert len(phases) >= 5 and 0.5 * whole["value"] < told < 1.5 * whole["value"]
+    phases_in_all = sum(phase["value"] for phase in phases)
+    assert len(phases) >= 5 and 0.5 * whole["value"] < phases_in_all < 1.5 * whole["value"]
 
 
 def test_many_clients_are_measured_and_drawn(run):
@@ -112,7 +112,7 @@ def test_stock_flower_gets_the_runs_very_rows(tmp_path):
 
 @pytest.mark.parametrize(("stock", "agree"), [((0.5, 0.6), True), ((0.9, 0.9), False)])
 def test_accuracies_agree_when_their_spreads_overlap(stock, agree):
-    figures = figures_of("rte", [Result(10, 0.5), Result(10, 0.55)], [Result(80, s) for s in stock])
+    figures = task_figures("rte", [Result(10, 0.5), Result(10, 0.55)], [Result(80, s) for s in stock])
     assert figures[2].value == 8 and figures[2].holds
     assert figures[3].holds is agree
-    assert figures_of("rte", [Result(10, 0.5)], [Result(80, 0.5)])[3].holds is None
+    assert task_figures("rte", [Result(10, 0.5)], [Result(80, 0.5)])[3].holds is None

@@ -5,7 +5,8 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from clients.training import FlatAdamW, Shard, local_training, steps_per_round
+from clients.optimizer import FlatAdamW
+from clients.training import Shard, Trained, Turn, local_training, steps_per_round
 from tests.tiny import RTE, tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
@@ -45,8 +46,8 @@ def trained(tiny, config, *, rounds=((1, 0),), optimizer_class=FlatAdamW):
     for server_round, client in rounds:
         vector.values.copy_(start)
         optimizer.restore(None, 0)
-        loss = local_training(model, vector, optimizer, make_head(RTE, tokenizer, False), shard, config,
-                              server_round, client)
+        loss = local_training(Trained(model, vector, optimizer, make_head(RTE, tokenizer, False)), shard,
+                              Turn(config, server_round, client))
     return vector.values.clone(), loss, optimizer
 
 
@@ -131,8 +132,8 @@ def test_dropout_is_drawn_from_the_seed_too(tmp_path):
     for _ in range(2):
         vector.values.copy_(start)
         optimizer.restore(None, 0)
-        local_training(model, vector, optimizer, make_head(RTE, tokenizer, False), shard,
-                       RunConfig(precision="fp32", batch_size=4), 1, 0)
+        local_training(Trained(model, vector, optimizer, make_head(RTE, tokenizer, False)), shard,
+                       Turn(RunConfig(precision="fp32", batch_size=4), 1, 0))
         results.append(vector.values.clone())
     assert torch.equal(*results)
 

@@ -1,17 +1,20 @@
 """A worker and its client in one process: updates, evaluation in parts, kept optimizer states."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from clients.job import NOT_OF_ROWS, Job, Piece
 from clients.lm_client import LMClient
-from clients.worker import Job, Worker, resident_worker
+from clients.worker import Worker, resident
 from preprocess.common import load
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
+from utils.data.dataset import TaskData
+from utils.model import loading
 from utils.vectors.transport import Transport
 
 
@@ -57,23 +60,23 @@ def test_held_out_rows_are_in_no_shard(worker):
 
 def test_fresh_state_forgets_and_kept_state_goes_on(job, worker):
     start = vector_of(worker)
-    first = worker.fit(start, 1, 0)
+    first = worker.fit([start], 1, 0)
     middle = vector_of(worker)
-    worker.fit(middle, 2, 0)
+    worker.fit([middle], 2, 0)
     fresh = vector_of(worker)
     keeper = Worker(replace(job, config=replace(job.config, optimizer_state="keep")))
-    keeper.fit(start, 1, 0)
+    keeper.fit([start], 1, 0)
     assert np.array_equal(vector_of(keeper), middle)  # nothing to remember yet
-    keeper.fit(start, 1, 1)  # another client's state is its own
+    keeper.fit([start], 1, 1)  # another client's state is its own
     another = Worker(keeper.job)  # the state is with the run, not in the process
-    another.fit(middle, 2, 0)
+    another.fit([middle], 2, 0)
     assert not np.array_equal(vector_of(another), fresh)
     assert int(another.optimizer.steps[0]) == 2 * -(-first["rows"] // 8)
     kept = vector_of(another)
-    another.fit(middle, 2, 0)  # run again, it begins with the state before the round, not after it
+    another.fit([middle], 2, 0)  # run again, it begins with the state before the round, not after it
     assert np.array_equal(vector_of(another), kept)
     for server_round in (3, 4, 5):
-        another.fit(middle, server_round, 0)
+        another.fit([middle], server_round, 0)
     assert sorted(path.name for path in (Path(job.run_dir) / "optimizer").iterdir()) == [
         *(f"client-0-round-{kept}.safetensors" for kept in (2, 3, 4, 5)), "client-1-round-1.safetensors"]
 
@@ -81,8 +84,8 @@ def test_fresh_state_forgets_and_kept_state_goes_on(job, worker):
 @pytest.mark.parametrize("transport", ["reference", "message"])
 def test_a_client_answers_flowers_messages(job, transport):
     job = replace(job, config=replace(job.config, transport=transport))
-    client, worker = LMClient(job), resident_worker(job)
-    assert resident_worker(job) is worker
+    client, worker = LMClient(job), resident().worker_of(job)
+    assert resident().worker_of(job) is worker
     vector, driver = vector_of(worker), Transport(worker.transport.folder, worker.vector.size)
     message = driver.send("global-0", vector)
     asked = {"round": 1, "client": 2, "slot": 5, "begin": 0, "end": 0, "cut": 0}
@@ -102,13 +105,40 @@ def test_a_client_that_stops_and_goes_on_elsewhere_ends_with_the_same_bits(job, 
     job = replace(job, config=replace(job.config, **flags), run_dir=str(tmp_path))
     one, other = Worker(job), Worker(job)
     start = vector_of(one)
-    whole = [one.fit(start, server_round, 1)["loss"] for server_round in (1, 2)], vector_of(one)
+    whole = [one.fit([start], server_round, 1)["loss"] for server_round in (1, 2)], vector_of(one)
     for path in tmp_path.rglob("*.safetensors"):
         path.unlink()
     losses = []
     for server_round in (1, 2):
-        assert one.fit(start, server_round, 1, cut=3, begin=0, end=1)["rows"] == 16
-        other.fit(start, server_round, 0)  # another client in between
-        losses.append(other.fit(start, server_round, 1, cut=3, begin=1)["loss"])
+        assert one.fit([start], server_round, 1, Piece(0, 0, 1, cut=3))["rows"] == 16
+        other.fit([start], server_round, 0)  # another client in between
+        losses.append(other.fit([start], server_round, 1, Piece(0, 1, cut=3))["loss"])
     assert losses == whole[0]
     assert np.array_equal(vector_of(other), whole[1])
+
+
+def test_what_a_process_keeps_of_the_last_run_is_what_does_not_differ(job, tmp_path):
+    """Another rate: model and rows stay. Another seed: the rows are dealt anew. Another length: nothing stays."""
+    home = resident()
+    worker = home.worker_of(job)
+
+    def after(**flags):
+        one = home.worker_of(replace(job, config=replace(job.config, **flags), run_dir=str(tmp_path)))
+        return one.model is worker.model, one.data is worker.data
+
+    assert after(lr=1e-4, n_iterations=7, strategy="fedprox", strategy_flags=None) == (True, True)
+    assert after(seed=2) == (True, False)
+    assert after(max_length=16) == (False, False)
+
+
+def test_no_row_depends_on_the_flags_that_are_said_not_to_matter(job, worker):
+    """Rows, shards and evaluation sets are made without a look at them."""
+    class Blinkered:
+        def __getattr__(self, name):
+            assert name not in set(NOT_OF_ROWS) - {"frac_fit", "min_success"}, name  # these two are only checked
+            return getattr(job.config, name)
+
+    assert set(NOT_OF_ROWS) < {field.name for field in fields(job.config)} | {"strategy_flags"}
+    data = TaskData(Blinkered(), job.spec)
+    data.tokenise(*loading.load(str(job.skeleton), job.spec, seed=0, max_length=32)[1:], False)
+    assert all(map(np.array_equal, data.plan.shards, worker.data.plan.shards))

@@ -7,7 +7,8 @@ import pytest
 from flwr.app import ConfigRecord, Error, MessageType, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
-from engine.messages import RESTARTING, Piece, answers, nodes_for
+from clients.job import Piece
+from engine.messages import RESTARTING, Nodes, nodes_for, replies_in_order
 from utils.failure import Failure
 
 
@@ -54,12 +55,13 @@ def content(piece):
 
 
 def positions(grid, pieces, n_nodes=4, **options):
-    for answer in answers(grid, list(range(10, 10 + n_nodes)), pieces, MessageType.TRAIN, content, **options):
-        yield answer if isinstance(answer, Failure) else answer["piece"]["position"]
+    nodes = Nodes(grid, range(10, 10 + n_nodes))
+    for reply in replies_in_order(nodes, pieces, MessageType.TRAIN, content, **options):
+        yield reply if isinstance(reply, Failure) else reply["piece"]["position"]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_answers_come_by_position_whatever_order_work_ends_in(seed):
+def test_replies_come_by_position_whatever_order_work_ends_in(seed):
     grid = AnyOrderGrid(seed)
     assert list(positions(grid, [Piece(k) for k in range(50)])) == list(range(50))
     assert grid.most == 4
@@ -81,11 +83,11 @@ def test_the_second_piece_of_a_client_waits_for_its_first(seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_fails_is_done_again_and_told(seed):
-    grid, told = AnyOrderGrid(seed, {3: ["out of cheese", "out of crackers"], 5: ["out of tea"]}), []
+def test_what_fails_is_done_again_and_reported(seed):
+    grid, reported = AnyOrderGrid(seed, {3: ["out of cheese", "out of crackers"], 5: ["out of tea"]}), []
     pieces = [Piece(k) for k in range(8)]
-    assert list(positions(grid, pieces, tries=3, on_failure=lambda *event: told.append(event))) == list(range(8))
-    assert sorted(told, key=lambda event: (event[0].position, event[1])) == [
+    assert list(positions(grid, pieces, tries=3, on_failure=lambda *event: reported.append(event))) == list(range(8))
+    assert sorted(reported, key=lambda event: (event[0].position, event[1])) == [
         (Piece(3), 1, Failure("out of cheese")), (Piece(3), 2, Failure("out of crackers")),
         (Piece(5), 1, Failure("out of tea"))]
 

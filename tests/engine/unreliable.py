@@ -9,15 +9,22 @@ import time
 import numpy as np
 from flwr.client import NumPyClient
 
+import preprocess.common as preprocess
+from clients.job import Job
 from engine.cluster import OwnCluster
 from engine.engine import running_engine
-from engine.flower_strategy import ParameterAveraging, buffers
-from engine.messages import Piece
+from engine.flower_strategy import FlowerStrategy, ServerState
+from engine.messages import Nodes
+from engine.room import room_for
 from engine.rounds import Rounds
+from engine.run import Run
+from engine.scheduling import whole_clients
+from strategies.averaging import Averaging
+from utils.config import RunConfig
 from utils.machine.process import leave
-from utils.machine.scratch import scratch_folder
 from utils.machine.workers import Machine, quiet_environment
 from utils.record.progress import Progress
+from utils.vectors.layout import Layout
 from utils.vectors.transport import Transport
 
 CLIENTS, NODES, WORKERS, SIZE = 20, 4, 2, 64
@@ -43,33 +50,44 @@ class UnreliableClient(NumPyClient):
         if client == SLOW:
             time.sleep(3)
         arrays = Transport(self.folder, SIZE).send(f"client-{config['slot']}", update(client))
-        return arrays, 1 + client, {"client": client, "loss": 0.0, "seconds": 0.0}
+        return arrays, 1 + client, {"client": client, "loss": 0.0, "seconds": 0.0, "steps": 1}
 
     def evaluate(self, parameters: list[np.ndarray], config: dict) -> tuple[float, int, dict]:
         """Evaluate nothing."""
         return 0.0, 1, {"part": config["part"], "seconds": 0.0, "test": np.zeros((3, 1)).tobytes()}
 
 
+class LastRound:
+    """Keeps the last round's outcome, with the mean as numbers."""
+
+    def __init__(self, strategy: FlowerStrategy) -> None:
+        self.strategy, self.outcome = strategy, {}
+
+    def round(self, server_round: int, clients: list, failures: list, evaluation: dict | None, seconds: dict) -> str:
+        """Keep it."""
+        mean = np.empty(SIZE, np.float32)
+        self.strategy.read(mean)
+        self.outcome = {"clients": [client["client"] for client in clients], "failures": failures,
+                        "mean": mean.tolist()}
+        return ""
+
+    def failure(self, *event: object) -> None:
+        """Leave it to the round's failures."""
+
+
 def main() -> None:
     """Run one round and print it."""
     quiet_environment(own_ray=True)
-    lines = []
-    with (scratch_folder(4 * SIZE * buffers(CLIENTS, NODES, WORKERS)) as scratch, Progress() as progress,
+    config = RunConfig(n_clients=CLIENTS, min_success=5, n_iterations=1, skip_evalnum=2, client_retries=1)
+    method = Averaging(Averaging.Flags(), Layout(SIZE, ()))
+    with (room_for(config, method, CLIENTS, WORKERS) as scratch, Progress() as progress,
           running_engine(OwnCluster(Machine(WORKERS, 0, 0.0)), f"{__spec__.name}.UnreliableClient") as engine):
-        strategy = ParameterAveraging(np.zeros(SIZE, np.float32), Transport(str(scratch), SIZE), n_clients=CLIENTS,
-                                      frac_fit=1.0, seed=0, n_parts=1, min_success=5)
-
-        def on_round(server_round: int, clients: list, failures: list, evaluation: dict | None, seconds: dict) -> str:
-            mean = np.empty(SIZE, np.float32)
-            strategy.read(mean)
-            lines.append({"clients": [client["client"] for client in clients], "failures": failures,
-                          "mean": mean.tolist()})
-            return ""
-
-        rounds = Rounds(strategy, lambda server_round, clients: [Piece(k) for k in range(len(clients))], on_round,
-                        lambda *event: None, progress, n_rounds=1, evaluate_every=2, n_nodes=NODES, tries=2)
-        engine.run(rounds.run, str(scratch))
-    print(json.dumps(lines[-1]))
+        strategy = FlowerStrategy(method, config, ServerState(0, np.zeros(SIZE, np.float32)),
+                                  Transport(str(scratch), SIZE), CLIENTS, n_parts=1)
+        run = Run(Job(config, preprocess.load(config.data).SPEC, str(scratch), ""), whole_clients, strategy,
+                  LastRound(strategy), progress)
+        engine.drive(lambda nodes: Rounds(run, Nodes(nodes.grid, nodes.ids[:NODES]), WORKERS).all(), str(scratch))
+    print(json.dumps(run.recorder.outcome))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.compute import Point, fit, pretraining_flops, trends
-from reports.gains import Gain, gain, headline, sentence, unpaired
+from reports.compute import ModelGain, fit, pretraining_flops, trends
+from reports.gains import Gain, gain, gain_sentence, headline_sentence, unpaired
 from reports.records import read_records
-from reports.tables import csv_text, gain_table, latex, latex_text, markdown, markdown_text, mean_std, score_table
+from reports.tables import csv_text, gain_table, latex, latex_text, markdown, markdown_text, score_cell, score_table
 from tests.reports.toy_records import write_run, write_study
 
 
@@ -47,7 +47,7 @@ def test_gains_are_paired_by_seed(study):
 
 
 def test_tables(study):
-    assert mean_std([0.5]) == "50.0" and mean_std([0.5, 0.7]) == "60.0 ± 14.1"  # sqrt(2) · 10
+    assert score_cell([0.5]) == "50.0" and score_cell([0.5, 0.7]) == "60.0 ± 14.1"  # sqrt(2) · 10
     header, central, iid, majority = score_table(study).rows
     assert header == ["method", "seeds", "rows trained", "accuracy", "a", "b"]
     assert central == ["centralized", "2", "24", "65.0 ± 7.1", "75.0 ± 7.1", "55.0 ± 7.1"]
@@ -85,25 +85,26 @@ def test_a_latex_table_has_as_many_cells_as_columns(study):
 
 
 def test_sentences(study, tmp_path):
-    assert sentence(study, "iid", "centralized") == (
+    assert gain_sentence(study, "iid", "centralized") == (
         "Averaging is 5.0 ± 63.5 points ahead of standard fine-tuning on toy, m (iid): undecided with 2 seeds")
     for seed, score in ((1, 0.90), (2, 0.81)):
         write_run(tmp_path / f"n{seed}", "noniid", seed, (score, score - 0.2), test=5)
         write_run(tmp_path / f"d{seed}", "centralized", seed, (score - 0.1, score - 0.3), test=5)
     other, first = read_records([tmp_path]).comparisons[::-1]
-    assert sentence(other, "noniid", "centralized").startswith("Averaging beats standard fine-tuning by 10.0 ± 0.0")
-    assert headline([first, other], "centralized") == (
+    assert gain_sentence(other, "noniid", "centralized").startswith(
+        "Averaging beats standard fine-tuning by 10.0 ± 0.0")
+    assert headline_sentence([first, other], "centralized") == (
         "Averaging beats standard fine-tuning in 1 of 2 comparisons; 1 undecided")
 
 
 def test_the_fitted_line_is_least_squares():
-    points = [Point("m", flops, Gain((value,))) for flops, value in ((1e18, -0.03), (1e19, -0.01), (1e20, 0.02))]
+    points = [ModelGain("m", flops, Gain((value,))) for flops, value in ((1e18, -0.03), (1e19, -0.01), (1e20, 0.02))]
     trend = fit("toy", "iid", points)
     slope, offset = np.polyfit([18, 19, 20], [-0.03, -0.01, 0.02], 1)
     assert np.allclose([trend.slope, trend.crossing], [slope, -offset / slope])
     assert "+2.5 points for each tenfold" in trend.sentence() and "zero at 1.8e+19 FLOPs (3 models)" in trend.sentence()
     assert "needs 2" in fit("toy", "iid", points[:1]).sentence()
-    assert "level" in fit("toy", "iid", [Point("m", 10.0 ** i, Gain((0.1,))) for i in (1, 2)]).sentence()
+    assert "level" in fit("toy", "iid", [ModelGain("m", 10.0 ** i, Gain((0.1,))) for i in (1, 2)]).sentence()
 
 
 def test_known_models_and_those_left_out(tmp_path):

@@ -70,6 +70,7 @@ def test_flags_are_one_flat_table():
     ({"lr": "fast"}, "--lr 'fast': must be of type float"),
     ({"strategy": "fedavgm", "server_lr": True}, "--server_lr True: must be of type float"),
     ({"strategy": "fedavgm", "server_lr": 0}, r"--server_lr 0\.0: must be a number above 0"),
+    ({"strategy": "fedadam", "centralized": True}, "--strategy fedadam and --centralized contradict each other"),
     ({"strategy": "moon"}, "--strategy moon: must be one of .*fedadam"),
     ({"server_lr": 0.1}, r"--server_lr 0\.1: is a flag of --strategy fedadam or fedavgm; --strategy averaging has no")])
 def test_a_flag_that_these_plugins_have_not_is_refused(flags, message):

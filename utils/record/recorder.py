@@ -22,7 +22,7 @@ from utils.model.metrics import evaluate_domains, majority_baseline
 from utils.record.card import Facts, license_of, write_card
 from utils.record.checkpoint import save_checkpoint
 from utils.record.run_folder import check_commit
-from utils.record.runlog import CHECKPOINTS, OPTIMIZER, RunLog
+from utils.record.runlog import CHECKPOINTS, CLIENT_STATES, RunLog
 from utils.record.tracking import Tracking
 from utils.vectors.parameters import ParameterVector
 
@@ -152,5 +152,5 @@ class Recorder:
             license_of(Path(self.model.config.name_or_path)), self.data.table.card.get("hub", {}).get("commit")))
         self.tracking.close()
         self.log.summary(summary)
-        for name in (CHECKPOINTS, OPTIMIZER):  # the model is there, and nobody goes on from these
+        for name in (CHECKPOINTS, CLIENT_STATES):  # the model is there, and nobody goes on from these
             shutil.rmtree(self.log.folder / name, ignore_errors=True)

@@ -17,7 +17,7 @@ from utils.machine.durable import whole_file
 LIBRARIES = ("torch", "transformers", "tokenizers", "flwr", "ray", "numpy")
 ROUNDS = "rounds.jsonl"
 CHECKPOINTS = "checkpoints"
-OPTIMIZER = "optimizer"
+CLIENT_STATES = "optimizer"  # as in the records of runs that kept no more than the moments
 
 
 def read_json(path: Path) -> dict:

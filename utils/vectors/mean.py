@@ -26,50 +26,53 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Term:
+class Summand:
     """One vector of a group: its position among all, its message's arrays, its weight."""
 
     position: int
     arrays: list[np.ndarray]
-    weight: int
+    weight: float
 
 
-def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int] | None], most: int, transport: Transport, slot: str,
+def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], float] | None], most: int, transport: Transport, slot: str,
                   threads: int = 1) -> Mean:
     """Write Σ wₖ·vₖ / Σ wₖ (FedAvg; McMahan et al. 2017, algorithm 1) to buffer `slot`, float32 [n].
 
     `vectors` yields at most `most` of (a message's arrays, weight) in client order, None for one that has failed, and
     may take its time: each GROUP positions are added as soon as they are there, and never looked at again. Groups go by
-    position, because the buffer of a position is used again once GROUP positions are behind it. The sums are float64
-    and made in the order given, so neither GROUP nor `threads` changes a bit. A group is added once more without the
-    vectors that turn out not to be finite; so the sums before it are kept beside those with it.
+    position, because the buffer of a position is used again once GROUP positions are behind it. Where a message has
+    more vectors than one, each has its mean. The sums are float64 and made in the order given, so neither GROUP nor
+    `threads` changes a bit. A group is added once more without the vectors that turn out not to be finite; so the sums
+    before it are kept beside those with it.
     """
-    mean, sums = transport.buffer(slot), Transport(transport.folder, transport.size, np.float64)
-    so_far, total = None, 0
+    mean = transport.buffer(slot)
+    sums = Transport(transport.folder, transport.size, np.float64, transport.vectors)
+    parts = [(part, number) for number in range(transport.vectors) for part in transport.windows()]
+    so_far, total = None, 0.0
     refused: set[int] = set()
     with ThreadPoolExecutor(threads) as pool:
         for first in range(0, most + 1, GROUP):
             came = list(islice(vectors, GROUP))
-            group = [Term(first + k, *vector) for k, vector in enumerate(came) if vector is not None]
+            group = [Summand(first + k, *vector) for k, vector in enumerate(came) if vector is not None]
             last = first + GROUP >= most or len(came) < GROUP
             into = None if last else sums.buffer(f"sum-{first // GROUP % 2}")
             wrong = None
             while wrong is None or wrong:
-                group = [term for term in group if term.position not in refused]
-                weight = total + sum(term.weight for term in group)
+                group = [one for one in group if one.position not in refused]
+                weight = total + sum(one.weight for one in group)
                 if last and not weight:
                     return Mean(None, refused, {})
 
-                def add_part(part: slice) -> tuple[set[int], list[float]]:
-                    before = None if so_far is None else sums.window(so_far, part)
-                    out = transport.window(mean, part) if into is None else sums.window(into, part)
-                    windows = [transport.window(term.arrays, part) for term in group]
-                    squares = add(windows, [term.weight for term in group], before, out, weight if last else 0)
+                def add_part(part: tuple[slice, int]) -> tuple[set[int], list[float]]:
+                    before = None if so_far is None else sums.window(so_far, *part)
+                    out = transport.window(mean, *part) if into is None else sums.window(into, *part)
+                    windows = [transport.window(one.arrays, *part) for one in group]
+                    squares = add(windows, [one.weight for one in group], before, out, weight if last else 0)
                     if squares is not None:
                         return set(), squares
-                    return {term.position for term, window in zip(group, windows) if not np.isfinite(window).all()}, []
+                    return {one.position for one, window in zip(group, windows) if not np.isfinite(window).all()}, []
 
-                answers = list(pool.map(add_part, transport.windows()))
+                answers = list(pool.map(add_part, parts))
                 wrong = set().union(*(positions for positions, _ in answers))
                 refused |= wrong
             if last:
@@ -77,6 +80,6 @@ def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], int] | None], most: 
             so_far, total = into, weight
     drifts = {}
     if so_far is None:
-        drifts = {term.position: math.sqrt(sum(squares))
-                  for term, squares in zip(group, zip(*(squares for _, squares in answers)))}
+        of_models = [squares for (_, number), (_, squares) in zip(parts, answers) if number == 0]
+        drifts = {one.position: math.sqrt(sum(squares)) for one, squares in zip(group, zip(*of_models))}
     return Mean(mean, refused, drifts)

@@ -16,8 +16,8 @@ _SIGNATURES = [types.float64(types.UniTuple(_FLOATS, GROUP), _DOUBLES, _DOUBLES,
                for out in (types.float32[::1], types.float64[::1])]
 
 
-def add(windows: Sequence[np.ndarray], weights: Sequence[int], before: np.ndarray | None, out: np.ndarray,
-        divisor: int) -> list[float] | None:
+def add(windows: Sequence[np.ndarray], weights: Sequence[float], before: np.ndarray | None, out: np.ndarray,
+        divisor: float) -> list[float] | None:
     """Set `out` to `before` + Σ weightₖ·windowₖ, divided by `divisor` unless that is 0; all are of one length.
 
     `windows`: float32, at most GROUP; `before` (None: 0) float64; `out` float32 with a divisor, else float64. The sums

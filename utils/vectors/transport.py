@@ -19,49 +19,54 @@ WINDOW = 1 << 20  # elements
 
 
 class Transport:
-    """Moves arrays of `size` elements (float32 unless said otherwise).
+    """Moves vectors of `size` elements (float32 unless said otherwise), so many `vectors` in each message.
 
     `folder` holds the buffers; "" means that vectors travel inside the messages.
     """
 
-    def __init__(self, folder: str, size: int, dtype: type = np.float32) -> None:
+    def __init__(self, folder: str, size: int, dtype: type = np.float32, vectors: int = 1) -> None:
         self.folder = folder
         self.size = size
         self.dtype = np.dtype(dtype)
+        self.vectors = vectors
         self._maps: dict[str, np.ndarray] = {}
 
-    def send(self, slot: str, vector: np.ndarray) -> list[np.ndarray]:
-        """Return the arrays of a message that stand for `vector`; by reference it is copied to buffer `slot`."""
+    def send(self, slot: str, *vectors: np.ndarray) -> list[np.ndarray]:
+        """Return the arrays of a message that stand for `vectors`; by reference they are copied to buffer `slot`."""
         if not self.folder:
-            return [vector]
+            return [*vectors]
         arrays = self.buffer(slot)
-        self._kept(slot)[:] = vector
+        for number, vector in enumerate(vectors):
+            self._kept(slot)[number * self.size:(number + 1) * self.size] = vector
         return arrays
 
     def receive(self, arrays: list[np.ndarray]) -> np.ndarray:
-        """Return the vector of a message, to be read at once: its buffer will be used again."""
-        return self._kept(slot_of(arrays)) if self.folder else arrays[0]
+        """Return the first vector of a message, to be read at once: its buffer will be used again."""
+        return self._kept(slot_of(arrays))[:self.size] if self.folder else arrays[0]
 
     def buffer(self, slot: str) -> list[np.ndarray]:
         """Return the arrays of a message that stand for the buffer `slot`; a new one is for `window` to fill."""
         if not self.folder:
-            return [np.empty(self.size, self.dtype)]
+            return [np.empty(self.size, self.dtype) for _ in range(self.vectors)]
         with self._path(slot).open("ab") as file:  # a buffer that is there already stays as it is
-            file.truncate(self.size * self.dtype.itemsize)
+            file.truncate(self.vectors * self.size * self.dtype.itemsize)
         return [np.frombuffer(slot.encode(), np.uint8)]
 
-    def window(self, arrays: list[np.ndarray], part: slice) -> np.ndarray:
-        """Return a writable view of elements `part` of a message's vector, which is mapped for as long as it lives."""
+    def window(self, arrays: list[np.ndarray], part: slice, number: int = 0) -> np.ndarray:
+        """Return a writable view of elements `part` of a message's vector `number`, mapped for as long as it lives."""
         if not self.folder:
-            return arrays[0][part]
-        return self._map(slot_of(arrays), part.start, part.stop)
+            return arrays[number][part]
+        start = number * self.size
+        return self._map(slot_of(arrays), start + part.start, start + part.stop)
 
     def fault(self, arrays: list[np.ndarray]) -> str:
         """Return what keeps a message's arrays from being a vector, whatever its numbers; "" when nothing does."""
-        if len(arrays) != 1:
-            return f"it has {len(arrays)} arrays, not one"
-        if not self.folder and (arrays[0].shape, arrays[0].dtype) != ((self.size,), self.dtype):
-            return f"it is {arrays[0].dtype} {list(arrays[0].shape)}, not {self.dtype} [{self.size}]"
+        wanted = 1 if self.folder else self.vectors
+        if len(arrays) != wanted:
+            return f"it has {len(arrays)} array(s), not {wanted}"
+        for array in () if self.folder else arrays:
+            if (array.shape, array.dtype) != ((self.size,), self.dtype):
+                return f"it is {array.dtype} {list(array.shape)}, not {self.dtype} [{self.size}]"
         return ""
 
     def windows(self) -> Iterator[slice]:
@@ -71,16 +76,18 @@ class Transport:
 
     def _kept(self, slot: str) -> np.ndarray:
         if slot not in self._maps:
-            self._maps[slot] = self._map(slot, 0, self.size)
+            self._maps[slot] = self._map(slot, 0, self.vectors * self.size)
         return self._maps[slot]
 
     def _map(self, slot: str, start: int, stop: int) -> np.ndarray:
         """Map elements `start` to `stop` of a buffer. Raises ValueError if it is shorter."""
         nbytes = self.dtype.itemsize
+        before = start % (mmap.ALLOCATIONGRANULARITY // nbytes)  # a map begins with a page
         with self._path(slot).open("r+b") as file:
             at_once = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)  # Linux has it
-            memory = mmap.mmap(file.fileno(), (stop - start) * nbytes, at_once, offset=start * nbytes)
-        return np.frombuffer(memory, self.dtype)
+            memory = mmap.mmap(file.fileno(), (stop - start + before) * nbytes, at_once,
+                               offset=(start - before) * nbytes)
+        return np.frombuffer(memory, self.dtype)[before:]
 
     def _path(self, slot: str) -> Path:
         if not re.fullmatch(r"[a-z]+-\d+", slot):  # a handle must not name a file elsewhere

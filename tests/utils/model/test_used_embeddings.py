@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from clients.training import FlatAdamW
+from clients.optimizer import FlatAdamW
 from tests.tiny import FAMILIES, RTE, TEXT_TO_TEXT, tiny_once
 from utils.model import loading
 from utils.model.used_embeddings import lookup_table, used_rows

@@ -1,0 +1,112 @@
+"""A run as its workers see it: a value that goes with Flower's client_fn."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from utils.config import RunConfig
+from utils.data.task import TaskSpec
+from utils.vectors.transport import Transport
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+#: flags that no row, token or plan depends on
+NOT_OF_ROWS = ("source", "model", "load_model", "random_init", "frac_fit", "strategy", "strategy_flags",
+               "n_iterations", "epoch", "batch_size", "batch_accum", "batching", "lr", "lr_schedule", "weight_decay",
+               "max_grad_norm", "optimizer_state", "precision", "n_cpu", "n_gpus", "gpus_per_client", "n_workers",
+               "ray_address", "transport", "client_retries", "min_success", "skip_evalnum", "run_dir", "track",
+               "push_to_hub", "hub_public", "resume")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Part of a round's work: optimizer steps `begin` to `end` (0: the last) of the participant at `position`.
+
+    `cut` numbers the round's clients that are cut in two: what one is in between lies in that number's buffers.
+    """
+
+    position: int
+    begin: int = 0
+    end: int = 0
+    cut: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run's configuration and task; `scratch` holds the model's configuration and tokenizer, and the buffers.
+
+    `commit` is the hub's that the model is of, "" if it is not of the hub; `fingerprint` is that of the task's table.
+    """
+
+    config: RunConfig
+    spec: TaskSpec
+    scratch: str
+    run_dir: str
+    commit: str = ""
+    fingerprint: str = ""
+
+    @property
+    def skeleton(self) -> Path | str:
+        """Folder (or name) of the model's configuration and tokenizer, without weights."""
+        return Path(self.scratch) / "model"
+
+    @property
+    def skeleton_key(self) -> str:
+        """What tells one skeleton from another, whichever folder it lies in."""
+        digest = sha256()
+        for path in sorted(Path(self.skeleton).iterdir()):
+            digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()
+
+    @property
+    def rows_key(self) -> Hashable:
+        """What the rows' tokens, the plan and the evaluation sets depend on, beside the tokenizer."""
+        return self.fingerprint, tuple((field.name, getattr(self.config, field.name)) for field in fields(self.config)
+                                       if field.name not in NOT_OF_ROWS)
+
+    @property
+    def tokens(self) -> Path:
+        """Folder of the tokens that the token cache has no place for."""
+        return Path(self.scratch) / "tokens"
+
+    def save_skeleton(self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast") -> None:
+        """Write the skeleton."""
+        model.config.save_pretrained(self.skeleton)
+        tokenizer.save_pretrained(self.skeleton)
+
+    def transport(self, size: int) -> Transport:
+        """Return how vectors of `size` elements travel in this run."""
+        return Transport(self.scratch if self.config.transport == "reference" else "", size)
+
+    def rows_shown(self, n_clients: int) -> np.ndarray | None:
+        """Return the rows that each client has trained on in this round, int64 [clients]; workers keep it up to date.
+
+        It is for show, and shared by all processes that share `scratch`; None in one that does not.
+        """
+        if not Path(self.scratch).is_dir():
+            return None
+        shared = Transport(self.scratch, n_clients, np.int64)
+        return shared.receive(shared.buffer("rows-0"))
+
+
+@dataclass(frozen=True)
+class NodeJob(Job):
+    """A job for nodes that share no disk with the server: each takes the skeleton from the model that the flags name.
+
+    Of the hub that is the model at the server's `commit`.
+    """
+
+    @property
+    def skeleton(self) -> str:
+        """The name of the model: its configuration and tokenizer are read, not its weights."""
+        return self.config.load_model or self.config.model
+
+    @property
+    def skeleton_key(self) -> str:
+        """The model at its commit."""
+        return f"{self.skeleton}@{self.commit}"

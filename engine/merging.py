@@ -1,0 +1,72 @@
+"""A round's updates, all of them at once, a window at a time: for methods that need more than their mean."""
+
+import math
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from strategies import Round, Strategy
+from utils.vectors.transport import Transport
+
+
+@dataclass(frozen=True)
+class Updates:
+    """The finite updates of a round: the arrays of each participant's message, and how their vectors travel."""
+
+    arrays: Sequence[list[np.ndarray]]
+    transport: Transport
+
+    def windows(self, part: slice) -> list[Any]:
+        """Return each participant's elements `part`: float32 [part], or a tuple of those of all its vectors."""
+        transport = self.transport
+        if transport.vectors == 1:
+            return [transport.window(arrays, part) for arrays in self.arrays]
+        return [tuple(transport.window(arrays, part, number) for number in range(transport.vectors))
+                for arrays in self.arrays]
+
+
+def merged(method: Strategy, this: Round, updates: Updates, vectors: Sequence[list[np.ndarray]], slot: str,
+           threads: int = 1) -> tuple[list[np.ndarray], list[float]]:
+    """Have `method` merge a round's updates into buffer `slot`, after as many looks at them as it asks for.
+
+    `vectors`: the arrays of the global vector that the round began with, then of the method's own. Returns the arrays
+    of the new one, float32 [n], and each update's L2 distance from it. No more than `threads` windows of all updates
+    are in memory at once; sums over windows are made in window order, so `threads` changes no bit.
+    """
+    transport = updates.transport
+    out = transport.buffer(slot)
+    seen: list[np.ndarray] = []
+
+    def look(part: slice) -> np.ndarray:
+        return method.look(len(seen), this, part, transport.window(vectors[0], part), updates.windows(part), seen)
+
+    def merge(part: slice) -> list[float]:
+        before, *kept = (transport.window(arrays, part) for arrays in vectors)
+        clients, new = updates.windows(part), transport.window(out, part)
+        new[:] = method.merge(this, part, before, clients, seen, kept)
+        models = clients if transport.vectors == 1 else [vectors[0] for vectors in clients]
+        return [float(np.square(model - new, dtype=np.float64).sum()) for model in models]
+
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(method.looks):
+            seen.append(sum_of(pool.map(look, transport.windows())))
+        squares = list(pool.map(merge, transport.windows()))
+    return out, [math.sqrt(sum(of_one)) for of_one in zip(*squares)]
+
+
+def sum_of(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    """Return the sum of arrays of one shape, added in order, as float64."""
+    total: np.ndarray | None = None
+    for array in arrays:
+        total = np.array(array, np.float64) if total is None else total + array
+    assert total is not None
+    return total
+
+
+def is_finite(arrays: list[np.ndarray], transport: Transport) -> bool:
+    """Return whether every number of a message's vectors is finite."""
+    return all(np.isfinite(transport.window(arrays, part, number)).all()
+               for number in range(transport.vectors) for part in transport.windows())

@@ -1,0 +1,53 @@
+"""The room that a run's vectors need: in buffers that driver and workers share, or in the driver's memory."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from engine.messages import nodes_for
+from strategies import Strategy
+from utils.config import RunConfig
+from utils.console import in_bytes
+from utils.data.partition import n_participants
+from utils.errors import UserError
+from utils.machine.cgroup import memory_limit
+from utils.machine.scratch import scratch_folder
+from utils.vectors.sums import GROUP
+
+
+@contextmanager
+def room_for(config: RunConfig, method: Strategy, n_clients: int, workers: int, more: int = 0, base: Path | None = None
+             ) -> Iterator[Path]:
+    """Make a scratch folder with room for a run's vectors, and `more` bytes; yield it; remove it.
+
+    It lies in `base`, if that is given. Raises UserError when the room is not there, and names `--strategy` where that
+    holds all updates of a round at once.
+    """
+    nbytes, clients = 4 * method.layout.size, n_participants(n_clients, 1.0 if config.centralized else config.frac_fit)
+    all_updates = f"--strategy {config.strategy}: all {clients} updates of a round at once are {{}}; give another " \
+                  "strategy, or a lower --frac_fit"
+    needed = more
+    if config.transport == "reference":
+        needed += nbytes * buffers(method, clients, nodes_for(nbytes, workers), workers)
+    elif not method.streams:
+        in_memory = nbytes * method.returned * clients
+        if in_memory > min(memory_limit(), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
+            raise UserError(all_updates.format(f"{in_bytes(in_memory)}, more than the memory here"))
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(scratch_folder(needed, base))
+        except UserError as error:
+            raise error if method.streams else UserError(all_updates.format(f"too many ({error})")) from None
+        yield folder
+
+
+def buffers(method: Strategy, participants: int, n_nodes: int, workers: int) -> int:
+    """Return how many vectors a run's buffers have room for.
+
+    Those of the participants, two global ones (with what comes back beside the models), the method's own, two sums
+    (float64), and clients cut in two.
+    """
+    at_once = min(participants, n_nodes + GROUP) if method.streams else participants
+    sums = 4 * method.returned if method.streams and participants > GROUP else 0
+    return method.returned * (at_once + 2) + method.server_vectors + sums + 3 * workers

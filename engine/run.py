@@ -1,0 +1,43 @@
+"""A run as an engine runs it: all that is decided before its first round, as one value."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from utils.failure import Failure
+
+if TYPE_CHECKING:  # heavy, and an engine starts before they are needed
+    from collections.abc import Callable, Sequence
+
+    from clients.job import Job, Piece
+    from engine.flower_strategy import FlowerStrategy
+    from utils.record.progress import Progress
+
+
+class Recorder(Protocol):
+    """What an engine reports a run's rounds to."""
+
+    def round(self, server_round: int, clients: list[dict], failures: list[str], evaluation: dict | None,
+              seconds: dict[str, float]) -> str:
+        """Take a round's outcome; return what the status line shows of it.
+
+        `clients` and `failures` are as FlowerStrategy.aggregate gives them (empty in round 0), `evaluation` as its
+        `columns` does, or None where the round has none; `seconds` are those of each phase.
+        """
+
+    def failure(self, server_round: int, what: str, number: int, failure: Failure) -> None:
+        """Take the `number`-th failure of a piece of a round's work, `what`."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Rounds `first` to the last of `job`'s configuration, with the vectors that `strategy` holds.
+
+    `plan(workers, round, clients)` cuts a round's work into the pieces that workers do, in the order they should start.
+    """
+
+    job: "Job"
+    plan: "Callable[[int, int, Sequence[int]], list[Piece]]"
+    strategy: "FlowerStrategy"
+    recorder: Recorder
+    progress: "Progress"
+    first: int = 0

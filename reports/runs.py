@@ -1,0 +1,195 @@
+"""One run's record, read and checked: what is wrong in it names the file, and the line."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.values import NUMBER, Kind, is_number, parse_object, read_object, read_text, take
+from utils.errors import UserError
+from utils.record.older_runs import recorded_flags
+from utils.record.runlog import metric_names, set_names
+
+RECORD = ("config.json", "rounds.jsonl", "summary.json")
+#: what must be in config.json's flags and in summary.json
+FLAGS: dict[str, Kind] = {"seed": int, "epoch": int, "data": str, "test": int, "test_split": str, "max_length": int}
+SUMMARY: dict[str, Kind] = {"data": str, "model": str, "rows_trained": NUMBER, "majority": dict}
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run's record: its folder, config.json, rounds.jsonl and summary.json."""
+
+    folder: Path
+    config: dict
+    rounds: list[dict]
+    summary: dict
+
+    @property
+    def method(self) -> str:
+        return self.config["method"]
+
+    @property
+    def seed(self) -> int:
+        return self.config["flags"]["seed"]
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """The evaluation sets that the summary has results on, the task's test rows first.
+
+        Older records, which do not name their sets, have no others in the summary.
+        """
+        first, *further = set_names(self.config)
+        return (first, *(name for name in further if name in self.summary or "evaluation_sets" in self.config))
+
+    @property
+    def metric(self) -> str:
+        """The headline metric."""
+        return metric_names(self.summary[self.sets[0]])[0]
+
+    @property
+    def rows_trained(self) -> float:
+        """The budget: rows that it trained on, each as often as it was passed over."""
+        return self.summary["rows_trained"]
+
+    @property
+    def left_out(self) -> str:
+        """The rounds whose mean was made without some participants (--min_success); "" if there is none."""
+        rounds = {record["round"]: ", ".join(failure.partition(":")[0] for failure in record.get("failed", []))
+                  for record in self.rounds}
+        return "; ".join(f"round {number} without {clients}" for number, clients in rounds.items() if clients)
+
+    def majority(self, name: str) -> dict | None:
+        """Return what the commonest training label gives on an evaluation set; None if that is not recorded."""
+        return self.summary["majority"] if name == self.sets[0] else self.summary.get("majority_of", {}).get(name)
+
+    def rows_of(self, name: str) -> dict[str, object] | None:
+        """Return {domain: rows} of an evaluation set; None for a run without it."""
+        if name not in self.sets:
+            return None
+        return {domain: part.get("rows") for domain, part in self.summary[name]["domains"].items()}
+
+
+@dataclass(frozen=True)
+class UnfinishedRun:
+    """A run that has no summary.json: it failed, was stopped, or still runs."""
+
+    folder: Path
+    config: dict
+    state: str
+
+
+def run_folders(folders: list[Path]) -> list[Path]:
+    """Return the folders in or below `folders` that hold a record, sorted, each once."""
+    found: dict[Path, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder")
+        for place, below, files in os.walk(folder):
+            if any(name in files for name in RECORD) and not is_model(Path(place), files):
+                found.setdefault(Path(place).resolve(), Path(place))
+                below[:] = [name for name in below if name not in ("model", "best_model")]
+    return sorted(found.values())
+
+
+def is_model(folder: Path, files: list[str]) -> bool:
+    """Say whether `folder` holds a Hugging Face model's config.json rather than a run's."""
+    return not {"rounds.jsonl", "summary.json"} & {*files} and "flags" not in read_object(folder / "config.json")
+
+
+def read_run(folder: Path) -> FinishedRun | UnfinishedRun:
+    """Return one record; raises UserError naming the file (and line) where it is not as a run writes it."""
+    config = read_object(folder / "config.json")
+    config["flags"] = flags = recorded_flags(take(config, "flags", dict, folder / "config.json"))
+    take(config, "method", str, folder / "config.json")
+    take(config, "data_fingerprint", str, folder / "config.json")
+    for name, kind in FLAGS.items():
+        take(flags, name, kind, folder / "config.json")
+    for key in ("shards", *(("shard_labels",) if "shard_labels" in config else ())):
+        for shard in take(config, key, list, folder / "config.json"):
+            if not isinstance(shard, dict) or not all(is_number(rows) for rows in shard.values()):
+                raise UserError(f"{folder / 'config.json'}: {key} must hold numbers of rows, client by client")
+    check_set_names(config, folder / "config.json")
+    finished = (folder / "summary.json").exists()
+    rounds, broken_off = read_rounds(folder / "rounds.jsonl", finished)
+    if not finished:
+        last = rounds[-1]["round"] if rounds else None
+        state = "no round recorded" if last is None else f"last round recorded: {last}"
+        asked = f" of {flags['n_iterations']}" if last is not None and "n_iterations" in flags else ""
+        return UnfinishedRun(folder, config, state + asked + (", the next one broken off" if broken_off else ""))
+    summary = read_object(folder / "summary.json")
+    for name, kind in SUMMARY.items():
+        take(summary, name, kind, folder / "summary.json")
+    for name in take(summary, "majority_of", dict, folder / "summary.json") if "majority_of" in summary else ():
+        take(summary["majority_of"], name, dict, folder / "summary.json")
+    run = FinishedRun(folder, config, rounds, summary)
+    for name in run.sets:
+        check_evaluations(run, name)
+    return run
+
+
+def read_rounds(path: Path, finished: bool) -> tuple[list[dict], bool]:
+    """Return the objects of rounds.jsonl and whether a last line without its end was left out.
+
+    An unfinished run may have been killed in the middle of a line, or before the first; a finished one was not.
+    """
+    if not finished and not path.exists():
+        return [], False
+    *lines, rest = read_text(path).split("\n")
+    if rest and finished:
+        raise UserError(f"{path} line {len(lines) + 1}: broken off")
+    if not lines and finished:
+        raise UserError(f"{path}: is empty")
+    rounds = []
+    for number, line in enumerate(lines, start=1):
+        where = f"{path} line {number}"
+        record = parse_object(line, where)
+        take(record, "round", int, where)
+        for client in take(record, "clients", list, where):
+            if not isinstance(client, dict):
+                raise UserError(f"{where}: clients must hold objects")
+            take(client, "rows", NUMBER, where)
+            if "drift" in client:
+                take(client, "drift", NUMBER, where)
+        if "failed" in record and not all(isinstance(failure, str) for failure in take(record, "failed", list, where)):
+            raise UserError(f"{where}: failed must hold texts")
+        if "seconds" in record:
+            for phase in take(record, "seconds", dict, where):
+                take(record["seconds"], phase, NUMBER, where)
+        rounds.append(record)
+    return rounds, bool(rest)
+
+
+def check_set_names(config: dict, where: Path) -> None:
+    """Raise UserError unless the evaluation sets, where config.json names them, are different texts."""
+    if "evaluation_sets" in config:
+        names = take(config, "evaluation_sets", list, where)
+        if not names or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
+            raise UserError(f"{where}: evaluation_sets must hold different names")
+
+
+def check_evaluations(run: FinishedRun, name: str) -> None:
+    """Raise UserError unless a run's results on an evaluation set are whole, in the summary and in each round."""
+    path, first = run.folder / "summary.json", name == run.sets[0]
+    last = take(run.summary, name, dict, path)
+    about = "" if first else f": {name}"  # what a further set's message has after the file
+    check_result(last, f"{path}{about}", "" if first else run.metric)
+    metric, domains = run.metric, last["domains"]
+    if (majority := run.majority(name)) is not None:
+        check_result(majority, f"{path}{about}", metric, domains)
+    for line, record in enumerate(run.rounds, start=1):
+        if name in record:
+            where = f"{run.folder / 'rounds.jsonl'} line {line}"
+            check_result(take(record, name, dict, where), f"{where}{about}", metric, domains)
+
+
+def check_result(result: dict, where: Path | str, metric: str = "", domains: dict | None = None) -> None:
+    """Raise UserError unless `result` has a metric, the same ones for each domain (and those that are named)."""
+    parts = take(result, "domains", dict, where)
+    names = [metric] if metric else metric_names(result)
+    if not names or not parts or not all(isinstance(part, dict) for part in parts.values()):
+        raise UserError(f"{where}: holds no metric or no domain")
+    if domains is not None and parts.keys() != domains.keys():
+        raise UserError(f"{where}: has other domains than the summary's result")
+    for part in (result, *parts.values()):
+        for name in names:
+            take(part, name, NUMBER, where)

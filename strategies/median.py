@@ -1,0 +1,17 @@
+"""The coordinate-wise median (Yin et al. 2018, arXiv:1803.01498, algorithm 1, option I)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from strategies import Array, Round, Strategy
+
+
+class Median(Strategy):
+    """wᵢ ← median of the clients' wᵢ, for each parameter i; clients count alike, whatever their rows."""
+
+    streams = False
+
+    def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
+              kept: Sequence[Array]) -> Array:
+        return np.median(clients, axis=0)

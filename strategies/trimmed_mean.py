@@ -1,0 +1,27 @@
+"""The coordinate-wise trimmed mean (Yin et al. 2018, arXiv:1803.01498, algorithm 1, option II)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from strategies import Array, Round, Strategy
+from utils.flags import flag
+
+
+class TrimmedMean(Strategy):
+    """wᵢ ← mean of the clients' wᵢ without the ⌊trim·K⌋ smallest and as many largest of the K; clients count alike."""
+
+    @dataclass(frozen=True)
+    class Flags:
+        trim: float = flag(0.1, "part of the clients' values left out at each end",
+                           valid=(lambda value: 0 <= value < 0.5, "a number from 0 to below 0.5"))
+
+    streams = False
+
+    def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
+              kept: Sequence[Array]) -> Array:
+        out = int(Fraction(str(self.flags.trim)) * len(clients))  # of the decimal number that was typed
+        ordered = np.sort(clients, axis=0)[out:len(clients) - out]
+        return ordered.mean(axis=0, dtype=np.float64)

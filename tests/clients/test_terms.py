@@ -1,0 +1,92 @@
+"""What a strategy adds to a client's training: vectors received and kept, a term, vectors beside the model."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from clients.job import Piece
+from clients.worker import Worker
+from strategies import Strategy, Term
+from tests.clients.test_worker import job, vector_of  # noqa: F401
+from utils.vectors.transport import Transport
+
+
+class Corrected(Strategy):
+    """SCAFFOLD's client (Karimireddy et al. 2020, option II): c − cₖ corrects the gradient, and cₖ is renewed."""
+
+    client_vectors, sent, returned = 1, 2, 2
+
+    def term(self, received, own):
+        start, c = received
+        ck, = own
+
+        def returned(values, travelled):
+            new = ck - c + (start - values) / travelled
+            change = new - ck
+            ck.copy_(new)
+            return [change]
+
+        return Term(gradient=lambda values, place: c[place] - ck[place], returned=returned)
+
+
+def worker_with(job, tmp_path, method=Corrected, **flags):  # noqa: F811
+    worker = Worker(replace(job, config=replace(job.config, **flags), run_dir=str(tmp_path)))
+    worker.method = method(method.Flags(), worker.vector.layout)
+    worker.updates = Transport(worker.transport.folder, worker.vector.size, vectors=worker.method.returned)
+    return worker
+
+
+@pytest.fixture
+def received(job):  # noqa: F811
+    """A global vector, and one that the server sends beside it."""
+    start = vector_of(Worker(job))
+    return [start, np.random.default_rng(1).normal(0, 1e-3, start.size).astype(np.float32) * (start != 0)]
+
+
+@pytest.mark.parametrize("schedule, rates", [("constant", 2.0), ("linear", 1 + 0.75)])
+def test_a_client_renews_its_vector_and_sends_the_change(job, tmp_path, received, schedule, rates):  # noqa: F811
+    """Two rounds of two steps each, the first from zero: c₁ = (x − y)/Σrate − c, then on from there."""
+    worker, (start, c) = worker_with(job, tmp_path, lr_schedule=schedule), received
+    change, = worker.fit(received, 1, 1)["beside"]
+    first = (start - vector_of(worker)) / (1e-3 * rates) - c
+    np.testing.assert_allclose(change, first, rtol=1e-4, atol=1e-3)
+    again, = worker_with(job, tmp_path, lr_schedule=schedule).fit(received, 2, 1)["beside"]
+    kept = worker.states.load(1, 2)["own-0"]
+    np.testing.assert_allclose(kept, change, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(worker.states.load(1, 3)["own-0"], kept + again, rtol=1e-3, atol=1e-2)
+    assert not np.array_equal(again, change) and not worker.states.load(0, 3)
+
+
+def test_a_term_moves_what_the_loss_alone_would_not(job, tmp_path, received):  # noqa: F811
+    """Embeddings of tokens that the client's rows lack, too: with the term, all of the vector is trained."""
+    start, c = received
+    plain, corrected = worker_with(job, tmp_path, Strategy), worker_with(job, tmp_path)
+    plain.fit(received[:1], 1, 0)
+    corrected.fit(received, 1, 0)
+    still = (vector_of(plain) == start) & (c != 0)
+    assert still.sum() > 1000 and (vector_of(corrected) != start)[still].all()
+
+
+@pytest.mark.parametrize("flags", [{}, {"optimizer_state": "keep", "epoch": 2}])
+def test_a_client_with_a_term_that_stops_and_goes_on_elsewhere_ends_with_the_same_bits(
+        job, tmp_path, received, flags):  # noqa: F811
+    whole, one, other = (worker_with(job, tmp_path / folder, **flags) for folder in ("whole", "cut", "cut"))
+    for folder in ("whole", "cut"):
+        (tmp_path / folder).mkdir()
+    for server_round in (1, 2):
+        expected = whole.fit(received, server_round, 1)
+        vector = vector_of(whole)
+        one.fit(received, server_round, 1, Piece(0, 0, 1, cut=2))
+        found = other.fit(received, server_round, 1, Piece(0, 1, cut=2))
+        assert np.array_equal(vector_of(other), vector) and np.array_equal(found["beside"], expected["beside"])
+        assert (found["steps"], found["loss"]) == (expected["steps"], expected["loss"])
+
+
+def test_clients_answer_with_both_vectors(job, tmp_path, received):  # noqa: F811
+    worker = worker_with(job, tmp_path)
+    arrays = [array for slot, vector in zip(("global-0", "state-0"), received)
+              for array in worker.transport.send(slot, vector)]
+    got = worker.received(arrays)
+    assert np.array_equal(got, received) and torch.equal(worker._tensor(got[0]), torch.from_numpy(received[0]))

@@ -1,0 +1,52 @@
+"""The room for a run's vectors: how many there are at once, and what is said where they do not fit."""
+
+import pytest
+
+from engine import room
+from engine.room import buffers, room_for
+from utils.config import RunConfig
+from utils.errors import UserError
+from utils.plugins import STRATEGIES
+from utils.vectors.layout import Layout
+
+
+def method(name, size=1000):
+    return STRATEGIES.load(name)(STRATEGIES.load(name).Flags(), Layout(size, ()))
+
+
+def test_a_mean_needs_few_buffers_and_all_updates_at_once_one_each():
+    assert buffers(method("averaging"), 1000, 32, 2) == 40 + 2 + 4 + 6
+    assert buffers(method("fedadam"), 3, 32, 2) == 3 + 2 + 2 + 6
+    assert buffers(method("median"), 1000, 32, 2) == 1000 + 2 + 6
+
+
+HUGE = 1 << 50  # elements
+
+
+@pytest.mark.parametrize("transport, words", [
+    ("reference", r"too many \(.*too little room for the clients' buffers, .*; set TMPDIR to a folder with more\)"),
+    ("message", "13510798.9 GB, more than the memory here")])
+def test_too_little_room_names_the_strategy_that_holds_all_updates(transport, words):
+    config = RunConfig(strategy="median", transport=transport)
+    with pytest.raises(UserError, match=rf"^--strategy median: all 3 updates of a round at once are {words}; give "
+                                        "another strategy, or a lower --frac_fit$"), \
+            room_for(config, method("median", HUGE), 3, 2):
+        pass
+
+
+def test_a_mean_in_messages_needs_no_room():
+    with room_for(RunConfig(transport="message"), method("averaging", HUGE), 3, 2) as folder:
+        assert folder.is_dir()
+    assert not folder.exists()
+    with pytest.raises(UserError, match="^[^-].*too little room"), \
+            room_for(RunConfig(), method("averaging", HUGE), 3, 2):
+        pass
+
+
+def test_an_error_inside_is_not_one_of_room(monkeypatch):
+    with pytest.raises(UserError, match="^another$"), room_for(RunConfig(strategy="median"), method("median"), 3, 2):
+        raise UserError("another")
+    monkeypatch.setattr(room, "memory_limit", lambda: 11_999)
+    with pytest.raises(UserError, match="12.0 kB, more than the memory"), \
+            room_for(RunConfig(strategy="median", transport="message"), method("median"), 3, 2):
+        pass
