@@ -211,8 +211,8 @@ def test_wrong_input_is_one_line_and_exit_code_2(words, message, tmp_path):
 
 
 def test_help_answers_at_once():
-    """Help imports nothing heavy: no torch, no transformers, no Ray."""
+    """Help imports nothing heavy: no torch, no transformers, no Ray; NumPy is what strategies are written in."""
     code = "import sys, main_lm\ntry: main_lm.main(['--help'])\nexcept SystemExit: pass\n" \
-           "print([name for name in ('torch', 'transformers', 'ray', 'flwr', 'numpy') if name in sys.modules])"
+           "print([name for name in ('torch', 'transformers', 'ray', 'flwr', 'datasets') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "[]" and "--lang_mix" in done.stdout

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from utils.errors import UserError
+from utils.file_names import file_name
 from utils.flags import (
     MANY,
     NOT_NEGATIVE,
@@ -254,7 +255,7 @@ def in_a_name(flags: Any, first_always: bool = False) -> str:
     words = ""
     for place, field in enumerate(fields_of(flags)):
         value = getattr(flags, field.name)
-        text = re.sub(r"[^\w.+-]", "_", shown(value))  # it becomes a part of a folder's name
+        text = file_name(value) if isinstance(value, str) else shown(value)
         if isinstance(value, bool):
             words += f"-{field.name}" * value
         elif value != field.default or first_always and not place:

@@ -24,7 +24,8 @@ from engine.flower_strategy import FlowerStrategy, ServerState
 from engine.messages import Nodes
 from strategies import strategy_of
 from tests.processes import command, newest
-from utils.config import RunConfig, parse_flags
+from utils.command_line import parse_flags
+from utils.config import RunConfig
 from utils.console import notes_to_stderr
 from utils.data.dataset import TaskData
 from utils.machine.process import begin, leave

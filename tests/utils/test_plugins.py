@@ -16,7 +16,7 @@ from utils.flags import POSITIVE, flag
 
 
 class Pull(Strategy):
-    \"\"\"w ← keep·before + (1 − keep)·mean,
+    \"\"\"w ← hold·before + (1 − hold)·mean,
     for all of w.
 
     Not told of.
@@ -24,7 +24,7 @@ class Pull(Strategy):
 
     @dataclass(frozen=True)
     class Flags:
-        keep: float = flag(0.25, "part of the old model that stays", valid=POSITIVE)
+        hold: float = flag(0.25, "part of the old model that stays", valid=POSITIVE)
         twice: bool = flag(False, "make two steps")
         kind: str = flag("near", "which mean", choices=("near", "far"), changes_results=False)
 """
@@ -37,18 +37,18 @@ BROKEN = {  # file → (its text, what the message says behind the file's name)
     "none": (OWN, ": must define one subclass of strategies.Strategy, and defines none"),
     "two": (OWN + "class B(Strategy):\n    pass\nclass A(B):\n    pass\n", ": must define one subclass of "
             "strategies.Strategy, and defines A and B"),
-    "plain": (FLAGS + "keep: float = 1.0\n", ": flag keep: must be of type bool, int, float or str, and declared by"),
-    "odd": (FLAGS + "keep: list = flag((), 'm')\n", ": flag keep: must be of type bool, int, float or str"),
-    "other": (FLAGS + "keep: float = flag('a', 'm')\n", ": flag keep: must be of type bool, int, float or str, and "
+    "plain": (FLAGS + "hold: float = 1.0\n", ": flag hold: must be of type bool, int, float or str, and declared by"),
+    "odd": (FLAGS + "hold: list = flag((), 'm')\n", ": flag hold: must be of type bool, int, float or str"),
+    "other": (FLAGS + "hold: float = flag('a', 'm')\n", ": flag hold: must be of type bool, int, float or str, and "
               "declared by utils.flags.flag with a default of that type"),
-    "on": (FLAGS + "keep: bool = flag(True, 'm')\n", ": flag keep: a switch must be False at first"),
+    "on": (FLAGS + "hold: bool = flag(True, 'm')\n", ": flag hold: a switch must be False at first"),
     "taken": (FLAGS + "lr: float = flag(0.5, 'm')\n", ": flag lr: every run has one of this name; give it another"),
     "spelt": (FLAGS + "m: float = flag(0.5, 'm', also=('n_cpus',))\n", ": flag n_cpus: every run has one of this name"),
     "again": (FLAGS + "m: float = flag(0.5, 'm', also=('m',))\n", ": flag m: it has one of this name; give it another"),
-    "soft": (FLAGS.replace("(frozen=True)", "") + "keep: float = flag(0.5, 'm')\n", ": its class Flags must be a "
+    "soft": (FLAGS.replace("(frozen=True)", "") + "hold: float = flag(0.5, 'm')\n", ": its class Flags must be a "
              "dataclass(frozen=True)"),
     "bare": (FLAGS.replace("    @dataclass(frozen=True)\n", "").replace("class Flags:", "class Flags(Strategy.Flags):")
-             + "keep: float = flag(0.5, 'm')\n", ": its class Flags must be a dataclass(frozen=True)"),
+             + "hold: float = flag(0.5, 'm')\n", ": its class Flags must be a dataclass(frozen=True)"),
 }
 SHARED = """
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ from utils.flags import flag
 
 @dataclass(frozen=True)
 class Flags:
-    keep: float = flag(1.0, "of the rows")
+    hold: float = flag(1.0, "of the rows")
 """
 RECORD = """
 import sys
@@ -95,9 +95,9 @@ def test_help_lists_the_flags_of_each_plugin_and_names_the_broken_ones(tree):
     assert done.returncode == 0 and not done.stderr
     _, section = done.stdout.split("\n--strategy pull:\n")
     assert "".join(section.split("\n\n--")[0].split()) == "".join("""
-        w ← keep·before + (1 − keep)·mean, for all of w.
+        w ← hold·before + (1 − hold)·mean, for all of w.
 
-        --keep KEEP  part of the old model that stays (default: 0.25; a number above 0)
+        --hold HOLD  part of the old model that stays (default: 0.25; a number above 0)
         --twice  make two steps
         --kind {near,far}  which mean (default: near)""".split())
     for name, (_, message) in BROKEN.items():
@@ -107,14 +107,14 @@ def test_help_lists_the_flags_of_each_plugin_and_names_the_broken_ones(tree):
 
 def test_its_flags_are_checked_recorded_and_in_the_runs_name(tree):
     folder, run = tree
-    done = run("main_lm.py", "--strategy", "pull", "--keep", "0")
-    assert (done.returncode, done.stderr) == (2, "main_lm.py: --keep 0.0: must be a number above 0 (see --help)\n")
-    done = run("main_lm.py", "--keep", "0.5")
-    assert done.returncode == 2 and "--keep 0.5: is a flag of --strategy pull or --partitioner shared" in done.stderr
-    done = run("-c", RECORD, "--data", "rte", "--strategy", "pull", "--keep", "0.5", "--twice", "--kind", "far")
+    done = run("main_lm.py", "--strategy", "pull", "--hold", "0")
+    assert (done.returncode, done.stderr) == (2, "main_lm.py: --hold 0.0: must be a number above 0 (see --help)\n")
+    done = run("main_lm.py", "--hold", "0.5")
+    assert done.returncode == 2 and "--hold 0.5: is a flag of --strategy pull or --partitioner shared" in done.stderr
+    done = run("-c", RECORD, "--data", "rte", "--strategy", "pull", "--hold", "0.5", "--twice", "--kind", "far")
     assert done.stdout.startswith("rte-minilm-noniid-pull0.5-twice-kindfar-seed0-"), done.stderr
     flags = json.loads((folder / "log" / "config.json").read_text())["flags"]
-    assert (flags["strategy"], flags["keep"], flags["twice"], flags["kind"]) == ("pull", 0.5, True, "far")
+    assert (flags["strategy"], flags["hold"], flags["twice"], flags["kind"]) == ("pull", 0.5, True, "far")
     assert run("-c", RECORD, "--strategy", "pull", "--data", "rte").stdout.startswith("rte-minilm-noniid-pull-seed0-")
     assert run("-c", RECORD, "--partitioner", "shared", "--data", "rte").stdout.startswith("rte-minilm-shared1-seed0-")
 
@@ -131,7 +131,7 @@ def test_two_plugins_with_one_flag_are_not_chosen_together(tree):
     _, run = tree
     done = run("main_lm.py", "--strategy", "pull", "--partitioner", "shared")
     assert done.returncode == 2 and done.stderr == (
-        "main_lm.py: utils/data/partitioners/shared.py: flag keep: --strategy pull has one of this name; give it "
+        "main_lm.py: utils/data/partitioners/shared.py: flag hold: --strategy pull has one of this name; give it "
         "another (see --help)\n")
 
 
