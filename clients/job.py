@@ -36,6 +36,9 @@ class Piece:
     cut: int = 0
 
 
+WHOLE = Piece(0)  #: a participant's round from its first step to its last
+
+
 @dataclass(frozen=True)
 class Job:
     """A run's configuration and task; `scratch` holds the model's configuration and tokenizer, and the buffers.
@@ -57,7 +60,7 @@ class Job:
 
     @property
     def skeleton_key(self) -> str:
-        """What tells one skeleton from another, whichever folder it lies in."""
+        """A skeleton's content, whichever folder it lies in."""
         digest = sha256()
         for path in sorted(Path(self.skeleton).iterdir()):
             digest.update(path.name.encode() + path.read_bytes())

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from clients.job import Job, Piece
+from clients.job import WHOLE, Job, Piece
 from clients.optimizer import FlatAdamW
 from clients.states import ClientStates
 from clients.training import Shard, SoFar, Trained, Turn, local_training
@@ -53,7 +53,7 @@ class Worker:
         """Return the vectors of a message, float32 [n] each, the global one first."""
         return [self.transport.receive([array]) for array in arrays]
 
-    def fit(self, received: Sequence[np.ndarray], server_round: int, client: int, piece: Piece = Piece(0)) -> dict:
+    def fit(self, received: Sequence[np.ndarray], server_round: int, client: int, piece: Piece = WHOLE) -> dict:
         """Train client `client` from the vectors `received` (float32 [n]; the first is the global one).
 
         The result is in `self.vector`. Of its round only the steps of `piece` are made; what an unfinished client is

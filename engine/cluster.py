@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ray.util.placement_group import PlacementGroup
 
 ROOT = str(Path(__file__).resolve().parents[1])
-SECONDS_TO_WAIT = 5  # for room in a cluster, until the user is told
+SECONDS_TO_WAIT = 5  # for room in a cluster, until a note says so
 
 
 class Cluster(Protocol):

@@ -1,4 +1,4 @@
-"""Flower's own door: on a real SuperLink with two SuperNodes, and simulated, the app gives main_lm.py's bits."""
+"""By Flower's own commands: on a real SuperLink with two SuperNodes, and simulated, the app gives main_lm.py's bits."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def listens(port: int) -> bool:
 
 
 def submit(base: Path, name: str, environment: dict[str, str], **flags: object) -> str:
-    """Have the app run with a record in base/name; return what Flower tells of it."""
+    """Have the app run with a record in base/name; return what Flower printed of it."""
     flags = {"data": "rte", "data_dir": f"{base}/data", "model": f"{base}/tiny/bert", "run_dir": f"{base}/{name}",
              "lr": 1e-3, "precision": "fp32", "seed": 4, "max_length": 32, "batch_size": 8, "n_iterations": 1,
              "strategy": "fedavgm", "server_lr": 0.5, **flags}
@@ -87,7 +87,7 @@ def submit(base: Path, name: str, environment: dict[str, str], **flags: object) 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     """Return a folder with a table, a model and the record of main_lm.py's run."""
-    base = tmp_path_factory.mktemp("door")
+    base = tmp_path_factory.mktemp("app")
     toy_table(base / "data")
     toy_table(base / "others", 30, 12)
     tiny_once(base, "bert")
@@ -102,19 +102,19 @@ def test_supernodes_give_the_bits_of_the_command_line(base):
         for k in range(2):
             words = ["flower-supernode", "--insecure", "--superlink", address, "--port", free_port()]
             stack.enter_context(running(base / f"supernode-{k}.txt", environment, *words))
-        told = submit(base, "sent", environment, transport="message", n_workers=2)
-        assert (base / "sent" / "summary.json").exists(), told[-3000:]
+        printed = submit(base, "sent", environment, transport="message", n_workers=2)
+        assert (base / "sent" / "summary.json").exists(), printed[-3000:]
         assert model(base / "sent") == model(base / "typed")
         typed, sent = (json.loads((base / name / "summary.json").read_text()) for name in ("typed", "sent"))
-        assert sent["test"] == typed["test"] and "round=1 split=test" in told
-        told = submit(base, "refused", environment)
-        assert "--transport reference: SuperNodes share no memory" in told
+        assert sent["test"] == typed["test"] and "round=1 split=test" in printed
+        printed = submit(base, "refused", environment)
+        assert "--transport reference: SuperNodes share no memory" in printed
 
 
 def test_the_simulation_gives_the_bits_of_the_command_line(base):
     with superlink(base, "--simulation") as (_, _, environment):
-        told = submit(base, "simulated", environment)
-        assert (base / "simulated" / "summary.json").exists(), told[-3000:]
+        printed = submit(base, "simulated", environment)
+        assert (base / "simulated" / "summary.json").exists(), printed[-3000:]
     assert model(base / "simulated") == model(base / "typed")
 
 

@@ -57,7 +57,7 @@ def workplace(tmp_path_factory, shared_data):
     folder = copied_tree(tmp_path_factory.mktemp("readme"))
     files = {match[1]: block for block in (*blocks("toml"), *blocks("python"))
              if (match := re.match(r"# (\S+\.(?:py|toml))\n", block))}
-    assert len(files) == 6
+    assert len(files) == 7
     for name, text in files.items():
         assert not (folder / name).exists()
         (folder / name).write_text(text)

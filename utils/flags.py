@@ -13,7 +13,7 @@ from typing import Any
 
 from utils.errors import UserError, quoted
 
-MANY = 10**9  # nobody means more, and no library below has to hold more
+MANY = 10**9  # more is a slip, and no library below has to hold more
 WHOLE_FROM_0 = (lambda value: 0 <= value <= MANY, "a whole number from 0 (to 10^9)")
 WHOLE_FROM_1 = (lambda value: 1 <= value <= MANY, "a whole number from 1 (to 10^9)")
 POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")

@@ -19,7 +19,7 @@ class Pull(Strategy):
     \"\"\"w ← hold·before + (1 − hold)·mean,
     for all of w.
 
-    Not told of.
+    Not in the help.
     \"\"\"
 
     @dataclass(frozen=True)
