@@ -23,6 +23,9 @@ from utils.data.table import open_table
 from utils.errors import UserError
 from utils.flags import values_of
 from utils.flower_config import config_of
+from utils.plugins import STRATEGIES
+
+OWNERS = " or ".join(STRATEGIES.owners("server_lr"))
 
 FLOWER = Path(sys.executable).parent
 FLAGS = ("--max_length 32 --batch_size 8 --n_iterations 1 --transport message --n_workers 2 --strategy fedavgm "
@@ -159,7 +162,7 @@ def test_pyproject_names_every_flag_with_its_default():
 @pytest.mark.parametrize("run_config, message", [
     ({"moon": 1}, "--moon 1: no such flag"),
     ({"alpha": 1}, "--alpha 1: is a flag of --partitioner dirichlet; --partitioner lang_mix has no such flag"),
-    ({"server_lr": 0.1, "alpha": ""}, "--server_lr 0.1: is a flag of --strategy fedadam or fedavgm"),
+    ({"server_lr": 0.1, "alpha": ""}, f"--server_lr 0.1: is a flag of --strategy {OWNERS}"),
     ({"strategy": "fedadam", "server-lr": "fast"}, "--server_lr 'fast': must be of type float"),
     ({"strategy": "fedadam", "server_lr": 0}, "--server_lr 0.0: must be a number above 0"),
     ({"n_iterations": 2.5}, "--n_iterations 2.5: must be of type int"),
@@ -167,6 +170,6 @@ def test_pyproject_names_every_flag_with_its_default():
     ({"lang-mix": 2}, "--lang_mix 2.0: must be a number from 0 to 1"),
     ({"data": "x"}, "--data x: no such task"),
 ])
-def test_a_wrong_value_is_told_by_its_flag(run_config, message):
+def test_a_wrong_value_names_its_flag(run_config, message):
     with pytest.raises(UserError, match=message):
         config_of(run_config, ["sentiment"])
