@@ -106,10 +106,10 @@ def average(folder: RunFolder, data: "TaskData", engine: Engine, clock: Clock, p
     with folder.opened(config) as log:
         start = start_of(folder, model, tokenizer)
         write_config(log, data, start, workers)
-        with strategy_for(log, data, start, workers, progress) as (job, plan, strategy):
+        with strategy_for(log, data, start, workers, progress) as (job, cut, strategy):
             recorder = Recorder(log, data, start, strategy, clock)
             resume_collector()
-            engine.run(Run(job, plan, strategy, recorder, progress, first=len(start.records)))
+            engine.run(Run(job, cut, strategy, recorder, progress, first=len(start.records)))
             recorder.finish()
 
 

@@ -1,7 +1,6 @@
 """A run as its workers see it: a value that goes with Flower's client_fn."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +13,6 @@ from utils.vectors.transport import Transport
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-#: flags that no row, token or plan depends on
-NOT_OF_ROWS = ("source", "model", "load_model", "random_init", "frac_fit", "strategy", "strategy_flags",
-               "n_iterations", "epoch", "batch_size", "batch_accum", "batching", "lr", "lr_schedule", "weight_decay",
-               "max_grad_norm", "optimizer_state", "precision", "n_cpu", "n_gpus", "gpus_per_client", "n_workers",
-               "ray_address", "transport", "client_retries", "min_success", "skip_evalnum", "run_dir", "track",
-               "push_to_hub", "hub_public", "resume")
 
 
 @dataclass(frozen=True)
@@ -62,15 +54,9 @@ class Job:
     def skeleton_key(self) -> str:
         """A skeleton's content, whichever folder it lies in."""
         digest = sha256()
-        for path in sorted(Path(self.skeleton).iterdir()):
-            digest.update(path.name.encode() + path.read_bytes())
+        for path in sorted(path for path in Path(self.skeleton).rglob("*") if path.is_file()):
+            digest.update(str(path.relative_to(self.skeleton)).encode() + path.read_bytes())
         return digest.hexdigest()
-
-    @property
-    def rows_key(self) -> Hashable:
-        """What the rows' tokens, the plan and the evaluation sets depend on, beside the tokenizer."""
-        return self.fingerprint, tuple((field.name, getattr(self.config, field.name)) for field in fields(self.config)
-                                       if field.name not in NOT_OF_ROWS)
 
     @property
     def tokens(self) -> Path:

@@ -23,8 +23,11 @@ class LMClient(NumPyClient):
     def __init__(self, job: Job | None) -> None:
         self.job = job
 
-    def _worker(self) -> Worker:
+    def _worker(self, config: dict) -> Worker:
+        """Return the worker of the message's run; raise RuntimeError for one that was broken off before its turn."""
         assert self.job is not None, "Flower asks for work only once it has sent a job"
+        if config.get("run", self.job.scratch) != self.job.scratch:
+            raise RuntimeError("the message is of a run that has ended")
         return resident().worker_of(self.job)
 
     def fit(self, parameters: list[np.ndarray], config: dict) -> tuple[list[np.ndarray], int, dict]:
@@ -34,11 +37,11 @@ class LMClient(NumPyClient):
         client is stays in this machine's buffers of number `config["cut"]`, and the answer holds no vector.
         """
         with without_memory_end():
-            worker, client = self._worker(), int(config["client"])
+            worker, client = self._worker(config), int(config["client"])
             piece = Piece(0, int(config["begin"]), int(config["end"]), int(config["cut"]))
             result = worker.fit(worker.received(parameters), int(config["round"]), client, piece)
             vectors = worker.vector.numpy(), *result["beside"]
-            update = [] if piece.end else worker.updates.send(f"client-{config['slot']}", *vectors)
+            update = [] if piece.end else worker.answers.send(f"client-{config['slot']}", *vectors)
         return update, result["rows"], {"client": client, **{key: result[key] for key in ("loss", "seconds", "steps")}}
 
     def evaluate(self, parameters: list[np.ndarray], config: dict) -> tuple[float, int, dict]:
@@ -47,7 +50,7 @@ class LMClient(NumPyClient):
         `seconds` are those of the evaluation, without the time to become ready for it.
         """
         with without_memory_end():
-            worker, part, began = self._worker(), int(config["part"]), time.perf_counter()
+            worker, part, began = self._worker(config), int(config["part"]), time.perf_counter()
             columns = worker.evaluate(worker.received(parameters)[0], part, int(config["parts"]))
         answer = {name: array.tobytes() for name, array in columns.items()}
         headline = next(iter(columns.values()))  # the first set

@@ -33,4 +33,5 @@ def client_of(context: Context, config: RunConfig, spec: TaskSpec) -> LMClient:
     config = replace(config, data_dir=str(data_dir), precision=str(facts["precision"]))
     if open_table(data_dir / spec.name, spec).fingerprint != facts["fingerprint"]:
         raise UserError(f"--data_dir {data_dir}: has other rows of {config.data} than the server")
-    return LMClient(NodeJob(config, spec, str(facts["scratch"]), str(facts["run_dir"]), str(facts["commit"])))
+    of_the_run = (str(facts[name]) for name in ("scratch", "run_dir", "commit", "fingerprint"))
+    return LMClient(NodeJob(config, spec, *of_the_run))

@@ -161,7 +161,8 @@ def add_gradient(vector: ParameterVector, term: Term) -> None:
     assert term.gradient is not None
     for parameter, place in vector.parts:
         added = term.gradient(vector.values[place], place).view_as(parameter)
-        parameter.grad = added if parameter.grad is None else parameter.grad.add_(added)
+        # A copy where there is no gradient yet: what is added may be a part of a vector that others read.
+        parameter.grad = added.clone() if parameter.grad is None else parameter.grad.add_(added)
 
 
 def take_shortcuts(shortcuts: ExitStack, trained: Trained, shard: Shard, turn: Turn) -> Masks:

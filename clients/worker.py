@@ -1,12 +1,11 @@
 """What one worker process holds: the model as a vector, the rows' tokens, and the plan of the run at work."""
 
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,24 +27,20 @@ from utils.vectors.transport import Transport
 
 
 class Worker:
-    """The resident state of a worker; made once per run and process, used by every client that runs there.
+    """The resident state of a worker; made once per run and process, used by every client that runs there."""
 
-    `kept` is what the process keeps from run to run.
-    """
-
-    def __init__(self, job: Job, kept: "Kept | None" = None) -> None:
-        config, kept = job.config, kept or Kept()
+    def __init__(self, job: Job, loaded: "LoadedModel | None" = None) -> None:
+        config, loaded = job.config, loaded or LoadedModel(job)
         self.job = job
         torch.set_num_threads(config.threads)
-        self.device = torch.device("cuda" if config.n_gpus else "cpu")
-        skeleton = (job.skeleton_key, job.spec, config.text_to_text, config.max_length, self.device)
-        loaded = kept.get("model", skeleton, lambda: LoadedModel(job, self.device))
-        self.data: TaskData = kept.get("rows", (skeleton, job.rows_key), lambda: loaded.rows(job))
-        self.model, self.vector, self.head = loaded.model, loaded.vector, loaded.head
+        self.device, self.model, self.vector, self.head = loaded.device, loaded.model, loaded.vector, loaded.head
+        self.data = TaskData(config, job.spec)
+        self.data.tokenise(loaded.tokenizer, loaded.text_to_text, job.tokens)
         self.optimizer = FlatAdamW(self.vector, config.weight_decay)
         self.method = strategy_of(config, self.vector.layout)
         self.transport = job.transport(self.vector.size)
-        self.updates = Transport(self.transport.folder, self.vector.size, vectors=self.method.returned)
+        self.answers = Transport(self.transport.folder, self.vector.size, vectors=self.method.returned,
+                                 few=self.method.streams)
         self.states = ClientStates(Path(job.run_dir) / CLIENT_STATES)
         self.rows_shown = job.rows_shown(len(self.data.plan.shards))
 
@@ -150,49 +145,45 @@ class Worker:
 
 
 class LoadedModel:
-    """The model of a job on a device, with its head and tokenizer; the weights arrive with each message."""
+    """The model of a job on its device, with its head and tokenizer; the weights arrive with each message."""
 
-    def __init__(self, job: Job, device: torch.device) -> None:
+    def __init__(self, job: Job) -> None:
+        self.key = self.key_of(job)
+        self.device = torch.device("cuda" if job.config.n_gpus else "cpu")
         wanted = replace(loading.Wanted.by(job.config, job.commit), name=str(job.skeleton), random_init=True)
         model, self.tokenizer = loading.load(wanted, job.spec)
         self.text_to_text = loading.is_text_to_text(model)
-        self.model: PreTrainedModel = model.to(device)
+        self.model: PreTrainedModel = model.to(self.device)
         self.vector = ParameterVector(self.model)
         self.head = make_head(job.spec, self.tokenizer, self.text_to_text)
 
-    def rows(self, job: Job) -> TaskData:
-        """Return the rows of a job, with their tokens."""
-        data = TaskData(job.config, job.spec)
-        data.tokenise(self.tokenizer, self.text_to_text, job.tokens)
-        return data
-
-
-class Kept:
-    """Values by what they depend on, the last one of each kind; an older one is let go before a new one is made."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, tuple[Hashable, Any]] = {}
-
-    def get(self, kind: str, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return the value of `kind`, made anew unless the last one was of the same `key`."""
-        if self._values.get(kind, (None, None))[0] != key:
-            self._values.pop(kind, None)
-            self._values[kind] = key, make()
-        return self._values[kind][1]
+    @staticmethod
+    def key_of(job: Job) -> Hashable:
+        """Return what the model of a job depends on; its seed draws weights that no message leaves as they are."""
+        config = job.config
+        return job.skeleton_key, job.spec, config.text_to_text, config.max_length, bool(config.n_gpus)
 
 
 class Resident:
-    """A process's worker, and what it keeps from run to run."""
+    """A process's worker, and the model that it has from one run to the next, where nothing that it is made of differs.
+
+    Tokens are mapped from the files of the token cache; plans, of which plug-ins may make what they like of a run's
+    flags, are made anew.
+    """
 
     def __init__(self) -> None:
-        self.kept = Kept()
         self.worker: Worker | None = None
+        self.loaded: LoadedModel | None = None
 
     def worker_of(self, job: Job) -> Worker:
         """Return the worker of a run, made at the first call: a model loads once per run, never per round."""
         if self.worker is None or self.worker.job != job:
             self.worker = None  # its memory goes first
-            self.worker = Worker(job, self.kept)
+            key = LoadedModel.key_of(job)
+            if self.loaded is None or self.loaded.key != key:
+                self.loaded = None
+                self.loaded = LoadedModel(job)
+            self.worker = Worker(job, self.loaded)
         return self.worker
 
 

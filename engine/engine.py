@@ -12,6 +12,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from engine.cluster import Cluster, ray_folder
+from utils.errors import UserError
 from utils.machine.environment import EVERYWHERE, leave_out
 from utils.machine.workers import Machine, pause_collector, resume_collector
 
@@ -68,9 +69,17 @@ class Engine:
         return self.cluster.machine
 
     def run(self, run: "Run") -> None:
-        """Run all rounds of `run`, to their end; RoundFailed, or what keeps Ray from starting, is raised here."""
+        """Run all rounds of `run`, to their end; RoundFailed, or what keeps Ray from starting, is raised here.
+
+        Raises UserError, naming the flag, for a run that asks for another machine than this engine has.
+        """
         from engine.rounds import Rounds
 
+        config, machine = run.job.config, self.machine
+        if config.n_gpus != machine.n_gpus:
+            raise UserError(f"--n_gpus {config.n_gpus}: the open engine has {machine.n_gpus}")
+        if config.n_workers not in (0, machine.workers):
+            raise UserError(f"--n_workers {config.n_workers}: the open engine has {machine.workers}")
         self.drive(lambda nodes: Rounds(run, nodes, self.machine.workers).all(), run.job)
 
     def drive(self, rounds: "Callable[[Nodes], None]", job: object) -> None:
@@ -135,6 +144,7 @@ class Engine:
             wake(Nodes(grid, nodes.ids[:self.machine.workers]))
             while (work := self._work.get()) is not None:
                 work.run(nodes)
+                del work  # with all that the run holds, while the next one is awaited
 
         # These go to Ray as an actor's options, so a worker that dies is started again (-1: however often). Flower
         # itself would go on giving work to the dead one.
@@ -146,17 +156,25 @@ class HandedOver:
     """A run's rounds on their way to Flower's thread: `ended` gets their outcome, and `stopped` ends them early."""
 
     def __init__(self, rounds: "Callable[[Nodes], None]") -> None:
-        self.rounds, self.ended, self.stopped = rounds, Future[None](), threading.Event()
+        self.rounds: Callable[[Nodes], None] | None = rounds
+        self.ended, self.stopped = Future[None](), threading.Event()
 
     def run(self, nodes: "Nodes") -> None:
-        """Run them on `nodes`, to their end, or until a message would be sent or fetched after `stopped` is set."""
+        """Run them on `nodes`, to their end, or until a message would be sent or fetched after `stopped` is set.
+
+        Returns when none of their messages is on its way any more; what the run held is let go then.
+        """
         from engine.messages import Nodes, StoppableGrid
 
+        grid, rounds = StoppableGrid(nodes.grid, self.stopped), self.rounds
+        assert rounds is not None, "rounds are handed over once"
+        self.rounds = None
         try:
-            self.rounds(Nodes(StoppableGrid(nodes.grid, self.stopped), nodes.ids))
+            rounds(Nodes(grid, nodes.ids))
             self.ended.set_result(None)
         except BaseException as error:
             self.ended.set_exception(error)
+        grid.drain()
 
 
 class LateClient:

@@ -4,6 +4,7 @@ Flower's own Server can drive it. This project's loop (engine/rounds.py) uses th
 update as it comes, so that the mean is made while other clients still train.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -59,8 +60,8 @@ class FlowerStrategy(FlowersStrategy):
                  n_parts: int) -> None:
         self.method, self.config, self.transport = method, config, transport
         self.n_clients, self.n_parts = n_clients, n_parts
-        self.updates = Transport(transport.folder, transport.size, vectors=method.returned)
-        self.vector = self.updates.buffer(f"global-{start.round % 2}")[:1]
+        self.messages = Transport(transport.folder, transport.size, vectors=method.returned)
+        self.vector = self.messages.buffer(f"global-{start.round % 2}")[:1]
         self.kept = [transport.buffer(f"state-{k}") for k in range(method.server_vectors)]
         for part in transport.windows():
             transport.window(self.vector, part)[:] = start.vector[part]
@@ -99,14 +100,15 @@ class FlowerStrategy(FlowersStrategy):
         """Return what the first round's participants get."""
         return self.sent
 
-    def fit_messages(self, server_round: int, parameters: Parameters, n_nodes: int) -> list[FitIns]:
+    def fit_messages(self, server_round: int, parameters: Parameters, n_nodes: int = 0) -> list[FitIns]:
         """Return the message to each participant, which returns its vectors in a buffer of the round.
 
-        Of a streamed mean the buffers are few: no more clients are at work, or waiting to be averaged, than there are
-        nodes and members of a group, so a buffer is free again when its turn comes.
+        Where updates are averaged as they come, the buffers are few: no more clients are at work, or waiting to be
+        averaged, than there are nodes (`n_nodes`; 0: all updates are there before the first is averaged) and members of
+        a group, so a buffer is free again when its turn comes.
         """
         clients = self.participants(server_round)
-        slots = n_nodes + GROUP if self.method.streams else len(clients)
+        slots = n_nodes + GROUP if n_nodes and self.method.streams else len(clients)
         return [FitIns(parameters, {"round": server_round, "client": client, "slot": k % slots,
                                     "begin": 0, "end": 0, "cut": 0}) for k, client in enumerate(clients)]
 
@@ -117,8 +119,7 @@ class FlowerStrategy(FlowersStrategy):
     def configure_fit(self, server_round: int, parameters: Parameters,
                       client_manager: ClientManager) -> list[tuple[ClientProxy, FitIns]]:
         """Hand the participants' messages to Flower's Server, each for any of its nodes."""
-        messages = self.fit_messages(server_round, parameters, client_manager.num_available())
-        return list(zip(cycle(client_manager.all().values()), messages))
+        return list(zip(cycle(client_manager.all().values()), self.fit_messages(server_round, parameters)))
 
     def configure_evaluate(self, server_round: int, parameters: Parameters,
                            client_manager: ClientManager) -> list[tuple[ClientProxy, EvaluateIns]]:
@@ -157,23 +158,24 @@ class FlowerStrategy(FlowersStrategy):
                 metrics: dict[str, Any] = answer.metrics
                 clients[position] = {"client": metrics["client"], "rows": answer.num_examples, "loss": metrics["loss"],
                                      "seconds": round(metrics["seconds"], 3), "steps": metrics["steps"]}
-                yield arrays, self.method.weight(participant(clients[position]))
+                yield arrays, self._weight(server_round, participant(clients[position]))
 
         # Two slots in turn: were a round to fail while it is written, the last global vector would still be whole.
         slot = f"global-{server_round % 2}"
         if self.method.streams:
-            mean = weighted_mean(valid(), most, self.updates, slot, usable_cores())
+            mean = weighted_mean(valid(), most, self.messages, slot, usable_cores())
             for k in sorted(mean.refused):
                 failures.append(refusal(clients.pop(k)["client"], "it holds NaN or infinity"))
             drifts = mean.drifts
             self._check(server_round, len(clients), failures)
-            assert mean.arrays is not None
+            if mean.arrays is None:
+                raise RoundFailed(f"round {server_round}: --strategy {self.config.strategy} gives no update any weight")
             self._step(self._round(server_round, clients), mean.arrays)
             new = mean.arrays
         else:
             arrays = [update[0] for update in valid() if update is not None]
             self._check(server_round, len(clients), failures)
-            new, distances = merged(self.method, self._round(server_round, clients), Updates(arrays, self.updates),
+            new, distances = merged(self.method, self._round(server_round, clients), Updates(arrays, self.messages),
                                     [self.vector, *self.kept], slot, usable_cores())
             drifts = dict(zip(clients, distances))
         for k, drift in drifts.items():
@@ -186,8 +188,8 @@ class FlowerStrategy(FlowersStrategy):
     def _valid(self, answer: FitRes, failures: list[str]) -> list[np.ndarray] | None:
         """Return the arrays of an answer that holds vectors; else say in `failures` why it does not."""
         arrays = parameters_to_ndarrays(answer.parameters)
-        wrong = self.updates.fault(arrays)
-        if not wrong and not self.method.streams and not is_finite(arrays, self.updates):
+        wrong = self.messages.fault(arrays)
+        if not wrong and not self.method.streams and not is_finite(arrays, self.messages):
             wrong = "it holds NaN or infinity"
         if wrong:
             failures.append(refusal(answer.metrics["client"], wrong))
@@ -200,6 +202,13 @@ class FlowerStrategy(FlowersStrategy):
             raise RoundFailed(f"round {server_round}: {succeeded} of {most} clients succeeded, fewer than "
                               f"--min_success {needed}: {'; '.join(failures)}")
 
+    def _weight(self, server_round: int, of: Participant) -> float:
+        weight = self.method.weight(of)
+        if not 0 <= weight < math.inf:
+            raise RoundFailed(f"round {server_round}: --strategy {self.config.strategy} gives client {of.client} the "
+                              f"weight {weight}")
+        return weight
+
     def _round(self, server_round: int, clients: dict[int, dict]) -> Round:
         participants = tuple(map(participant, clients.values()))
         return Round(server_round, self.config.seed, self.n_clients, participants,
@@ -208,7 +217,7 @@ class FlowerStrategy(FlowersStrategy):
     def _step(self, this: Round, means: list[np.ndarray]) -> None:
         """Have the method turn the mean into the new global vector, window by window."""
         for part in self.transport.windows():
-            windows = tuple(self.updates.window(means, part, number) for number in range(self.updates.vectors))
+            windows = tuple(self.messages.window(means, part, number) for number in range(self.messages.vectors))
             before, *kept = (self.transport.window(arrays, part) for arrays in (self.vector, *self.kept))
             self.method.step(this, part, before, windows if len(windows) > 1 else windows[0], kept)
 

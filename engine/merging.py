@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from strategies import Round, Strategy
-from utils.vectors.transport import Transport
+from utils.vectors.transport import WINDOW, Transport
+
+AT_ONCE = 1 << 30  # bytes of all updates' windows; a merge may copy them once or twice
 
 
 @dataclass(frozen=True)
@@ -28,29 +30,31 @@ class Updates:
                 for arrays in self.arrays]
 
 
-def merged(method: Strategy, this: Round, updates: Updates, vectors: Sequence[list[np.ndarray]], slot: str,
+def merged(method: Strategy, this: Round, updates: Updates, held: Sequence[list[np.ndarray]], slot: str,
            threads: int = 1) -> tuple[list[np.ndarray], list[float]]:
     """Have `method` merge a round's updates into buffer `slot`, after as many looks at them as it asks for.
 
-    `vectors`: the arrays of the global vector that the round began with, then of the method's own. Returns the arrays
-    of the new one, float32 [n], and each update's L2 distance from it. No more than `threads` windows of all updates
-    are in memory at once; sums over windows are made in window order, so `threads` changes no bit.
+    `held`: the arrays of the global vector that the round began with, then of the method's own. Returns the arrays of
+    the new one, float32 [n], and each update's L2 distance from it. A window of all updates is in memory for each
+    thread: at most `threads`, and fewer where those windows would take more than AT_ONCE. Sums over windows are made in
+    window order, so `threads` changes no bit.
     """
     transport = updates.transport
     out = transport.buffer(slot)
     seen: list[np.ndarray] = []
 
     def look(part: slice) -> np.ndarray:
-        return method.look(len(seen), this, part, transport.window(vectors[0], part), updates.windows(part), seen)
+        return method.look(len(seen), this, part, transport.window(held[0], part), updates.windows(part), seen)
 
     def merge(part: slice) -> list[float]:
-        before, *kept = (transport.window(arrays, part) for arrays in vectors)
+        before, *kept = (transport.window(arrays, part) for arrays in held)
         clients, new = updates.windows(part), transport.window(out, part)
         new[:] = method.merge(this, part, before, clients, seen, kept)
         models = clients if transport.vectors == 1 else [vectors[0] for vectors in clients]
         return [float(np.square(model - new, dtype=np.float64).sum()) for model in models]
 
-    with ThreadPoolExecutor(threads) as pool:
+    window = 4 * min(WINDOW, transport.size) * transport.vectors * len(updates.arrays)
+    with ThreadPoolExecutor(max(1, min(threads, AT_ONCE // window))) as pool:
         for _ in range(method.looks):
             seen.append(sum_of(pool.map(look, transport.windows())))
         squares = list(pool.map(merge, transport.windows()))

@@ -52,22 +52,36 @@ class RunStopped(Exception):
 
 
 class StoppableGrid:
-    """A `grid` for one run, which raises RunStopped once `stopped` is set."""
+    """A `grid` for one run, which raises RunStopped once `stopped` is set; `unanswered` are messages on their way."""
 
     def __init__(self, grid: Carrier, stopped: Event) -> None:
         self.grid, self.stopped = grid, stopped
+        self.unanswered: set[str] = set()
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Send messages as the grid does; return their ids."""
         if self.stopped.is_set():
             raise RunStopped
-        return self.grid.push_messages(messages)
+        ids = list(self.grid.push_messages(messages))
+        self.unanswered.update(ids)
+        return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Return the replies that are there."""
         if self.stopped.is_set():
             raise RunStopped
-        return self.grid.pull_messages(message_ids)
+        return self._pulled(message_ids)
+
+    def drain(self) -> None:
+        """Wait until the run's last messages are answered, so that none is at work when another run begins."""
+        while self.unanswered:
+            if not self._pulled(self.unanswered):
+                time.sleep(LONGEST_POLL)
+
+    def _pulled(self, message_ids: Iterable[str]) -> list[Message]:
+        replies = list(self.grid.pull_messages(list(message_ids)))
+        self.unanswered.difference_update(reply.metadata.reply_to_message_id for reply in replies)
+        return replies
 
 
 def nodes_for(vector_bytes: int, workers: int) -> int:

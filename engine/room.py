@@ -40,6 +40,10 @@ def room_for(config: RunConfig, method: Strategy, n_clients: int, workers: int, 
         except UserError as error:
             raise error if method.streams else UserError(all_updates.format(f"too many ({error})")) from None
         yield folder
+        # Workers map their buffers until the next run; the memory is given back now, but after an error, when one may
+        # still write.
+        for path in folder.glob("*.float*"):
+            os.truncate(path, 0)
 
 
 def buffers(method: Strategy, participants: int, n_nodes: int, workers: int) -> int:

@@ -1,7 +1,7 @@
 """The loop of rounds: evaluate, then train and evaluate again, n times.
 
 Flower's own loop evaluates only after a round, ends quietly when every client fails, and tries no client again; so
-this one is ours.
+this project has its own.
 """
 
 import time
@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flwr.app import MessageType, RecordDict
-from flwr.common import FitIns, FitRes, Parameters
+from flwr.common import EvaluateIns, FitIns, FitRes, Parameters
 from flwr.compat.common import recorddict_compat as legacy
 
-from clients.job import Piece
+from clients.job import Job, Piece
 from engine.flower_strategy import columns
 from engine.messages import Nodes, nodes_for, replies_in_order
 from engine.run import Run
@@ -59,15 +59,15 @@ class Rounds:
                 evaluation, inside = self.evaluate(server_round, parameters)
                 # Before the first round workers load their model first, which is not evaluation.
                 seconds["evaluate"] = time.perf_counter() - began if server_round else inside
-            self.progress.metric = self.run.recorder.round(server_round, clients, failures, evaluation, seconds)
+            self.progress.metric = self.run.observer.round(server_round, clients, failures, evaluation, seconds)
 
     def train(self, server_round: int, parameters: Parameters, failures: list[str]) -> list[dict]:
         """Have the participants train, and their updates merged; return their records, and add to `failures`."""
         messages = self.strategy.fit_messages(server_round, parameters, len(self.nodes.ids))
         participants = [int(message.config["client"]) for message in messages]
-        pieces = self.run.plan(self.workers, server_round, participants)
+        pieces = self.run.cut(self.workers, server_round, participants)
         work = Work(MessageType.TRAIN, pieces, [f"client {client}" for client in participants],
-                    lambda piece: for_piece(messages[piece.position], piece))
+                    lambda piece: for_piece(self.run.job, messages[piece.position], piece))
         replies = self.replies(server_round, work, failures)
         self.progress.work(server_round, self.run.first, self.config.n_iterations, "training", len(messages),
                            participants)
@@ -88,7 +88,7 @@ class Rounds:
         parts = self.strategy.evaluate_messages(parameters)
         work = Work(MessageType.EVALUATE, [Piece(part) for part in range(len(parts))],
                     [f"part {part} of the evaluation" for part in range(len(parts))],
-                    lambda piece: legacy.evaluateins_to_recorddict(parts[piece.position], True))
+                    lambda piece: for_part(self.run.job, parts[piece.position]))
         failures: list[str] = []
         replies = self.replies(server_round, work, failures)
         self.progress.work(server_round, self.run.first, self.config.n_iterations, "evaluating", len(parts))
@@ -104,7 +104,7 @@ class Rounds:
     def replies(self, server_round: int, work: Work, failures: list[str]) -> Iterator[RecordDict | None]:
         """Have `work` done and yield each position's reply; None if it has failed, and the reason joins `failures`."""
         def report(piece: Piece, number: int, failure: Failure) -> None:
-            self.run.recorder.failure(server_round, work.names[piece.position], number, failure)
+            self.run.observer.failure(server_round, work.names[piece.position], number, failure)
 
         replies = replies_in_order(self.nodes, work.pieces, work.message_type, work.content,
                                    1 + self.config.client_retries, report)
@@ -116,7 +116,13 @@ class Rounds:
                 yield reply
 
 
-def for_piece(message: FitIns, piece: Piece) -> RecordDict:
-    """Return a participant's message for one piece of its round."""
-    config = {**message.config, "begin": piece.begin, "end": piece.end, "cut": piece.cut}
+def for_part(job: Job, message: EvaluateIns) -> RecordDict:
+    """Return the message that asks a worker of `job` for a part of the evaluation sets."""
+    config = {**message.config, "run": job.scratch}
+    return legacy.evaluateins_to_recorddict(EvaluateIns(message.parameters, config), keep_input=True)
+
+
+def for_piece(job: Job, message: FitIns, piece: Piece) -> RecordDict:
+    """Return a participant's message for one piece of its round in the run of `job`."""
+    config = {**message.config, "begin": piece.begin, "end": piece.end, "cut": piece.cut, "run": job.scratch}
     return legacy.fitins_to_recorddict(FitIns(message.parameters, config), keep_input=True)

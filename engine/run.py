@@ -11,11 +11,11 @@ if TYPE_CHECKING:  # heavy, and an engine starts before they are needed
     from engine.flower_strategy import FlowerStrategy
     from utils.record.progress import Progress
 
-#: plan(workers, round, clients) → the pieces that a round's work is cut into, in the order they should start
-Plan: TypeAlias = "Callable[[int, int, Sequence[int]], list[Piece]]"
+#: cut(workers, round, clients) → the pieces of a round's work, in the order they should start
+Cut: TypeAlias = "Callable[[int, int, Sequence[int]], list[Piece]]"
 
 
-class Recorder(Protocol):
+class Observer(Protocol):
     """What an engine reports a run's rounds to."""
 
     def round(self, server_round: int, clients: list[dict], failures: list[str], evaluation: dict | None,
@@ -35,8 +35,8 @@ class Run:
     """Rounds `first` to the last of `job`'s configuration, with the vectors that `strategy` holds."""
 
     job: "Job"
-    plan: Plan
+    cut: Cut
     strategy: "FlowerStrategy"
-    recorder: Recorder
+    observer: Observer
     progress: "Progress"
     first: int = 0

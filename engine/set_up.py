@@ -7,7 +7,7 @@ from functools import partial
 from clients.job import Job
 from engine.flower_strategy import FlowerStrategy, ServerState
 from engine.room import room_for
-from engine.run import Plan
+from engine.run import Cut
 from engine.scheduling import pieces_of_round
 from strategies import strategy_of
 from utils.console import NOTES
@@ -20,8 +20,8 @@ from utils.record.start import Start
 
 @contextmanager
 def strategy_for(log: RunLog, data: TaskData, start: Start, workers: int, progress: Progress
-                 ) -> Iterator[tuple[Job, Plan, FlowerStrategy]]:
-    """Yield the job of `workers` processes, how a round is planned, and the strategy with the vectors of `start`.
+                 ) -> Iterator[tuple[Job, Cut, FlowerStrategy]]:
+    """Yield the job of `workers` processes, what cuts a round into pieces, the strategy with the vectors of `start`.
 
     `progress` follows the clients of the run. At the end what the processes shared is removed. Raises UserError when
     there is too little room.

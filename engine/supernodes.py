@@ -1,6 +1,6 @@
 """Runs the rounds on the nodes of a grid that Flower hands to a ServerApp: SuperNodes, or simulated ones.
 
-What clients need to know of a run beside its flags goes with each message, because a SuperNode may start a process for
+What a client needs of a run beside its flags goes with each message, because a SuperNode may start a process for
 each of them.
 """
 
@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from flwr.app import ConfigRecord, Message
 from flwr.serverapp import Grid
@@ -19,7 +18,6 @@ from engine.messages import Carrier, Nodes, wait_for_nodes
 from engine.run import Run
 from utils.config import RunConfig
 from utils.console import NOTES
-from utils.data.table import open_table
 from utils.errors import UserError
 from utils.machine.workers import Machine
 from utils.plugins import STRATEGIES
@@ -38,9 +36,8 @@ class GridEngine:
         from engine.rounds import Rounds
 
         job = run.job
-        table = open_table(Path(job.config.data_dir) / job.spec.name, job.spec)
         facts = {"precision": job.config.precision, "run_dir": job.run_dir, "scratch": job.scratch,
-                 "fingerprint": table.fingerprint, "commit": job.commit}
+                 "fingerprint": job.fingerprint, "commit": job.commit}
         nodes = Nodes(GridWithFacts(self.nodes.grid, facts), self.nodes.ids)
         Rounds(run, nodes, self.machine.workers).all()
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from strategies import Array, Round, Strategy
+from utils.console import NOTES
 from utils.flags import flag
 
 
@@ -15,7 +16,7 @@ class TrimmedMean(Strategy):
 
     @dataclass(frozen=True)
     class Flags:
-        trim: float = flag(0.1, "part of the clients' values left out at each end",
+        trim: float = flag(0.2, "part of the clients' values left out at each end",
                            valid=(lambda value: 0 <= value < 0.5, "a number from 0 to below 0.5"))
 
     streams = False
@@ -23,5 +24,8 @@ class TrimmedMean(Strategy):
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
               kept: Sequence[Array]) -> Array:
         out = int(Fraction(str(self.flags.trim)) * len(clients))  # of the decimal number that was typed
+        if self.flags.trim and not out and not window.start and round.number == 1:
+            NOTES.warning("--trim %g leaves none of %d clients out: this is their plain mean", self.flags.trim,
+                          len(clients))
         ordered = np.sort(clients, axis=0)[out:len(clients) - out]
         return ordered.mean(axis=0, dtype=np.float64)

@@ -34,7 +34,7 @@ class Corrected(Strategy):
 def worker_with(job, tmp_path, method=Corrected, **flags):  # noqa: F811
     worker = Worker(replace(job, config=replace(job.config, **flags), run_dir=str(tmp_path)))
     worker.method = method(method.Flags(), worker.vector.layout)
-    worker.updates = Transport(worker.transport.folder, worker.vector.size, vectors=worker.method.returned)
+    worker.answers = Transport(worker.transport.folder, worker.vector.size, vectors=worker.method.returned)
     return worker
 
 

@@ -1,20 +1,19 @@
 """A worker and its client in one process: updates, evaluation in parts, kept optimizer states."""
 
-from dataclasses import fields, replace
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from clients.job import NOT_OF_ROWS, Job, Piece
+from clients.job import Job, Piece
 from clients.lm_client import LMClient
 from clients.worker import Worker, resident
 from preprocess.common import load
-from tests.loading import loaded
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
-from utils.data.dataset import TaskData
 from utils.vectors.transport import Transport
 
 
@@ -117,28 +116,26 @@ def test_a_client_that_stops_and_goes_on_elsewhere_ends_with_the_same_bits(job, 
     assert np.array_equal(vector_of(other), whole[1])
 
 
-def test_what_a_process_keeps_of_the_last_run_is_what_does_not_differ(job, tmp_path):
-    """Another rate: model and rows stay. Another seed: the rows are dealt anew. Another length: nothing stays."""
+def test_a_process_keeps_the_model_of_the_last_run_where_nothing_of_it_differs(job, tmp_path):
     home = resident()
-    worker = home.worker_of(job)
+    model = home.worker_of(job).model
 
     def after(**flags):
-        one = home.worker_of(replace(job, config=replace(job.config, **flags), run_dir=str(tmp_path)))
-        return one.model is worker.model, one.data is worker.data
+        return home.worker_of(replace(job, config=replace(job.config, **flags), run_dir=str(tmp_path))).model is model
 
-    assert after(lr=1e-4, n_iterations=7, strategy="fedprox", strategy_flags=None) == (True, True)
-    assert after(seed=2) == (True, False)
-    assert after(max_length=16) == (False, False)
+    assert after(lr=1e-4, seed=2, strategy="fedprox", strategy_flags=None) and not after(max_length=16)
 
 
-def test_no_row_depends_on_the_flags_that_are_said_not_to_matter(job, worker):
-    """Rows, shards and evaluation sets are made without a look at them."""
-    class Blinkered:
-        def __getattr__(self, name):
-            assert name not in set(NOT_OF_ROWS) - {"frac_fit", "min_success"}, name  # these two are only checked
-            return getattr(job.config, name)
+def test_a_message_of_a_run_that_has_ended_is_refused(job):
+    with pytest.raises(RuntimeError, match="the message is of a run that has ended"):
+        LMClient(job).fit([], {"run": "/another/scratch", "client": 0})
 
-    assert set(NOT_OF_ROWS) < {field.name for field in fields(job.config)} | {"strategy_flags"}
-    data = TaskData(Blinkered(), job.spec)
-    data.tokenise(*loaded(job.skeleton, job.spec, max_length=32)[1:], False)
-    assert all(map(np.array_equal, data.plan.shards, worker.data.plan.shards))
+
+def test_whatever_files_a_tokenizer_has_are_in_the_key_of_its_skeleton(job, tmp_path):
+    """One with several chat templates has a folder of them."""
+    shutil.copytree(job.skeleton, tmp_path / "model")
+    other = replace(job, scratch=str(tmp_path))
+    assert other.skeleton_key == job.skeleton_key
+    (tmp_path / "model" / "additional_chat_templates").mkdir()
+    (tmp_path / "model" / "additional_chat_templates" / "tool.jinja").write_text("{{ messages }}")
+    assert other.skeleton_key != job.skeleton_key

@@ -34,15 +34,18 @@ from utils.machine.workers import Machine, quiet_environment
 from utils.model import loading
 from utils.vectors.parameters import ParameterVector
 
-#: name → (task, model family, flags): three runs that share neither task and model nor seed and strategy
+#: name → (task, model family, flags): runs of other tasks, models, seeds and strategies; two of one model
 RUNS = {
     "first": ("rte", "bert", "--max_length 32 --batch_size 8 --n_iterations 2"),
-    "second": ("copa", "electra", "--max_length 32 --batch_size 8 --n_iterations 2 --seed 7 --strategy fedadam "
-                                  "--optimizer_state keep"),
-    "third": ("rte", "bert", "--max_length 32 --batch_size 4 --n_iterations 2 --seed 9 --strategy fedprox "
-                             "--lang_mix 0.99 --transport message"),
+    "second": ("rte", "bert", "--max_length 32 --batch_size 4 --n_iterations 3 --seed 7 --strategy fedadam "
+                              "--optimizer_state keep --n_clients 12 --frac_fit 0.5"),
+    "third": ("copa", "electra", "--max_length 32 --batch_size 8 --n_iterations 2 --seed 9 --strategy fedprox "
+                                 "--lang_mix 0.99 --transport message"),
+    "fourth": ("copa", "electra", "--max_length 32 --batch_size 8 --n_iterations 2 --seed 9 --strategy median"),
 }
-INTERRUPTED = ("rte", "bert", "--max_length 32 --batch_size 8 --n_iterations 500 --skip_evalnum 500")
+#: as the second, which comes after it, so that a message of this one would be taken for one of that
+INTERRUPTED = ("rte", "bert", "--max_length 32 --batch_size 4 --n_iterations 500 --skip_evalnum 500 "
+                              "--optimizer_state keep --n_clients 12")
 SERVED = "--max_length 32 --batch_size 8 --n_iterations 2 --n_clients 2"  # by Flower's own Server, and by this project
 
 
@@ -96,8 +99,8 @@ def main(base: Path) -> None:
             run(config_of(base, "interrupted", *INTERRUPTED))
         except KeyboardInterrupt:
             print("interrupted after round", newest(base / "interrupted"))
-        run(config_of(base, "second", *RUNS["second"]))
-        run(config_of(base, "third", *RUNS["third"]))
+        for name in list(RUNS)[1:]:
+            run(config_of(base, name, *RUNS[name]))
         serve(engine, config_of(base, "served", "rte", "bert", SERVED), base / "served")
 
 

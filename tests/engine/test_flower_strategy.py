@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from flwr.common import parameters_to_ndarrays
+from flwr.server import SimpleClientManager
+from flwr.server.compat.grid_client_proxy import GridClientProxy
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,7 +44,7 @@ def test_all_clients_take_their_turn():
 def test_a_round_averages_what_its_clients_sent_by_rows(tmp_path, by_reference):
     averaging = strategy(3, size=9, folder=str(tmp_path) if by_reference else "")
     vectors, rows = np.random.default_rng(1).standard_normal((3, 9)).astype(np.float32), [10, 3, 7]
-    answers = (answer(k, averaging.updates.send(f"client-{k}", vectors[k]), rows[k]) for k in range(3))
+    answers = (answer(k, averaging.messages.send(f"client-{k}", vectors[k]), rows[k]) for k in range(3))
     clients = averaging.aggregate(1, answers, [])
     mean = averaging.transport.receive(parameters_to_ndarrays(averaging.sent))
     drifts = [client.pop("drift") for client in clients]
@@ -74,7 +76,7 @@ def test_a_wrong_update_is_refused_and_counts_as_a_failure(wrong, method):
 def test_with_too_few_successes_the_round_fails_and_the_global_vector_stays(tmp_path, by_reference, method, sent):
     one = strategy(3, folder=str(tmp_path) if by_reference else "", method=STRATEGIES.load(method), start=1)
     vector = np.full(3, 7, np.float32)
-    answers = (answer(k, one.updates.send(f"client-{k}", vector)) for k in range(sent))
+    answers = (answer(k, one.messages.send(f"client-{k}", vector)) for k in range(sent))
     with pytest.raises(RoundFailed, match=f"round 2: {sent} of 3 clients succeeded.*--min_success 3: client 2: gone"):
         one.aggregate(2, answers, ["client 2: gone"])
     assert not state_of(one, 1).vector.any()
@@ -121,3 +123,24 @@ def test_more_than_one_vector_goes_out_and_comes_back(tmp_path, by_reference):
     assert (end.kept[1] == 6).all()
     sent = [one.transport.receive([array]) for array in parameters_to_ndarrays(one.sent)]
     assert len(sent) == 2 and np.array_equal(sent[0], end.vector) and np.array_equal(sent[1], end.kept[0])
+
+
+@pytest.mark.parametrize("weight, words", [
+    (0.0, "gives no update any weight"), (np.nan, "gives client 0 the weight nan"),
+    (-1.0, "gives client 0 the weight -1.0")])
+def test_weights_that_make_no_mean_fail_the_round(weight, words):
+    one = strategy(2)
+    one.method.weight = lambda participant: weight
+    with pytest.raises(RoundFailed, match=f"round 1: --strategy averaging {words}"):
+        one.aggregate(1, [answer(k, [np.ones(3, np.float32)]) for k in range(2)], [])
+
+
+def test_flowers_server_gets_a_buffer_for_each_update_and_this_projects_loop_a_few():
+    """Flower's collects all updates of a round before the first is averaged."""
+    manager, one = SimpleClientManager(), strategy(40)
+    for node in (1, 2):
+        manager.register(GridClientProxy(node, None, 0))
+    pairs = one.configure_fit(1, one.sent, manager)
+    assert sorted(message.config["slot"] for _, message in pairs) == list(range(40))
+    assert {proxy.node_id for proxy, _ in pairs} == {1, 2}
+    assert {message.config["slot"] for message in one.fit_messages(1, one.sent, 2)} == set(range(10))

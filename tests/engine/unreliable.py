@@ -87,7 +87,7 @@ def main() -> None:
         run = Run(Job(config, preprocess.load(config.data).SPEC, str(scratch), ""), whole_clients, strategy,
                   LastRound(strategy), progress)
         engine.drive(lambda nodes: Rounds(run, Nodes(nodes.grid, nodes.ids[:NODES]), WORKERS).all(), str(scratch))
-    print(json.dumps(run.recorder.outcome))
+    print(json.dumps(run.observer.outcome))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def play(strategy: FlowerStrategy, first: int, last: int,
     for number in range(first, last + 1):
         def answers() -> Iterator[FitRes]:
             for k, vectors in enumerate(clients(state_of(strategy, number).vector, number)):
-                sent = strategy.updates.send(f"client-{k}", *(vectors if isinstance(vectors, tuple) else (vectors,)))
+                sent = strategy.messages.send(f"client-{k}", *(vectors if isinstance(vectors, tuple) else (vectors,)))
                 yield answer(k, sent, ROWS[k])
 
         strategy.aggregate(number, answers(), [])

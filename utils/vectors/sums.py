@@ -62,7 +62,7 @@ def _add(windows: tuple[np.ndarray, ...], weights: np.ndarray, before: np.ndarra
         for k in range(weights.size):
             window, weight = windows[k][start:stop], weights[k]
             for i in range(sums.size):
-                sums[i] += weight * window[i]  # the product is exact: 24 bits times a number of rows
+                sums[i] += weight * window[i]  # exact where the weight is a number of rows: 24 bits times that
         all_sums += _sum(sums)
         if divisor == 0:
             here[:] = sums

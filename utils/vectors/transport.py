@@ -21,14 +21,15 @@ WINDOW = 1 << 20  # elements
 class Transport:
     """Moves vectors of `size` elements (float32 unless said otherwise), so many `vectors` in each message.
 
-    `folder` holds the buffers; "" means that vectors travel inside the messages.
+    `folder` holds the buffers; "" means that vectors travel inside the messages. Maps of `few` buffers are kept.
     """
 
-    def __init__(self, folder: str, size: int, dtype: type = np.float32, vectors: int = 1) -> None:
+    def __init__(self, folder: str, size: int, dtype: type = np.float32, vectors: int = 1, few: bool = True) -> None:
         self.folder = folder
         self.size = size
         self.dtype = np.dtype(dtype)
         self.vectors = vectors
+        self.few = few
         self._maps: dict[str, np.ndarray] = {}
 
     def send(self, slot: str, *vectors: np.ndarray) -> list[np.ndarray]:
@@ -36,8 +37,9 @@ class Transport:
         if not self.folder:
             return [*vectors]
         arrays = self.buffer(slot)
+        memory = self._kept(slot) if self.few else self._map(slot, 0, self.vectors * self.size)
         for number, vector in enumerate(vectors):
-            self._kept(slot)[number * self.size:(number + 1) * self.size] = vector
+            memory[number * self.size:(number + 1) * self.size] = vector
         return arrays
 
     def receive(self, arrays: list[np.ndarray]) -> np.ndarray:
