@@ -1,7 +1,7 @@
 """The weighted mean of many vectors, a few at a time: memory does not grow with the number of clients."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -45,41 +45,60 @@ def weighted_mean(vectors: Iterator[tuple[list[np.ndarray], float] | None], most
     `threads` changes a bit. A group is added once more without the vectors that turn out not to be finite; so the sums
     before it are kept beside those with it.
     """
-    mean = transport.buffer(slot)
-    sums = Transport(transport.folder, transport.size, np.float64, transport.vectors)
-    parts = [(part, number) for number in range(transport.vectors) for part in transport.windows()]
-    so_far, total = None, 0.0
-    refused: set[int] = set()
+    mean, refused, so_far, total = transport.buffer(slot), set[int](), None, 0.0
     with ThreadPoolExecutor(threads) as pool:
+        sums = Sums(transport, pool)
         for first in range(0, most + 1, GROUP):
             came = list(islice(vectors, GROUP))
             group = [Summand(first + k, *vector) for k, vector in enumerate(came) if vector is not None]
             last = first + GROUP >= most or len(came) < GROUP
-            into = None if last else sums.buffer(f"sum-{first // GROUP % 2}")
-            wrong = None
-            while wrong is None or wrong:
-                group = [one for one in group if one.position not in refused]
+            out = mean if last else sums.transport.buffer(f"sum-{first // GROUP % 2}")
+            while True:
                 weight = total + sum(one.weight for one in group)
                 if last and not weight:
                     return Mean(None, refused, {})
-
-                def add_part(part: tuple[slice, int]) -> tuple[set[int], list[float]]:
-                    before = None if so_far is None else sums.window(so_far, *part)
-                    out = transport.window(mean, *part) if into is None else sums.window(into, *part)
-                    windows = [transport.window(one.arrays, *part) for one in group]
-                    squares = add(windows, [one.weight for one in group], before, out, weight if last else 0)
-                    if squares is not None:
-                        return set(), squares
-                    return {one.position for one, window in zip(group, windows) if not np.isfinite(window).all()}, []
-
-                answers = list(pool.map(add_part, parts))
-                wrong = set().union(*(positions for positions, _ in answers))
+                wrong, squares = sums.add(group, so_far, out, weight if last else 0)
+                if not wrong:
+                    break
                 refused |= wrong
+                group = [one for one in group if one.position not in wrong]
             if last:
                 break
-            so_far, total = into, weight
-    drifts = {}
-    if so_far is None:
-        of_models = [squares for (_, number), (_, squares) in zip(parts, answers) if number == 0]
-        drifts = {one.position: math.sqrt(sum(squares)) for one, squares in zip(group, zip(*of_models))}
-    return Mean(mean, refused, drifts)
+            so_far, total = out, weight
+    if so_far is not None:
+        return Mean(mean, refused, {})
+    return Mean(mean, refused, {one.position: math.sqrt(square) for one, square in zip(group, squares)})
+
+
+class Sums:
+    """Adds groups of vectors that travel by `vectors`, window by window, on the threads of `pool`.
+
+    `transport`: of sums, which are float64.
+    """
+
+    def __init__(self, vectors: Transport, pool: ThreadPoolExecutor) -> None:
+        self.vectors, self.pool = vectors, pool
+        self.transport = Transport(vectors.folder, vectors.size, np.float64, vectors.vectors)
+        self.parts = [(part, number) for number in range(vectors.vectors) for part in vectors.windows()]
+
+    def add(self, group: Sequence[Summand], before: list[np.ndarray] | None, out: list[np.ndarray], divisor: float
+            ) -> tuple[set[int], list[float]]:
+        """Set `out` to `before` (None: 0) + the weighted sum of a group, divided by `divisor` unless that is 0.
+
+        `before` is a sum; so is `out`, but with a divisor it is a vector. Returns the positions of vectors that are not
+        finite, with `out` of no use if there are any, and each first vector's squared distance from `out` (with a
+        divisor).
+        """
+        def add_part(part: tuple[slice, int]) -> tuple[set[int], list[float]]:
+            windows = [self.vectors.window(one.arrays, *part) for one in group]
+            squares = add(windows, [one.weight for one in group],
+                          None if before is None else self.transport.window(before, *part),
+                          (self.vectors if divisor else self.transport).window(out, *part), divisor)
+            if squares is None:
+                return {one.position for one, window in zip(group, windows) if not np.isfinite(window).all()}, []
+            return set(), squares
+
+        answers = list(self.pool.map(add_part, self.parts))
+        wrong = set().union(*(positions for positions, _ in answers))
+        of_models = [squares for (_, number), (_, squares) in zip(self.parts, answers) if number == 0]
+        return wrong, [] if wrong else [sum(of_one) for of_one in zip(*of_models)]
