@@ -93,7 +93,10 @@ class Engine:
         self._work.put(work)
         try:
             wait([work.ended, self._ended], return_when=FIRST_COMPLETED)
-            (work.ended if work.ended.done() else self._ended).result()
+            if not work.ended.done():
+                self._ended.result()  # raises what has ended the simulation
+                raise RuntimeError("this engine has been stopped: it runs nothing more")
+            work.ended.result()
             self._calm = True
         finally:
             work.stopped.set()

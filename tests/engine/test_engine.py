@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 import weakref
+from concurrent.futures import Future
+from queue import SimpleQueue
 from types import SimpleNamespace
 
 import pytest
@@ -98,3 +100,11 @@ def test_messages_of_a_run_that_was_broken_off_are_waited_for():
             call([])
     grid.drain()
     assert not Grid.waiting and not grid.unanswered
+
+
+def test_an_engine_that_has_ended_does_not_pass_over_a_run():
+    engine = object.__new__(Engine)
+    engine.client_fn, engine._work, engine._ended = SimpleNamespace(), SimpleQueue(), Future()
+    engine._ended.set_result(None)
+    with pytest.raises(RuntimeError, match="has been stopped"):
+        engine.drive(lambda nodes: None, None)
