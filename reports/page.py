@@ -4,7 +4,7 @@ from html import escape
 from pathlib import Path
 
 from reports.gains import HOW
-from reports.records import DEFAULTS, Records
+from reports.records import Records
 from reports.runs import FinishedRun, UnfinishedRun
 from reports.tables import ReportTable, plain
 
@@ -51,8 +51,8 @@ def runs_section(records: Records) -> str:
     finished = [run for compared in records.comparisons for runs in compared.methods.values() for run in runs]
     runs: list[FinishedRun | UnfinishedRun] = [*finished, *records.unfinished]
     names = list(dict.fromkeys(name for run in runs for name in run.config["flags"]))
-    values = {name: [str(run.config["flags"].get(name, "not recorded" if name in DEFAULTS else "–")) for run in runs]
-              for name in names}  # –: of a plug-in that this run did not choose
+    values = {name: [str(run.config["flags"].get(name, "–")) for run in runs]  # –: of a plug-in that it did not choose
+              for name in names}
     differing = [name for name in names if len({*values[name]}) > 1]
     rows = [["run", "state", "method", *(f"--{name}" for name in differing)]]
     for number, run in enumerate(runs):

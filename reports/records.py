@@ -16,7 +16,6 @@ from utils.flags import fields_of
 #: flags that do not change what a method is: where it ran and wrote, and the seed that runs are averaged over
 INCIDENTAL = {field.name for field in fields_of(RunConfig) if not field.metadata["changes_results"]} | {
     "seed", "n_cpu", "n_gpus", "gpus_per_client", "skip_evalnum"}
-DEFAULTS = {field.name: field.default for field in fields_of(RunConfig)}
 #: flags that decide on which rows, and in what form, a run is tested
 TESTED_ON = ("data", "test", "test_split", "max_length")
 
@@ -119,8 +118,8 @@ def read_records(folders: list[Path]) -> Records:
 
 
 def setting(run: FinishedRun, name: str) -> object:
-    """Return a flag of a run; an older record, which lacks a newer flag, had its default."""
-    return run.config["flags"].get(name, DEFAULTS.get(name))
+    """Return a flag of a run; None where the run's plug-ins have no such flag."""
+    return run.config["flags"].get(name)
 
 
 def varied(groups: Iterable[list[FinishedRun]]) -> list[str]:

@@ -99,7 +99,7 @@ def is_model(folder: Path, files: list[str]) -> bool:
 def read_run(folder: Path) -> FinishedRun | UnfinishedRun:
     """Return one record; raises UserError naming the file (and line) where it is not as a run writes it."""
     config = read_object(folder / "config.json")
-    config["flags"] = flags = recorded_flags(take(config, "flags", dict, folder / "config.json"))
+    flags = take(config, "flags", dict, folder / "config.json")
     take(config, "method", str, folder / "config.json")
     take(config, "data_fingerprint", str, folder / "config.json")
     for name, kind in FLAGS.items():

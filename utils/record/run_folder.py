@@ -73,7 +73,7 @@ class RunFolder:
         if evaluated != names:
             raise UserError(f"--resume: {self.path} was evaluated on {', '.join(evaluated)}, and would be on "
                             f"{', '.join(names)} now; put utils/data/evaluation_sets/ back, or start a new run")
-        needed = self.before["flags"].get("min_success", self.config.min_success)
+        needed = self.before["flags"]["min_success"]
         if needed != self.config.min_success:
             NOTES.warning("--resume: --min_success was %d and is %d from here on: rounds.jsonl names the clients that "
                           "a round's mean lacks", needed, self.config.min_success)
@@ -192,11 +192,13 @@ def _folder_to_resume(config: RunConfig) -> Path | None:
 
 def _check_flags(config: RunConfig, folder: Path, before: dict) -> None:
     """Raise UserError when the run in `folder` was made with other flags; `before` is its config.json."""
-    flags = recorded_flags(before.get("flags", {}))
+    if not before:
+        return
     for name, mine in config.flags(of_the_result=True).items():
-        if not _same(name, mine, flags.get(name, mine), before.get("model_commit")):
-            raise UserError(f"--resume: {folder} was made with --{name} {flags[name]}, not {mine}; give the same "
-                            "flags, or start a new run")
+        theirs = before["flags"][name]
+        if not _same(name, mine, theirs, before.get("model_commit")):
+            raise UserError(f"--resume: {folder} was made with --{name} {theirs}, not {mine}; give the same flags, or "
+                            "start a new run")
 
 
 def _same(name: str, mine: object, before: object, commit: str | None) -> bool:
@@ -207,7 +209,7 @@ def _same(name: str, mine: object, before: object, commit: str | None) -> bool:
 
 
 def recorded(folder: Path) -> dict:
-    """Return the config.json of a run; {} if it ended before there was one.
+    """Return the config.json of a run, its flags as one of today would have them; {} if it ended before there was one.
 
     Raises UserError if the folder holds something else than a run.
     """
@@ -215,7 +217,7 @@ def recorded(folder: Path) -> dict:
     try:
         config = read_json(path)
         config["flags"]["seed"], config["data_fingerprint"], config["versions"]["torch"]
-        return config
+        return config | {"flags": recorded_flags(config["flags"])}
     except FileNotFoundError:
         if _holds_no_run(folder):
             return {}

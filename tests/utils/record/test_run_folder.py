@@ -120,6 +120,18 @@ def test_a_run_from_before_plugins_had_flags_goes_on(strategy, tmp_path):
         RunFolder(RunConfig.of(run_dir=config.run_dir, resume=True, strategy="fedadam", server_lr=0.1))
 
 
+def test_a_flag_that_is_newer_than_the_record_had_its_default(tmp_path):
+    config = recorded_run(tmp_path, strategy="fedprox")
+    record = json.loads((tmp_path / "config.json").read_text())
+    del record["flags"]["mu"], record["flags"]["max_grad_norm"]
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    assert RunFolder(replace(config, resume=True)).path == tmp_path
+    for changed in ({"mu": 0.5}, {"max_grad_norm": 1.0}):
+        [(name, value)] = changed.items()
+        with pytest.raises(UserError, match=rf"made with --{name} 0[.01]*, not {value}"):
+            RunFolder(RunConfig.of(run_dir=config.run_dir, resume=True, strategy="fedprox", **changed))
+
+
 def test_a_model_of_the_hub_stays_at_its_commit(tmp_path):
     config = replace(recorded_run(tmp_path, {"model_commit": "c" * 40}, model="org/m@v1"), resume=True)
     for same in ("org/m@v1", "org/m@" + "c" * 40):
