@@ -43,9 +43,9 @@ class RunConfig:
     data: str = flag("sentiment", "task to train on: one of the files in preprocess/ (cola, rte, mnli, …)",
                      opens="the task, and the rows of it that are used")
     data_dir: str = flag("data", "folder of the preprocessed tables and of the token cache",
-                         valid=(bool, "the name of a folder"), changes_results=False)
+                         valid=(bool, "the name of a folder"), may_change=True)
     source: str = flag("", "where to make the table from when it is absent: hub, hub@REV, or a folder of the "
-                           "official files (default: the task's own, see preprocess/)", changes_results=False)
+                           "official files (default: the task's own, see preprocess/)", may_change=True)
     test: int = flag(0, "use only N rows per domain of each split, the same rows for every seed (0: all)",
                      valid=WHOLE_FROM_0)
     test_split: str = flag("", "split to report on (default: the task's own)")
@@ -54,7 +54,7 @@ class RunConfig:
     max_length: int = flag(128, "tokens kept of each sequence",
                            valid=(lambda value: 8 <= value <= MANY, "a whole number from 8 (to 10^9)"))
     truncate: bool = flag(False, "go on also where --max_length is so short that rows lose a whole field, such as the "
-                                 "second sentence", changes_results=False)
+                                 "second sentence", may_change=True)
 
     model: str = flag("minilm", "Hugging Face model: hub id (NAME@REV: at that branch, tag or commit), local folder, a "
                                 "finished run's folder, or minilm",
@@ -110,29 +110,29 @@ class RunConfig:
     n_workers: int = flag(0, "processes that run clients at once (0: as many as the cores or GPUs allow, but "
                              "no more than clients)",
                          valid=(lambda value: 0 <= value <= 1024, "a whole number from 0 to 1024"),
-                         changes_results=False)
+                         may_change=True)
     ray_address: str = flag("", "join the Ray cluster at this HOST:PORT (auto: the one on this machine) instead of "
                                 "starting one; the folders of project and data must be the same on all its nodes",
-                            valid=RAY_ADDRESS, changes_results=False)
+                            valid=RAY_ADDRESS, may_change=True)
     transport: str = flag("reference", "how vectors reach the clients: by reference through shared memory, or "
                                        "inside Flower's messages", choices=("reference", "message"),
-                          changes_results=False)
+                          may_change=True)
     client_retries: int = flag(2, "how often a client that fails, or whose worker dies, runs again in a round",
-                               valid=WHOLE_FROM_0, changes_results=False)
+                               valid=WHOLE_FROM_0, may_change=True)
     min_success: int = flag(0, "clients that must succeed in a round; with fewer the run ends (0: all that take part)",
-                            valid=WHOLE_FROM_0, changes_results=False)
+                            valid=WHOLE_FROM_0, may_change=True)
 
     skip_evalnum: int = flag(1, "evaluate every N-th round only (the first and the last always)", valid=WHOLE_FROM_1,
                              opens="what is evaluated and written")
     run_dir: str = flag("", "folder of this run's record (default: log/<data>-<model>-<method>-seed<seed>-<time>)",
-                        changes_results=False)
+                        may_change=True)
     track: str = flag("none", "also send the metrics to a tracker, one of utils/record/trackers/; it writes on this "
-                              "machine", choices=TRACKERS.names(), changes_results=False)
+                              "machine", choices=TRACKERS.names(), may_change=True)
     push_to_hub: str = flag("", "send the run's model to this NAME/REPO of the Hugging Face hub, made (private) if "
-                                "absent", valid=HUB_REPOSITORY, changes_results=False)
-    hub_public: bool = flag(False, "make the repository of --push_to_hub a public one", changes_results=False)
+                                "absent", valid=HUB_REPOSITORY, may_change=True)
+    hub_public: bool = flag(False, "make the repository of --push_to_hub a public one", may_change=True)
     resume: bool = flag(False, "go on with the run in --run_dir (default: the last one of its name in log/), "
-                               "from its last whole round", changes_results=False)
+                               "from its last whole round", may_change=True)
 
     strategy_flags: Any = None
     partitioner_flags: Any = None
@@ -180,11 +180,11 @@ class RunConfig:
             raise UserError(f"--{name} {value}: {wrong}")
         return replace(config, **given)
 
-    def flags(self, *, of_the_result: bool = False) -> dict[str, Any]:
-        """Return {flag: value} of all flags, then of the chosen plug-ins'; or only of those that change a result."""
+    def flags(self, *, fixed: bool = False) -> dict[str, Any]:
+        """Return {flag: value} of all flags, then of the chosen plug-ins'; or only of those that may not change."""
         return {field.name: getattr(flags, field.name)
                 for flags in (self, self.strategy_flags, self.partitioner_flags) for field in fields_of(flags)
-                if field.metadata["changes_results"] or not of_the_result}
+                if not (fixed and field.metadata["may_change"])}
 
     @property
     def start_flag(self) -> str:

@@ -22,15 +22,16 @@ SHARE = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
 
 
 def flag(default: Any, help: str, *, opens: str = "", valid: tuple[Callable[[Any], bool], str] | None = None,
-         choices: tuple[str, ...] = (), also: tuple[str, ...] = (), changes_results: bool = True) -> Any:
+         choices: tuple[str, ...] = (), also: tuple[str, ...] = (), may_change: bool = False) -> Any:
     """Declare one flag: a field of a frozen dataclass.
 
     `valid` is (test, what a good value is); `also` lists other spellings; `opens` heads a new group in --help. A flag
-    that `changes_results` not, not by a bit, may be another one when a run is resumed.
+    that `may_change` may have another value when a run is resumed: no client's update depends on it by a bit. A round's
+    mean can, where a client that fails is left out or not; the record names those that are.
     """
     return dataclasses.field(default=default, metadata={
         "help": help, "opens": opens, "valid": valid, "choices": choices, "also": also,
-        "changes_results": changes_results})
+        "may_change": may_change})
 
 
 def whole_number(text: str) -> int:

@@ -62,8 +62,8 @@ def test_flags_are_one_flat_table():
     assert config.flags() == plain.flags() | {"strategy": "fedadam", "server_lr": 0.01, "partitioner": "dirichlet",
                                               "alpha": 0.5, "n_workers": 3}
     assert not {"server_lr", "alpha", "strategy_flags"} & set(plain.flags())
-    decisive = config.flags(of_the_result=True)
-    assert "n_workers" not in decisive and decisive["server_lr"] == 0.01 and decisive["lr"] == plain.lr
+    fixed = config.flags(fixed=True)
+    assert "n_workers" not in fixed and fixed["server_lr"] == 0.01 and fixed["lr"] == plain.lr
 
 
 @pytest.mark.parametrize("flags, message", [

@@ -26,7 +26,7 @@ class Pull(Strategy):
     class Flags:
         hold: float = flag(0.25, "part of the old model that stays", valid=POSITIVE)
         twice: bool = flag(False, "make two steps")
-        kind: str = flag("near", "which mean", choices=("near", "far"), changes_results=False)
+        kind: str = flag("near", "which mean", choices=("near", "far"), may_change=True)
 """
 OWN = "from strategies import Strategy\nfrom dataclasses import dataclass\nfrom utils.flags import flag\n"
 FLAGS = OWN + "class One(Strategy):\n    @dataclass(frozen=True)\n    class Flags:\n        "

@@ -194,9 +194,9 @@ def _table(result: dict, majority: dict) -> str:
 
 
 def _flags(config: RunConfig) -> list[str]:
-    """Return the flags that decide the result, as a command line has them; defaults are in it too."""
+    """Return the flags that a run keeps to, as a command line has them; defaults are in it too."""
     lines = []
-    for name, value in config.flags(of_the_result=True).items():
+    for name, value in config.flags(fixed=True).items():
         if value is not False and value != "":
             value = _shown(value) if name in ("model", "load_model") else value
             lines.append(f"--{name}" + ("" if value is True else f" {value}"))

@@ -194,7 +194,7 @@ def _check_flags(config: RunConfig, folder: Path, before: dict) -> None:
     """Raise UserError when the run in `folder` was made with other flags; `before` is its config.json."""
     if not before:
         return
-    for name, mine in config.flags(of_the_result=True).items():
+    for name, mine in config.flags(fixed=True).items():
         theirs = before["flags"][name]
         if not _same(name, mine, theirs, before.get("model_commit")):
             raise UserError(f"--resume: {folder} was made with --{name} {theirs}, not {mine}; give the same flags, or "

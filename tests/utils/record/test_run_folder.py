@@ -87,7 +87,7 @@ def recorded_run(folder, facts=None, **flags):
     return config
 
 
-def test_only_flags_that_change_no_bit_may_change(tmp_path, caplog):
+def test_only_flags_that_no_update_depends_on_may_change(tmp_path, caplog):
     config = replace(recorded_run(tmp_path / "run", {"evaluation_sets": ["test", "val"]}, lr=0.5), resume=True)
     free = RunFolder(replace(config, n_workers=7, transport="message", client_retries=0, min_success=1,
                              precision="auto"))
