@@ -61,11 +61,16 @@ def score_table(compared: Comparison) -> ReportTable:
         rows.append(["majority class", "", "0", *floor_cells])
     best = [method for method, mean in means.items() if abs(mean - max(means.values())) < 1e-12]
     notes = [f"Tie for the best mean: {', '.join(best)}."] if len(best) > 1 else []
-    notes += [f"{method}, seed {run.seed}: clients are missing ({run.left_out})."
-              for method, runs in compared.methods.items() for run in runs if run.left_out]
+    notes += lacking_clients(compared)
     notes += [f"Not compared on {name}: not all of these runs have it, with as many rows."
               for name, same in compared.further_sets().items() if compared.on_first_set and not same]
     return ReportTable(f"Scores: {compared.title}", rows, notes)
+
+
+def lacking_clients(compared: Comparison) -> list[str]:
+    """Return a sentence for each run in which a round's mean was made without some participants."""
+    return [f"{method}, seed {run.seed}: clients are missing ({run.left_out})."
+            for method, runs in compared.methods.items() for run in runs if run.left_out]
 
 
 def gain_table(compared: Comparison, baseline: str) -> ReportTable:
@@ -78,7 +83,8 @@ def gain_table(compared: Comparison, baseline: str) -> ReportTable:
         parts = (gain(compared, method, baseline, domain) for domain in compared.domains)
         rows.append([method, str(len(overall.differences)), gain_cell(overall), overall.verdict,
                      *map(gain_cell, parts)])
-    return ReportTable(f"Gains: {compared.title}", rows, unpaired(compared, baseline))
+    return ReportTable(f"Gains: {compared.title}", rows,
+                       unpaired(compared, baseline) + lacking_clients(compared))
 
 
 def overview_table(comparisons: list[Comparison], baseline: str) -> ReportTable:
@@ -134,14 +140,15 @@ def latex(table: ReportTable) -> str:
 
 
 CSV_COLUMNS = ("task", "model", "comparison", "method", "domain", "metric", "seeds", "mean", "std", "baseline", "pairs",
-               "gain", "gain_low", "gain_high", "verdict")
+               "gain", "gain_low", "gain_high", "verdict", "seeds_lacking_clients")
 
 
 def csv_text(comparisons: list[Comparison], baseline: str) -> str:
     """Return one line for each comparison, method and domain ("" is the macro average), in unrounded numbers.
 
     Scores and gains are parts of 1; what does not exist (an interval of one seed) is empty. A further evaluation set's
-    lines follow, with its name in `comparison`.
+    lines follow, with its name in `comparison`. `seeds_lacking_clients`: of a method's `seeds`, those in whose runs a
+    round's mean was made without some participants.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
@@ -153,7 +160,8 @@ def csv_text(comparisons: list[Comparison], baseline: str) -> str:
                 row: dict[str, object] = {
                     "task": compared.task, "model": compared.model, "comparison": compared.title, "method": method,
                     "domain": domain or "", "metric": compared.metric, "mean": mean, "std": deviation,
-                    "seeds": " ".join(str(run.seed) for run in runs)}
+                    "seeds": " ".join(str(run.seed) for run in runs),
+                    "seeds_lacking_clients": " ".join(str(run.seed) for run in runs if run.left_out)}
                 if method != baseline:
                     found = gain(compared, method, baseline, domain)
                     row |= {"baseline": baseline, "pairs": len(found.differences), "verdict": found.verdict}

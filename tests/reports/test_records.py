@@ -1,11 +1,12 @@
 """Sorting runs: what can be compared, and what a report names of the rest."""
 
+import csv
 import json
 
 import pytest
 
 from reports.records import read_records
-from reports.tables import score_table
+from reports.tables import csv_text, gain_table, score_table
 from tests.reports.toy_records import write_run, write_study
 from utils.errors import UserError
 
@@ -95,10 +96,13 @@ def test_nothing_finished_is_an_error(tmp_path):
         read_records([tmp_path])
 
 
-def test_runs_that_lack_clients_are_named_below_their_scores(runs):
+def test_runs_that_lack_clients_are_named_wherever_they_are_averaged(runs):
     lines = [json.loads(line) for line in (runs / "i2" / "rounds.jsonl").read_text().splitlines()]
     lines[2]["failed"] = ["client 1: its worker died: killed", "client 3: diverged"]
     (runs / "i2" / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     [compared] = read_records([runs]).comparisons
-    assert score_table(compared).notes == ["iid, seed 2: clients are missing (round 2 without client 1, client 3)."]
+    sentence = "iid, seed 2: clients are missing (round 2 without client 1, client 3)."
+    assert score_table(compared).notes == [sentence] and sentence in gain_table(compared, "centralized").notes
+    lines = csv.DictReader(csv_text([compared], "centralized").splitlines())
+    assert {(line["method"], line["seeds_lacking_clients"]) for line in lines} == {("centralized", ""), ("iid", "2")}
     assert [run.left_out for run in compared.methods["centralized"]] == ["", ""]
