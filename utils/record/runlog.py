@@ -34,11 +34,6 @@ def metric_names(result: dict) -> list[str]:
     return [key for key in result if key not in ("rows", "loss", "domains")]
 
 
-def headline_metric(summary: dict) -> str:
-    """Return the name of the first metric that the result in a summary.json has."""
-    return metric_names(summary[HEADLINE])[0]
-
-
 class RunLog:
     """Writes a run's record into `folder` as it goes; `writer` is a thread for what takes long."""
 
