@@ -87,7 +87,7 @@ def trends(comparisons: list[Comparison], baseline: str) -> tuple[list[Trend], l
             left_out.append(f"{compared.model} is left out of the compute figure: {why}.")
             continue
         about = [f"{flags['test']} rows per domain"] if flags["test"] else []
-        about += [f"{name} {value}" for name, value in compared.settings.items()]
+        about += [f"{name} {value}" for name, value in compared.apart.items()]
         task = ", ".join([compared.task, *about])
         for mixture in MIXTURES:
             found = gain(compared, mixture, baseline)

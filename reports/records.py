@@ -34,7 +34,7 @@ class Comparison:
     model: str
     evaluated: str
     methods: dict[str, list[FinishedRun]]
-    settings: dict[str, object] = field(default_factory=dict)  #: flags, that set it apart from another comparison
+    apart: dict[str, object] = field(default_factory=dict)  #: {flag: value} that sets it apart from other comparisons
 
     @property
     def first(self) -> FinishedRun:
@@ -107,18 +107,18 @@ def read_records(folders: list[Path]) -> Records:
             unfinished.append(run)
             continue
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
-        model = run.summary["model"], str(run.config.get("model_commit", "")), setting(run, "random_init")
+        model = run.summary["model"], str(run.config.get("model_commit", "")), flag_of(run, "random_init")
         test = run.sets[0], tuple(run.summary[run.sets[0]]["domains"])
         groups[model, run.config["data_fingerprint"], test, tested_on].append(run)
     if not groups:
         stopped = f" ({len(unfinished)} without summary.json: failed, stopped or still running)" if unfinished else ""
         raise UserError(f"no finished run in {', '.join(map(str, folders))}{stopped}")
     names = varied(groups.values())
-    compared = [comparison(some, settings) for runs in groups.values() for settings, some in by_settings(runs, names)]
+    compared = [comparison(some, apart) for runs in groups.values() for apart, some in by_flags(runs, names)]
     return Records(with_titles(compared), unfinished)
 
 
-def setting(run: FinishedRun, name: str) -> object:
+def flag_of(run: FinishedRun, name: str) -> object:
     """Return a flag of a run; None where the run's plug-ins have no such flag."""
     return run.config["flags"].get(name)
 
@@ -130,20 +130,20 @@ def varied(groups: Iterable[list[FinishedRun]]) -> list[str]:
         names = {name for run in runs for name in run.config["flags"]} - INCIDENTAL
         for run, other in combinations(runs, 2):
             if run.method == other.method:
-                found |= {name for name in names if setting(run, name) != setting(other, name)}
+                found |= {name for name in names if flag_of(run, name) != flag_of(other, name)}
     return sorted(found)
 
 
-def by_settings(runs: list[FinishedRun], names: list[str]) -> list[tuple[dict[str, object], list[FinishedRun]]]:
+def by_flags(runs: list[FinishedRun], names: list[str]) -> list[tuple[dict[str, object], list[FinishedRun]]]:
     """Sort runs by their values of the flags `names`: ({flag: value}, its runs)."""
     groups: dict[tuple, list[FinishedRun]] = defaultdict(list)
     for run in runs:
-        groups[tuple(setting(run, name) for name in names)].append(run)
+        groups[tuple(flag_of(run, name) for name in names)].append(run)
     return [(dict(zip(names, values)), some) for values, some in groups.items()]
 
 
-def comparison(runs: list[FinishedRun], settings: dict[str, object]) -> Comparison:
-    """Sort runs of one model, one set of test rows and these `settings` by method; raises UserError as read_records."""
+def comparison(runs: list[FinishedRun], apart: dict[str, object]) -> Comparison:
+    """Sort runs of one model and test rows, set `apart` by these flags, by method; raises UserError as read_records."""
     methods: dict[str, list[FinishedRun]] = defaultdict(list)
     for run in runs:
         for other in methods[run.method]:
@@ -156,11 +156,11 @@ def comparison(runs: list[FinishedRun], settings: dict[str, object]) -> Comparis
     words = [first["data"], model + (", random weights" if flags.get("random_init") else "")]
     words += [f"{flags['test']} rows per domain"] if flags["test"] else []
     words += [flags["test_split"]] if flags["test_split"] else []
-    words += [f"{name} {value}" for name, value in settings.items()]
+    words += [f"{name} {value}" for name, value in apart.items()]
     in_order = sorted(methods, key=lambda name: (not name.startswith("centralized"), not name.startswith("iid"),
                                                  not name.startswith("noniid"), name))
     return Comparison(", ".join(words), first["data"], model, runs[0].sets[0],
-                      {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order}, settings)
+                      {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order}, apart)
 
 
 def with_titles(compared: list[Comparison]) -> list[Comparison]:

@@ -11,8 +11,8 @@ from utils.record.runlog import metric_names, set_names
 
 RECORD = ("config.json", "rounds.jsonl", "summary.json")
 #: what must be in config.json's flags and in summary.json
-FLAGS: dict[str, Kind] = {"seed": int, "epoch": int, "data": str, "test": int, "test_split": str, "max_length": int}
-SUMMARY: dict[str, Kind] = {"data": str, "model": str, "rows_trained": NUMBER, "majority": dict}
+OF_FLAGS: dict[str, Kind] = {"seed": int, "epoch": int, "data": str, "test": int, "test_split": str, "max_length": int}
+OF_SUMMARY: dict[str, Kind] = {"data": str, "model": str, "rows_trained": NUMBER, "majority": dict}
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def read_run(folder: Path) -> FinishedRun | UnfinishedRun:
     flags = take(config, "flags", dict, folder / "config.json")
     take(config, "method", str, folder / "config.json")
     take(config, "data_fingerprint", str, folder / "config.json")
-    for name, kind in FLAGS.items():
+    for name, kind in OF_FLAGS.items():
         take(flags, name, kind, folder / "config.json")
     config["flags"] = recorded_flags(flags)
     for key in ("shards", *(("shard_labels",) if "shard_labels" in config else ())):
@@ -118,7 +118,7 @@ def read_run(folder: Path) -> FinishedRun | UnfinishedRun:
         asked = f" of {flags['n_iterations']}" if last is not None and "n_iterations" in flags else ""
         return UnfinishedRun(folder, config, state + asked + (", the next one broken off" if broken_off else ""))
     summary = read_object(folder / "summary.json")
-    for name, kind in SUMMARY.items():
+    for name, kind in OF_SUMMARY.items():
         take(summary, name, kind, folder / "summary.json")
     for name in take(summary, "majority_of", dict, folder / "summary.json") if "majority_of" in summary else ():
         take(summary["majority_of"], name, dict, folder / "summary.json")

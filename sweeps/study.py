@@ -47,8 +47,8 @@ def read_study(path: Path, out: Path | None, extra: list[str], tasks: Sequence[s
         point = dict(zip(grid, values))
         for method, flags in study.get("methods", {"run": {}}).items():
             name = "-".join([file_name(method), *(part(key, value, grid[key]) for key, value in point.items())])
-            settings = study.get("common", {}) | point | flags
-            words = (*(word for key, value in settings.items() for word in as_words(key, value)), *extra,
+            every = study.get("common", {}) | point | flags
+            words = (*(word for key, value in every.items() for word in as_words(key, value)), *extra,
                      "--run_dir", str(folder / name), "--resume")
             runs.append(PlannedRun(name, words, parse_flags(list(words), tasks, prog=f"{path}: run {name}")))
     twice = {run.name for run in runs if sum(run.name == other.name for other in runs) > 1}

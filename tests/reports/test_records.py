@@ -45,7 +45,7 @@ def test_runs_from_before_plugins_had_flags_are_compared_with_those_of_today(run
 def test_runs_from_before_a_plugins_flag_are_compared_with_those_of_its_default(runs):
     for seed, own in ((1, {}), (2, {"mu": 0.01}), (3, {"mu": 0.5})):
         write_run(runs / f"prox{seed}", "iid-fedprox", seed, (0.2, 0.2), strategy="fedprox", **own)
-    by_mu = {compared.settings["mu"]: compared.methods["iid-fedprox"] for compared in read_records([runs]).comparisons
+    by_mu = {compared.apart["mu"]: compared.methods["iid-fedprox"] for compared in read_records([runs]).comparisons
              if "iid-fedprox" in compared.methods}
     assert {mu: [run.seed for run in some] for mu, some in by_mu.items()} == {0.01: [1, 2], 0.5: [3]}
 

@@ -165,22 +165,22 @@ def _new_folder(config: RunConfig) -> Path:
     if config.run_dir and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--run_dir {folder}: already holds files; name a new folder or remove it, or go on with the "
                         "run there by --resume")
-    folder = Path(config.run_dir or f"{_settings(config)}-{time.strftime('%Y%m%d-%H%M%S')}")
+    folder = Path(config.run_dir or f"{_untimed(config)}-{time.strftime('%Y%m%d-%H%M%S')}")
     there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     if not os.access(there, os.W_OK):
         raise UserError(f"--run_dir {folder}: {there} cannot be written to; name another folder")
     return folder
 
 
-def _settings(config: RunConfig) -> Path:
+def _untimed(config: RunConfig) -> Path:
     """Return the folder of a run in log/, but for the time at the end of its name."""
     return Path("log") / f"{config.data}-{config.model_name}-{config.method}-seed{config.seed}"
 
 
 def _folder_to_resume(config: RunConfig) -> Path | None:
     """Return the folder to go on in; None if there is none, so that one command both starts a run and resumes it."""
-    settings = _settings(config)
-    runs = settings.parent.glob(f"{glob.escape(settings.name)}-*")  # a model's name may hold [ or *
+    untimed = _untimed(config)
+    runs = untimed.parent.glob(f"{glob.escape(untimed.name)}-*")  # a model's name may hold [ or *
     folder = Path(config.run_dir) if config.run_dir else max(runs, default=None, key=lambda run: run.stat().st_mtime)
     if folder is None or not folder.exists():
         NOTES.info("--resume: there is no such run yet: it starts now")
