@@ -31,11 +31,7 @@ class TaskData:
     def __init__(self, config: RunConfig, spec: TaskSpec) -> None:
         self.config = config
         self.table = open_table(Path(config.data_dir) / spec.name, spec)
-        self.names = {"train": self.table.train_split, "test": config.test_split or spec.test_split}
-        if self.names["test"] not in self.table.splits or self.names["test"] == self.names["train"]:
-            others = ", ".join(name for name in self.table.splits if name != self.names["train"])
-            raise UserError(f"--test_split {self.names['test']}: {spec.name} can be tested on {others} "
-                            f"({self.names['train']} is trained on)")
+        self.names = {"train": self.table.train_split, "test": self.table.tested_split(config.test_split)}
         splits = {key: self.table.split(name) for key, name in self.names.items()}
         self.plan = make_plan(config, spec, splits["train"], splits["test"])
         self.chosen = chosen_rows(config, self.table, self.plan)

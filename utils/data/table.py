@@ -64,6 +64,18 @@ class Table:
         raise UserError(f"{self.folder}: no split to train on; expected {' or '.join(self.spec.train_splits)}, "
                         f"found {', '.join(self.splits)}")
 
+    def tested_split(self, asked: str) -> str:
+        """Return the split that is tested on: the one `asked` for by --test_split, or for "" the task's own.
+
+        Raises UserError for one that is not here, or is trained on.
+        """
+        name, trained = asked or self.spec.test_split, self.train_split
+        if name not in self.splits or name == trained:
+            others = ", ".join(split for split in self.splits if split != trained)
+            raise UserError(f"--test_split {name}: {self.spec.name} can be tested on {others} "
+                            f"({trained} is trained on)")
+        return name
+
     def rows(self, name: str) -> int:
         """Return the number of rows of a split, by the card."""
         return self.card["splits"][name]["rows"]

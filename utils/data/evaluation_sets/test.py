@@ -7,4 +7,4 @@ from utils.data.table import Table
 
 def rows(config: RunConfig, table: Table, plan: Plan) -> tuple[str, Domains]:
     """Return them; every run has some."""
-    return config.test_split or table.spec.test_split, plan.test
+    return table.tested_split(config.test_split), plan.test
