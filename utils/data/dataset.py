@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class TaskData:
     """The rows of a run as the driver and each worker see them, the same in every process.
 
-    `names[key]` are the splits of the table that it opens: "train" and "test" are those trained and tested on, any
-    other one that an evaluation set needs has its own name as its key. `labels[key]`: float64 [rows]; `plan`: see
+    `splits[key]` names a split of the table: "train" and "test" are those trained and tested on, any other one that an
+    evaluation set needs has its own name as its key. `labels[key]`: float64 [rows]; `plan`: see
     utils/data/partition.py; `chosen`: see `chosen_rows`. After `tokenise`, `tokens[key]` too, and `evaluation_sets`,
     the headline first.
     """
@@ -31,15 +31,15 @@ class TaskData:
     def __init__(self, config: RunConfig, spec: TaskSpec) -> None:
         self.config = config
         self.table = open_table(Path(config.data_dir) / spec.name, spec)
-        self.names = {"train": self.table.train_split, "test": self.table.tested_split(config.test_split)}
-        splits = {key: self.table.split(name) for key, name in self.names.items()}
-        self.plan = make_plan(config, spec, splits["train"], splits["test"])
+        self.splits = {"train": self.table.train_split, "test": self.table.tested_split(config.test_split)}
+        rows = {key: self.table.split(name) for key, name in self.splits.items()}
+        self.plan = make_plan(config, spec, rows["train"], rows["test"])
         self.chosen = chosen_rows(config, self.table, self.plan)
         for _, name, _ in self.chosen:
-            if name not in self.names.values():
-                key = name if name not in self.names else f"split {name}"  # where --test_split names another
-                self.names[key], splits[key] = name, self.table.split(name)
-        self.labels = {key: numbers(split["label"]).astype(np.float64) for key, split in splits.items()}
+            if name not in self.splits.values():
+                key = name if name not in self.splits else f"split {name}"  # where --test_split names another
+                self.splits[key], rows[key] = name, self.table.split(name)
+        self.labels = {key: numbers(split["label"]).astype(np.float64) for key, split in rows.items()}
         most = n_participants(len(self.plan.shards), config.frac_fit)
         if config.min_success > most:
             raise UserError(f"--min_success {config.min_success}: only {most} take part in a round; "
@@ -55,9 +55,9 @@ class TaskData:
         self.tokens = {key: open_tokens(self.table, name, tokenizer, max_length=config.max_length,
                                         text_to_text=text_to_text, cache=self.table.folder / "tokens",
                                         lent=lent / key if lent else None)
-                       for key, name in self.names.items()}
+                       for key, name in self.splits.items()}
         self._check_cuts()
-        keys = {split: key for key, split in self.names.items()}
+        keys = {split: key for key, split in self.splits.items()}
         self.evaluation_sets = [
             evaluation_set(name, keys[split], domains, self.labels[keys[split]], self.tokens[keys[split]].lengths,
                            self.tokens[keys[split]].choices)
@@ -65,7 +65,7 @@ class TaskData:
 
     def _check_cuts(self) -> None:
         length = self.config.max_length
-        for key, split in self.names.items():
+        for key, split in self.splits.items():
             cuts, where = self.tokens[key].cuts, f"{self.table.spec.name} {split}"
             rows = f"of {self.tokens[key].n_rows:,} rows"
             if cuts.lost and not self.config.truncate:

@@ -26,7 +26,7 @@ class EvaluationSet:
     split: str  # a key of TaskData's tokens and labels
     rows: np.ndarray
     labels: np.ndarray
-    names: tuple[str, ...]
+    domains: tuple[str, ...]
     positions: tuple[np.ndarray, ...]  # per domain, its positions in `rows`
     batches: tuple[np.ndarray, ...]
 

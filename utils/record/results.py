@@ -18,7 +18,7 @@ def results_of(data: TaskData, server_round: int, answers: dict[str, list[np.nda
         if not np.isfinite(columns).all():
             raise RoundFailed(f"round {server_round}: the averaged model's loss or prediction is no finite number on "
                               f"some {each.name} rows: it diverged; a lower --lr may help")
-        results[each.name] = evaluate_domains(data.table.spec, each.names, each.positions, each.labels, prediction,
+        results[each.name] = evaluate_domains(data.table.spec, each.domains, each.positions, each.labels, prediction,
                                               loss, weight)
     return results
 
@@ -26,5 +26,5 @@ def results_of(data: TaskData, server_round: int, answers: dict[str, list[np.nda
 def majorities(data: TaskData) -> dict[str, dict]:
     """Return each evaluation set's metrics of always saying the commonest label that is trained on."""
     trained = data.labels["train"][np.concatenate(data.plan.shards)]
-    return {each.name: majority_baseline(data.table.spec, each.names, each.positions, each.labels, trained)
+    return {each.name: majority_baseline(data.table.spec, each.domains, each.positions, each.labels, trained)
             for each in data.evaluation_sets}
