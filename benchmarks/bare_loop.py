@@ -41,7 +41,7 @@ def prepared(model: PreTrainedModel, data: TaskData, rows: np.ndarray, masks: Ma
     The one place that follows `take_shortcuts` in clients/training.py.
     """
     table, tokens = embedding_table(model), data.tokens["train"]
-    assert table is not None, "this loop knows models with one table of embeddings"
+    assert table is not None, "this loop is for models with one table of embeddings"
     ids = np.unique(np.concatenate([[pad_id], *(ids for row in rows for ids in tokens.sequences(row))]))
     with fast_dropout(model, masks), fast_encoder(model, masks), used_embeddings(table, ids) as weight:
         yield [weight, *(parameter for parameter in model.parameters() if parameter is not table.weight)]

@@ -10,7 +10,7 @@ LEVEL = 0.95
 SAME_BUDGET = 0.05  # sampled shards differ in size, so rows trained may differ by this part and count as the same
 HOW = ("Gain: a method's score minus that of the baseline's run of the same seed (paired by seed), in points. "
        f"[low, high]: the {LEVEL:.0%} confidence interval of its mean, Student's t over the seeds' differences; it "
-       "tells of the seeds' chance alone, not of the choice of test rows. A gain's ± in a sentence: half of that "
+       "is about the seeds' chance alone, not about the choice of test rows. A gain's ± in a sentence: half of that "
        "interval. ± in scores: the sample standard deviation over seeds.")
 
 

@@ -1,4 +1,4 @@
-"""The card of a run's model, `model/README.md`: what the hub, and any reader of the folder, has to know of it."""
+"""The card of a run's model, `model/README.md`: for the hub, and for any reader of the folder."""
 
 import os
 from dataclasses import dataclass

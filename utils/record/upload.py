@@ -40,7 +40,7 @@ def check(repository: str) -> None:
     except HfHubHTTPError as error:
         if error.response.status_code != 401:
             raise
-        raise Refused(f"the hub does not know the token, or it has expired; make one at {tokens}") from None
+        raise Refused(f"the hub refuses the token: it is wrong, or has expired; make one at {tokens}") from None
     roles = {each["name"].lower(): each.get("roleInOrg") for each in [*user.get("orgs", []), user]}  # case is ignored
     if owner not in roles:
         raise Refused(f"{owner} is neither you ({user['name']}) nor an organization of yours; name another")

@@ -98,7 +98,7 @@ def test_one_that_is_there_stays_as_private_as_it_is(hub, login, finished, notes
 
 REFUSED = {
     "": "no token of the hub is here; `hf auth login` or HF_TOKEN gives one",
-    "hf_wrong": "the hub does not know the token, or it has expired; make one at {url}/settings/tokens",
+    "hf_wrong": "the hub refuses the token: it is wrong, or has expired; make one at {url}/settings/tokens",
     "hf_read": "the token may not write in me; make one that may at {url}/settings/tokens",
     "hf_other": "me is neither you (other) nor an organization of yours; name another"}
 
