@@ -18,6 +18,7 @@ from preprocess.rte import SPEC
 from tests.conftest import copied_tree
 from tests.tiny import tiny_once
 from tests.toy import toy_rows
+from utils.data.evaluation import TAKEN
 from utils.data.evaluation_sets import HEADLINE, HELD_OUT
 from utils.data.table import write_table
 
@@ -134,6 +135,19 @@ def test_trackers_and_the_card_have_every_set(run):
     assert found["accuracy (long, slice2)"][1] == summary["long"]["domains"]["slice2"]["accuracy"]
     for name in ORDER[1:]:
         assert f"\n\nOn `{name}`:\n\n| | accuracy |" in card.text
+
+
+def test_no_set_can_have_a_name_that_a_record_or_a_tracker_has_other_uses_for(run):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = run[0]
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    records = map(json.loads, (folder / "rounds.jsonl").read_text().splitlines())
+    used = {key for each in (*records, json.loads((folder / "summary.json").read_text())) for key in each}
+    used |= {tag.partition("/")[0] for tag in events.Tags()["scalars"]}
+    others = {"failed", "part"}  # of a round without some of its clients, and of a worker's answer
+    assert used - set(ORDER) == TAKEN - others and others <= TAKEN
 
 
 def test_test_n_cuts_every_set_and_what_is_then_empty_is_left_out(project):
