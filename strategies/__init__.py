@@ -6,6 +6,7 @@ it draws the participants, carries vectors, reads them a window at a time, and k
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,24 @@ class Strategy:
     def __init__(self, flags: Any, layout: Layout) -> None:
         self.flags, self.layout = flags, layout
 
+    def __init_subclass__(cls) -> None:
+        """Raise TypeError for a method that would silently be another one: a hook misspelt, or that is never called."""
+        own = {name: value for name, value in vars(cls).items() if not name.startswith("_")}
+        for name, value in own.items():
+            if not hasattr(Strategy, name):
+                raise TypeError(f"{cls.__name__}.{name}: a Strategy has nothing of this name; one of its own begins "
+                                "with _")
+            hook = getattr(Strategy, name)
+            if callable(hook) and not isinstance(hook, type) and [*signature(value).parameters] != [
+                    *signature(hook).parameters]:
+                raise TypeError(f"{cls.__name__}.{name}: must take ({', '.join(signature(hook).parameters)})")
+        if cls.streams and {"merge", "look"} & own.keys():
+            raise TypeError(f"{cls.__name__}: with streams = True, merge and look are never called; set it to False")
+        if not cls.streams and ("step" in own or cls.merge is Strategy.merge):
+            raise TypeError(f"{cls.__name__}: with streams = False, step is never called, and merge must be there")
+        if bool(cls.looks) != (cls.look is not Strategy.look):
+            raise TypeError(f"{cls.__name__}: looks = {cls.looks} and a hook look go together")
+
     @property
     def has_term(self) -> bool:
         """Whether clients train with a term of the method's."""
@@ -96,10 +115,12 @@ class Strategy:
 
     def look(self, number: int, round: Round, window: slice, before: Array, clients: Sequence[Any],
              seen: Sequence[Array]) -> Array:
-        """Return sums over a window of the `clients`' vectors, float64, for look `number`, from 0 (streams = False).
+        """Return sums over a window of the `clients`' vectors, for look `number`, from 0 (streams = False).
 
-        They are added up over all windows, in order, and later looks and `merge` find them in `seen[number]`. Where
-        clients return more than the model, each of `clients` is a tuple, as `mean` is in `step`.
+        They are float64, of one shape for all windows (a row for each tensor of the layout, say), are added up over the
+        windows in order, and later looks and `merge` find them in `seen[number]`. Threads look at windows side by side:
+        nothing is kept in `self`. Where clients return more than the model, each of `clients` is a tuple, as `mean` is
+        in `step`.
         """
         raise NotImplementedError
 

@@ -74,6 +74,25 @@ def type_of(field: Field) -> type | None:
     return TYPES.get(getattr(field.type, "__name__", str(field.type)))
 
 
+def fault_of(field: Field) -> str:
+    """Return what is wrong with a plug-in's declaration of a flag; "" if nothing is."""
+    kind, about = type_of(field), field.metadata
+    if kind is None:
+        return "must be of type bool, int, float or str"
+    if not about.get("help"):
+        return "must be declared by utils.flags.flag, with a help text"
+    if not isinstance(field.default, (int, float) if kind is float else kind):
+        return f"its default must be of type {kind.__name__}"
+    if field.default is True:
+        return "a switch must be False at first"
+    valid = about["valid"]
+    if valid is None:
+        return ""
+    if not (isinstance(valid, tuple) and len(valid) == 2 and callable(valid[0]) and isinstance(valid[1], str)):
+        return "valid must be (a function of the value, what a good value is)"
+    return "" if valid[0](field.default) else f"its default must be {valid[1]}"
+
+
 def typed(field: Field, value: Any) -> Any:
     """Return a flag's value in its type: a whole number may stand for a real one. Raises UserError for another type."""
     kind = type_of(field)

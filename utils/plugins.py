@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError, in_short
-from utils.flags import spellings, type_of
+from utils.flags import fault_of, spellings
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,13 +83,8 @@ class Plugins:
             raise UserError(f"{self.file(name)}: its class Flags must be a dataclass(frozen=True)")
         owners = dict(taken)
         for field in dataclasses.fields(cls):
-            kind = type_of(field)
-            if kind is None or "help" not in field.metadata or not isinstance(
-                    field.default, (int, float) if kind is float else kind):
-                raise UserError(f"{self.file(name)}: flag {field.name}: must be of type bool, int, float or str, and "
-                                "declared by utils.flags.flag with a default of that type")
-            if field.default is True:
-                raise UserError(f"{self.file(name)}: flag {field.name}: a switch must be False at first")
+            if fault := fault_of(field):
+                raise UserError(f"{self.file(name)}: flag {field.name}: {fault}")
             for spelling in (field.name, *field.metadata["also"]):
                 if spelling in owners:
                     raise UserError(f"{self.file(name)}: flag {spelling}: {owners[spelling]} has one of this name; "

@@ -29,6 +29,7 @@ class Pull(Strategy):
         kind: str = flag("near", "which mean", choices=("near", "far"), may_change=True)
 """
 OWN = "from strategies import Strategy\nfrom dataclasses import dataclass\nfrom utils.flags import flag\n"
+ONE = "from strategies import Strategy\n\nclass A(Strategy):\n"
 FLAGS = OWN + "class One(Strategy):\n    @dataclass(frozen=True)\n    class Flags:\n        "
 BROKEN = {  # file → (its text, what the message says behind the file's name)
     "half": ("import os\nclass Half(", " line 2: SyntaxError: '(' was never closed; mend it, or give another"),
@@ -37,10 +38,24 @@ BROKEN = {  # file → (its text, what the message says behind the file's name)
     "none": (OWN, ": must define one subclass of strategies.Strategy, and defines none"),
     "two": (OWN + "class B(Strategy):\n    pass\nclass A(B):\n    pass\n", ": must define one subclass of "
             "strategies.Strategy, and defines A and B"),
-    "plain": (FLAGS + "hold: float = 1.0\n", ": flag hold: must be of type bool, int, float or str, and declared by"),
+    "plain": (FLAGS + "hold: float = 1.0\n", ": flag hold: must be declared by utils.flags.flag, with a help text"),
     "odd": (FLAGS + "hold: list = flag((), 'm')\n", ": flag hold: must be of type bool, int, float or str"),
-    "other": (FLAGS + "hold: float = flag('a', 'm')\n", ": flag hold: must be of type bool, int, float or str, and "
-              "declared by utils.flags.flag with a default of that type"),
+    "other": (FLAGS + "hold: float = flag('a', 'm')\n", ": flag hold: its default must be of type float"),
+    "mute": (FLAGS + "hold: float = flag(0.5, '')\n", ": flag hold: must be declared by utils.flags.flag, with a help"),
+    "range": (FLAGS + "hold: float = flag(0.5, 'm', valid=(0, 1))\n", ": flag hold: valid must be (a function of the "),
+    "out": (FLAGS + "hold: float = flag(-1.0, 'm', valid=(lambda v: v > 0, 'above 0'))\n",
+            ": flag hold: its default must be above 0"),
+    "spelling": (ONE + "    stream = False\n", " line 3: TypeError: A.stream: a Strategy has nothing of this name; "
+                 "one of its own begins with _"),
+    "signature": (ONE + "    def step(self, window, before, mean, kept):\n        pass\n",
+                  " line 3: TypeError: A.step: must take (self, round, window, before, mean, kept)"),
+    "merges": (ONE + "    def merge(self, round, window, before, clients, seen, kept):\n        return before\n",
+               " line 3: TypeError: A: with streams = True, merge and look are never called; set it to False"),
+    "steps": (ONE + "    streams = False\n    def step(self, round, window, before, mean, kept):\n        pass\n",
+              " line 3: TypeError: A: with streams = False, step is never called, and merge must be there"),
+    "looks": (ONE + "    streams, looks = False, 1\n"
+              "    def merge(self, round, window, before, clients, seen, kept):\n        return before\n",
+              " line 3: TypeError: A: looks = 1 and a hook look go together"),
     "on": (FLAGS + "hold: bool = flag(True, 'm')\n", ": flag hold: a switch must be False at first"),
     "taken": (FLAGS + "lr: float = flag(0.5, 'm')\n", ": flag lr: every run has one of this name; give it another"),
     "spelt": (FLAGS + "m: float = flag(0.5, 'm', also=('n_cpus',))\n", ": flag n_cpus: every run has one of this name"),

@@ -9,7 +9,7 @@ from utils.data.batches import evaluation_batches
 from utils.data.evaluation_sets import HEADLINE, HELD_OUT
 from utils.data.partition import Domains, Plan, first_rows
 from utils.data.table import Table
-from utils.errors import UserError
+from utils.errors import UserError, in_short
 from utils.plugins import EVALUATION_SETS
 
 #: what records, trackers and workers' answers have beside the sets' results (held to a run by test_evaluation_sets.py)
@@ -52,21 +52,41 @@ def chosen_rows(config: RunConfig, table: Table, plan: Plan) -> list[tuple[str, 
     """Return (name, split of the table, domains) of each evaluation set that a run has, the headline first.
 
     Domains without rows are left out, and so is a set without domains. Raises UserError, naming the file, for a name
-    that a record has other uses for.
+    that a record has other uses for, and for what is no split of the table with rows of it.
     """
     found = []
     for name in sorted(EVALUATION_SETS.names(), key=lambda name: (name != HEADLINE, name != HELD_OUT, name)):
         if name in TAKEN:
             raise UserError(f"{EVALUATION_SETS.file(name)}: a record has something else of this name; give the file "
                             "another one")
-        chosen = EVALUATION_SETS.load(name).rows(config, table, plan)
-        if chosen is None:
-            continue
-        domains = first_rows(chosen[1], config.test)
-        kept = [(domain, rows) for domain, rows in zip(domains.names, domains.rows, strict=True) if len(rows)]
+        module = EVALUATION_SETS.load(name)
+        try:
+            chosen = module.rows(config, table, plan)
+            if chosen is None:
+                continue
+            split, domains = chosen
+            check_rows(domains, table.rows(split))
+        except UserError:
+            raise
+        except Exception as error:  # whatever a user's file may do
+            raise UserError(f"{EVALUATION_SETS.file(name)}: rows(config, table, plan): {type(error).__name__}: "
+                            f"{in_short(error)}; mend it, or remove it") from error
+        domains = first_rows(domains, config.test)
+        kept = [(domain, rows) for domain, rows in zip(domains.names, domains.rows) if len(rows)]
         if kept:
-            found.append((name, chosen[0], Domains(*zip(*kept))))
+            found.append((name, split, Domains(*zip(*kept))))
     return found
+
+
+def check_rows(domains: Domains, n_rows: int) -> None:
+    """Raise ValueError unless each domain has a name and ascending numbers of rows of a split that has `n_rows`."""
+    if len(domains.names) != len(domains.rows) or len({*domains.names}) != len(domains.names):
+        raise ValueError(f"{len(domains.rows)} domains need as many different names")
+    for name, rows in zip(domains.names, domains.rows):
+        if not np.issubdtype(rows.dtype, np.integer):
+            raise ValueError(f"the rows of domain {name} are {rows.dtype}, not their numbers")
+        if len(rows) and (rows[0] < 0 or rows[-1] >= n_rows or (np.diff(rows) <= 0).any()):
+            raise ValueError(f"the rows of domain {name} must be ascending numbers from 0 to {n_rows - 1}")
 
 
 def evaluation_set(name: str, split: str, domains: Domains, labels: np.ndarray, lengths: np.ndarray,
