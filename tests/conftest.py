@@ -10,19 +10,28 @@ from pathlib import Path
 import pytest
 
 from tests.hub import Hub
+from utils.data.evaluation_sets import HEADLINE, HELD_OUT
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+#: the tasks that the project comes with, whose public sources the tests have; a task that is added may have no such one
+SHIPPED = tuple("boolq cola copa mnli mrpc qasc qnli qqp rte sentiment sst2 stsb wnli xnli".split())
 
 
 def copied_tree(folder: Path) -> Path:
-    """Copy what a user runs into `folder`, for tests that add files to it; log/ is empty there."""
+    """Copy what a user runs into `folder`, for tests that add files to it.
+
+    log/ is empty there, and of the evaluation sets there are test and val, so that what is added is all there is more.
+    """
     for name in ("preprocess", "clients", "engine", "reports", "strategies", "utils", "sweeps", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("main_lm.py", "report.py"):
         shutil.copy(ROOT / name, folder)
     if (ROOT / ".venv").exists():
         (folder / ".venv").symlink_to(ROOT / ".venv")
+    for path in (folder / "utils" / "data" / "evaluation_sets").glob("*.py"):
+        if path.stem not in ("__init__", HEADLINE, HELD_OUT):
+            path.unlink()
     (folder / "log").mkdir()
     return folder
 

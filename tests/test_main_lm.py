@@ -94,8 +94,12 @@ def test_standard_fine_tuning_is_parameter_averaging_with_one_client(runs):
 
 def test_stdout_has_one_line_per_evaluation_and_a_summary(runs):
     lines = runs["noniid"][0].stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["round=0", "round=1", "round=2", "summary"]
-    fields = dict(field.split("=", 1) for field in lines[2].split())
+    names = json.loads((runs["noniid"][1] / "config.json").read_text())["evaluation_sets"]
+    assert names[0] == "test" and "val" not in names
+    assert [line.split()[:2] for line in lines[:-1]] == [
+        [f"round={k}", f"split={name}"] for k in range(3) for name in names]
+    assert lines[-1].startswith("summary ")
+    fields = dict(field.split("=", 1) for field in lines[2 * len(names)].split())
     assert list(fields) == ["round", "split", "rows", "loss", "accuracy", "accuracy[slice1]", "accuracy[slice2]",
                             "accuracy[slice3]"]
     assert float(fields["accuracy"]) == pytest.approx(summary(runs, "noniid")["test"]["accuracy"], abs=1e-4)

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from preprocess.common import load, prepare, task_names
+from preprocess.common import load, prepare
+from tests.conftest import SHIPPED
 
 LANGUAGES = "ar bg de el en es fr hi ru sw th tr ur vi zh".split()
 NLI, GENRES = ("entailment", "neutral", "contradiction"), ("fiction", "government", "slate", "telephone", "travel")
@@ -52,8 +53,8 @@ def tables(shared_data, tmp_path_factory):
     return table
 
 
-def test_the_numbers_here_cover_every_task_but_sentiment():
-    assert {*LABELS, *ROWS} == set(task_names()) - {"sentiment"}
+def test_the_numbers_here_cover_every_shipped_task_but_sentiment():
+    assert {*LABELS, *ROWS} == {*SHIPPED} - {"sentiment"}
 
 
 @pytest.mark.parametrize("task", LABELS)
