@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.flower_strategy import FlowerStrategy, ServerState
 from strategies import Strategy
-from tests.strategies.rounds import NOTHING, answer, initial, play, server, state_of, updated
+from tests.strategies.rounds import LAYOUT, answer, initial, play, server, state_of, updated
 from utils.config import RunConfig
 from utils.errors import RoundFailed
 from utils.plugins import STRATEGIES
@@ -84,7 +84,7 @@ def test_with_too_few_successes_the_round_fails_and_the_global_vector_stays(tmp_
 
 @pytest.mark.parametrize("name", STRATEGIES.names())
 def test_going_on_from_what_the_server_holds_gives_the_same_bits(tmp_path, name):
-    method = STRATEGIES.load(name)(STRATEGIES.load(name).Flags(), NOTHING)
+    method = STRATEGIES.load(name)(STRATEGIES.load(name).Flags(), LAYOUT)
     whole = play(server(method), 1, 3)
     half = play(server(method), 1, 1)
     again = play(server(method, str(tmp_path), half), 2, 3)
@@ -110,7 +110,7 @@ class Control(Strategy):
 def test_more_than_one_vector_goes_out_and_comes_back(tmp_path, by_reference):
     """Each has its mean, weighted as the method says, and is cut into windows at its own beginning."""
     start, beside = initial(), np.arange(len(initial()), dtype=np.float32)
-    one = server(Control(Control.Flags(), NOTHING), str(tmp_path) if by_reference else "")
+    one = server(Control(Control.Flags(), LAYOUT), str(tmp_path) if by_reference else "")
 
     def clients(vector, number):
         return [(update, beside * (k + 1)) for k, update in enumerate(updated(vector, number))]

@@ -5,11 +5,9 @@ import pytest
 
 from engine.merging import Updates, merged
 from strategies import Participant, Round, Strategy
-from tests.strategies.rounds import SIZE, initial, play, server, updated
-from utils.vectors.layout import Layout, Place
+from tests.strategies.rounds import LAYOUT, SIZE, initial, play, server, updated
 from utils.vectors.transport import WINDOW, Transport
 
-LAYOUT = Layout(SIZE, (Place("first", (2, 50), slice(0, 100)), Place("last", (SIZE - 112,), slice(112, SIZE))))
 THIS = Round(1, 0, 3, tuple(Participant(k, 1, 1) for k in range(3)), (1.0, 1.0, 1.0))
 
 

@@ -8,12 +8,13 @@ from flwr.common import Code, FitRes, Status, ndarrays_to_parameters
 from engine.flower_strategy import FlowerStrategy, ServerState
 from strategies import Strategy
 from utils.config import RunConfig
-from utils.vectors.layout import Layout
+from utils.vectors.layout import Layout, Place
 from utils.vectors.transport import WINDOW, Transport
 
 SIZE = WINDOW + 5  # two windows, of which the second begins within a page of the buffer's next vector
 ROWS = (3, 1, 4)  # of the clients
-NOTHING = Layout(SIZE, ())
+#: two tensors with padding between them, of which the second lies in both windows
+LAYOUT = Layout(SIZE, (Place("first", (2, 50), slice(0, 100)), Place("last", (SIZE - 112,), slice(112, SIZE))))
 
 
 def initial() -> np.ndarray:

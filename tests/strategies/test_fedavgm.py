@@ -6,7 +6,7 @@ from flwr.common import ndarrays_to_parameters, parameters_to_ndarrays
 from flwr.server.strategy import FedAvgM as FlowersFedAvgM
 
 from strategies.fedavgm import FedAvgM
-from tests.strategies.rounds import NOTHING, ROWS, answer, initial, play, server, updated
+from tests.strategies.rounds import LAYOUT, ROWS, answer, initial, play, server, updated
 
 
 @pytest.mark.parametrize("by_reference", [True, False])
@@ -20,5 +20,5 @@ def test_it_is_flowers(tmp_path, by_reference, lr):
         parameters, _ = theirs.aggregate_fit(number, answers, [])
         vector, = parameters_to_ndarrays(parameters)
         theirs.initial_parameters = parameters
-    mine = play(server(FedAvgM(FedAvgM.Flags(server_lr=lr), NOTHING), str(tmp_path) if by_reference else ""), 1, 3)
+    mine = play(server(FedAvgM(FedAvgM.Flags(server_lr=lr), LAYOUT), str(tmp_path) if by_reference else ""), 1, 3)
     np.testing.assert_allclose(mine.vector, vector, rtol=1e-5, atol=1e-6)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from strategies.median import Median
-from tests.strategies.rounds import NOTHING, initial, play, server, updated
+from tests.strategies.rounds import LAYOUT, initial, play, server, updated
 
 
 @pytest.mark.parametrize("by_reference", [True, False])
@@ -12,7 +12,7 @@ def test_it_is_numpys_on_whole_vectors(tmp_path, by_reference):
     vector = initial()
     for number in (1, 2):
         vector = np.median(updated(vector, number), axis=0).astype(np.float32)
-    assert np.array_equal(play(server(Median(Median.Flags(), NOTHING), str(tmp_path) if by_reference else ""), 1, 2)
+    assert np.array_equal(play(server(Median(Median.Flags(), LAYOUT), str(tmp_path) if by_reference else ""), 1, 2)
                           .vector, vector)
 
 
@@ -20,4 +20,4 @@ def test_one_client_far_away_does_not_move_it():
     def clients(vector, number):
         return [vector, vector + 1e6, vector]
 
-    assert np.array_equal(play(server(Median(Median.Flags(), NOTHING)), 1, 3, clients).vector, initial())
+    assert np.array_equal(play(server(Median(Median.Flags(), LAYOUT)), 1, 3, clients).vector, initial())
