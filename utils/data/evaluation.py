@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from utils.config import RunConfig
+from utils.console import NOTES
 from utils.data.batches import evaluation_batches
 from utils.data.evaluation_sets import HEADLINE, HELD_OUT
 from utils.data.partition import Domains, Plan, first_rows
@@ -73,6 +74,9 @@ def chosen_rows(config: RunConfig, table: Table, plan: Plan) -> list[tuple[str, 
                             f"{in_short(error)}; mend it, or remove it") from error
         domains = first_rows(domains, config.test)
         kept = [(domain, rows) for domain, rows in zip(domains.names, domains.rows) if len(rows)]
+        if len(kept) < max(1, len(domains.names)):
+            empty = [domain for domain, rows in zip(domains.names, domains.rows) if not len(rows)]
+            NOTES.info("evaluation set %s: without rows, so left out: %s", name, ", ".join(empty) or "all of it")
         if kept:
             found.append((name, split, Domains(*zip(*kept))))
     return found

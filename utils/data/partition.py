@@ -35,7 +35,7 @@ class Plan:
     shards: tuple[np.ndarray, ...]
     train: Domains
     val: Domains  # held out of the training rows by `val_ratio`; empty when that is 0
-    test: Domains  # at most `--test N` rows of each, as of the training rows: what is made of it needs no further cut
+    test: Domains  # at most `--test N` rows of each, as of the training rows
 
 
 def make_plan(config: RunConfig, spec: TaskSpec, train: pa.Table, test: pa.Table) -> Plan:

@@ -20,9 +20,9 @@ class Layout:
     size: int
     places: tuple[Place, ...]
 
-    def within(self, window: slice) -> Iterator[tuple[Place, slice]]:
-        """Yield each tensor that has elements in `window`, with where in the window those are."""
-        for place in self.places:
+    def within(self, window: slice) -> Iterator[tuple[int, slice]]:
+        """Yield the number, in `places`, of each tensor that has elements in `window`, and where in it those are."""
+        for number, place in enumerate(self.places):
             start, stop = max(place.part.start, window.start), min(place.part.stop, window.stop)
             if start < stop:
-                yield place, slice(start - window.start, stop - window.start)
+                yield number, slice(start - window.start, stop - window.start)

@@ -9,7 +9,7 @@ from utils.data.evaluation_sets.test import rows
 from utils.data.partition import make_plan
 
 
-@pytest.mark.parametrize("flag, split, size", [("", "dev", 24), ("train", "train", 60)])
+@pytest.mark.parametrize("flag, split, size", [("", "dev", 24), ("dev", "dev", 24)])
 @pytest.mark.parametrize("test", [0, 5])
 def test_they_are_those_of_the_split_as_test_n_cuts_them(tmp_path, flag, split, size, test):
     table, config = toy_table(tmp_path, n_train=60, n_test=24), RunConfig(data="rte", test_split=flag, test=test)
