@@ -66,6 +66,8 @@ def chosen_rows(config: RunConfig, table: Table, plan: Plan) -> list[tuple[str, 
             if chosen is None:
                 continue
             split, domains = chosen
+            if split not in table.splits:
+                raise ValueError(f"no split {split!r}; it has {', '.join(table.splits)}")
             check_rows(domains, table.rows(split))
         except UserError:
             raise

@@ -42,7 +42,8 @@ def test_rows_that_a_split_does_not_have_are_refused(rows, words):
 
 
 @pytest.mark.parametrize("text, words", [
-    ("def rows(config, table, plan):\n    return 'moon', plan.test\n", "KeyError: 'moon'"),
+    ("def rows(config, table, plan):\n    return 'moon', plan.test\n",
+     "ValueError: no split 'moon'; it has train, dev; mend it"),
     ("def rows(config, table, plan):\n    return plan.test\n", "rows(config, table, plan): "),
     ("def rows(config):\n    return None\n", "TypeError: rows() takes 1 positional argument but 3 were given"),
     ("rows = None\n", "TypeError: 'NoneType' object is not callable")])
