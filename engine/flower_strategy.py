@@ -170,7 +170,8 @@ class FlowerStrategy(FlowersStrategy):
             self._check(server_round, len(clients), failures)
             if mean.arrays is None:
                 raise RoundFailed(f"round {server_round}: --strategy {self.config.strategy} gives no update any weight")
-            self._step(self._round(server_round, clients), mean.arrays)
+            if self.method.has_step:
+                self._step(self._round(server_round, clients), mean.arrays)
             new = mean.arrays
         else:
             arrays = [update[0] for update in valid() if update is not None]

@@ -98,6 +98,11 @@ class Strategy:
             raise TypeError(f"{cls.__name__}: looks = {cls.looks} and a hook look go together")
 
     @property
+    def has_step(self) -> bool:
+        """Whether the new global vector is another one than the mean."""
+        return type(self).step is not Strategy.step
+
+    @property
     def has_term(self) -> bool:
         """Whether clients train with a term of the method's."""
         return type(self).term is not Strategy.term
