@@ -70,7 +70,7 @@ class FlowerStrategy(FlowersStrategy):
 
     def participants(self, server_round: int) -> list[int]:
         """Return the round's clients in ascending order: max(1, round(frac_fit·K)) of the K."""
-        size = n_participants(self.n_clients, 1.0 if self.config.centralized else self.config.frac_fit)
+        size = n_participants(self.n_clients, self.config.frac_fit)
         drawn = generator(self.config.seed, "participants", server_round).permutation(self.n_clients)[:size]
         return sorted(drawn.tolist())
 

@@ -24,7 +24,7 @@ def room_for(config: RunConfig, method: Strategy, n_clients: int, workers: int, 
     It lies in `base`, if that is given. Raises UserError when the room is not there, and names `--strategy` where that
     holds all updates of a round at once.
     """
-    nbytes, clients = 4 * method.layout.size, n_participants(n_clients, 1.0 if config.centralized else config.frac_fit)
+    nbytes, clients = 4 * method.layout.size, n_participants(n_clients, config.frac_fit)
     all_updates = f"--strategy {config.strategy}: all {clients} updates of a round at once are {{}}; give another " \
                   "strategy, or a lower --frac_fit"
     needed = more
