@@ -34,13 +34,13 @@ if TYPE_CHECKING:  # heavy imports wait until they are needed: --help and a wron
     from utils.data.dataset import TaskData
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run one command line; return the exit code."""
+def main(argv: list[str] | None = None, opened: Callable = running_engine) -> int:
+    """Run one command line, on an engine of its own or one that `opened` gives; return the exit code."""
     config = parse_flags(argv, preprocess.task_names())
     notes_to_stderr()
     try:
         quiet_environment(own_ray=not config.ray_address)
-        run(config)
+        run(config, opened)
         return 0
     except (UserError, RoundFailed) as error:
         NOTES.error("main_lm.py: %s", error)

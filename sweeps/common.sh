@@ -3,16 +3,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ -x .venv/bin/python ] && PATH="$PWD/.venv/bin:$PATH"
 
-run() { # run NAME FLAGS...: record in $OUT/NAME, results on stdout and in $OUT/NAME.txt; what is finished is skipped,
-        # what was cut off goes on
-  local name=$1
-  shift
-  mkdir -p "$OUT"
-  echo "== $name: python main_lm.py $*" >&2
-  python main_lm.py "$@" --run_dir "$OUT/$name" --resume | tee -a "$OUT/$name.txt"
-}
-
-report() { # report FLAGS...: what averaging gained in all runs of $OUT, as tables on stdout
-  echo
-  python report.py "$OUT" "$@"
+study() { # study FLAGS...: run the study on stdin (sweeps/study.py says what is in one), records in $OUT; results and the
+          # report's tables on stdout. What is finished is skipped, what was cut off goes on.
+  python sweeps/run.py - --out "$OUT" --results "$@"
 }

@@ -4,10 +4,30 @@
 . "$(dirname "$0")/common.sh"
 
 OUT=${OUT:-log/demo-$(date +%Y%m%d-%H%M%S)}
-common=(--data sentiment --model minilm --test 200 --epoch 1 --batch_size 16 --lr 1e-4 --seed 1)
-# One client has the machine to itself; four share it. Half of the clients a round: twice the rounds.
-run centralized "${common[@]}" --n_iterations 2 --centralized --n_cpu "$(nproc)" "$@"
-run iid         "${common[@]}" --n_iterations 2 --lang_mix 0.99 "$@"
-run noniid      "${common[@]}" --n_iterations 2 --lang_mix 0.0 "$@"
-run partial     "${common[@]}" --n_iterations 4 --lang_mix 0.0 --frac_fit 0.5 --skip_evalnum 2 "$@"
-report --out "$OUT/report"
+# Half of the clients a round: twice the rounds.
+study "$@" << STUDY
+[common]
+data = "sentiment"
+model = "minilm"
+test = 200
+epoch = 1
+batch_size = 16
+lr = 1e-4
+seed = 1
+n_iterations = 2
+
+[methods.centralized]
+centralized = true
+
+[methods.iid]
+lang_mix = 0.99
+
+[methods.noniid]
+lang_mix = 0.0
+
+[methods.partial]
+lang_mix = 0.0
+frac_fit = 0.5
+n_iterations = 4
+skip_evalnum = 2
+STUDY

@@ -13,14 +13,33 @@ shift
 OUT=${OUT:-log/offline-$data}
 rounds=${ROUNDS:-3}
 part=${PART:-2}
-for seed in ${SEEDS:-1 2 3}; do
-  common=(--data "$data" --model minilm --seed "$seed")
-  run "central-$seed" "${common[@]}" --n_iterations "$rounds" --centralized "$@"
-  run "central-keep-$seed" "${common[@]}" --n_iterations "$rounds" --centralized --optimizer_state keep "$@"
-  run "iid-$seed" "${common[@]}" --n_iterations "$rounds" --lang_mix 0.99 "$@"
-  run "noniid-$seed" "${common[@]}" --n_iterations "$rounds" --lang_mix 0.0 "$@"
-  run "partial-$seed" "${common[@]}" --n_iterations $((part * rounds)) --skip_evalnum "$part" --lang_mix 0.0 \
-    --frac_fit "$(python -c "print(round(1 / $part, 4))")" "$@"
-done
-report --out "$OUT/report"
-report --baseline centralized-keep
+seeds=(${SEEDS:-1 2 3})
+study "$@" << STUDY
+[common]
+data = "$data"
+model = "minilm"
+n_iterations = $rounds
+
+[grid]
+seed = [$(IFS=,; echo "${seeds[*]}")]
+
+[methods.central]
+centralized = true
+
+[methods.central-keep]
+centralized = true
+optimizer_state = "keep"
+
+[methods.iid]
+lang_mix = 0.99
+
+[methods.noniid]
+lang_mix = 0.0
+
+[methods.partial]
+lang_mix = 0.0
+n_iterations = $((part * rounds))
+skip_evalnum = $part
+frac_fit = $(python -c "print(round(1 / $part, 4))")
+STUDY
+[[ " $* " == *" --dry_run "* ]] || python report.py "$OUT" --baseline centralized-keep

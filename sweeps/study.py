@@ -11,6 +11,7 @@
     lang_mix = 0.99
 """
 
+import sys
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,9 +60,9 @@ def read_study(path: Path, out: Path | None, extra: list[str], tasks: Sequence[s
 
 
 def parse_study(path: Path) -> dict:
-    """Return a study file's tables. Raises UserError that names the file and what is wrong in it."""
+    """Return the tables of a study file, or of stdin (`-`). Raises UserError that names it and what is wrong in it."""
     try:
-        study = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        study = tomllib.loads(sys.stdin.read() if path == Path("-") else path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give a study's .toml file") from None
     except ValueError as error:  # of TOML, with its line, or of UTF-8

@@ -86,6 +86,47 @@ def test_a_study_runs_what_is_left_and_names_what_failed(base):
     assert alone.returncode == 0 and processes.model(base / "alone") == weights
 
 
+def drivers(sweep: subprocess.Popen) -> list[int]:
+    """Return the processes of sweeps/driver.py that a study has."""
+    return [pid for pid, name in processes.descendants(sweep.pid).items() if "sweeps/driver.py" in name]
+
+
+def test_a_run_whose_process_dies_is_resumed_and_the_others_have_its_next_one(base):
+    """One run's process is killed once; another's, whose workers have other cores, at each try."""
+    (base / "deaths.toml").write_text(STUDY.partition("[grid]")[0].format(base=base, rounds=60) + """
+seed = 4
+lr = 1e-3
+[methods.once]
+n_cpu = 2
+[methods.always]
+[methods.after]
+n_iterations = 1
+""")
+    out = base / "deaths"
+    sweep = start(base / "deaths.toml", "--out", out, "--jobs", 1)
+    processes.wait_until(lambda: processes.newest(out / "once"), sweep)
+    dead, before = drivers(sweep), processes.newest(out / "once")
+    processes.kill(dead[0])
+    processes.wait_until(lambda: set(drivers(sweep)) - set(dead), sweep)
+    dead += drivers(sweep)  # it lives, and ends when its run does
+    for _ in range(2):
+        processes.wait_until(lambda: set(drivers(sweep)) - set(dead), sweep)
+        dead += drivers(sweep)
+        processes.kill(dead[-1])
+    done = processes.finish(sweep)
+    assert done.returncode == 3 and len(set(dead)) == 4, done.stderr
+    assert done.stderr.count("its process died (exit code -9): it is resumed in a new one") == 2
+    assert [line.split(":")[1] for line in done.stderr.splitlines() if line.startswith("failed: ")] == [" always"]
+    assert [(out / name / "summary.json").is_file() for name in ("once", "always", "after")] == [True, False, True]
+    rounds = (out / "once" / "rounds.jsonl").read_text().splitlines()
+    assert [json.loads(line)["round"] for line in rounds] == list(range(61)) and 0 < before < 60
+    assert "1 worker(s) of 2 thread(s)" in (out / "once.err").read_text()
+    assert "2 worker(s) of 1 thread(s)" in (out / "after.err").read_text()
+    flags = "--n_iterations 60 --max_length 32 --batch_size 8 --n_cpu 2"
+    alone = processes.finish(processes.start(base, "once", flags))
+    assert alone.returncode == 0 and processes.model(base / "once") == processes.model(out / "once")
+
+
 def test_an_interrupted_study_leaves_no_process_and_goes_on(base):
     """It is a shell's background job, which ignores Ctrl-C, as do its runs; a batch system's SIGTERM ends all."""
     out, sweep = base / "cut", start(base / "long.toml", "--out", base / "cut", "--jobs", 2,

@@ -108,16 +108,20 @@ def redirect(descriptor: int) -> None:
 
 
 def run_program(main: Callable[[], int], farewell: str = "") -> NoReturn:
-    """Have this process do what `main` does, from its beginning to its end with the exit code that `main` returns."""
+    """Have this process do what `main` does, from its beginning to its end with the exit code of its `outcome`."""
     begin(farewell)
-    code = 1
+    leave(outcome(main))
+
+
+def outcome(main: Callable[[], int]) -> int:
+    """Return the exit code that `main` returns, or ends with; 1, after its traceback, where it has a fault."""
     try:
-        code = main()
+        return main()
     except SystemExit as stop:
-        code = stop.code if isinstance(stop.code, int) else 1
+        return stop.code if isinstance(stop.code, int) else 1
     except Exception:
         traceback.print_exc()
-    leave(code)
+        return 1
 
 
 def leave(code: int) -> NoReturn:

@@ -1,0 +1,227 @@
+"""The runs of a study, some at a time, on one Ray cluster: which run goes to which driver, and what comes of it."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from pathlib import Path
+
+from engine.cluster import OwnCluster, ray_folder
+from sweeps.study import PlannedRun
+from utils.config import RunConfig
+from utils.console import NOTES
+from utils.errors import UserError
+from utils.machine.process import interrupted_by
+from utils.machine.workers import Machine, check_machine, quiet_environment, usable_cores, workers_for
+
+TRIES = 2  # of a run whose process dies: it is resumed once
+
+
+class Driver:
+    """A process of sweeps/driver.py: it keeps the engine of its first run, for others with workers of its `shape`."""
+
+    def __init__(self, shape: tuple) -> None:
+        self.shape = shape
+        # In a group of its own: a terminal's Ctrl-C reaches it once, from the study
+        self.process = subprocess.Popen([sys.executable, Path(__file__).with_name("driver.py")], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+
+    def run(self, words: list[str], results: Path, messages: Path) -> int | None:
+        """Do the run of a command line; return its exit code, or None if the process has died of it.
+
+        What it writes to stdout and stderr is added to the files `results` and `messages`.
+        """
+        assert self.process.stdin and self.process.stdout  # pipes
+        request = {"words": words, "results": str(results.absolute()), "messages": str(messages.absolute())}
+        try:
+            print(json.dumps(request), file=self.process.stdin, flush=True)
+        except BrokenPipeError:
+            return None
+        answer = self.process.stdout.readline()
+        return int(answer) if answer else None
+
+    def end(self) -> int:
+        """Have it end; return the process's own exit code, -N after signal N."""
+        assert self.process.stdin
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass  # it has gone already
+        return self.process.wait()
+
+
+class Sweep:
+    """Has the runs `left` done, `jobs` at a time (0: as many as have a worker each), on one Ray cluster.
+
+    The machine's cores or GPUs are shared out evenly; a run's bits do not depend on how many it has. Each job has a
+    driver, which goes from one run to the next. A run's stdout is added to <name>.txt in `folder`, and its stderr is
+    <name>.err; `shown`: what was added to the first is also printed here.
+    """
+
+    def __init__(self, folder: Path, left: list[PlannedRun], jobs: int, shown: bool = False) -> None:
+        for run in left:
+            check_machine(run.config)
+            if run.config.n_workers > fitting(run.config):
+                raise UserError(f"--n_workers {run.config.n_workers}: the runs of a study share this machine's "
+                                f"{usable_cores()} cores; {run.name} needs more")
+        self.folder = folder
+        self.waiting, self.n_runs = list(left), len(left)
+        self.n_gpus = max(run.config.n_gpus for run in left)
+        most = min(fitting(run.config) // max(1, run.config.n_workers) for run in left)
+        self.jobs = min(jobs or most, self.n_runs)
+        self.shown = shown
+        self.address: Future[str] = Future()  # of the cluster; "" if there is none
+        self.drivers: set[Driver] = set()
+        self.running: set[str] = set()
+        self.failed: dict[str, str] = {}  # why, by name
+        self.done = 0
+        self.stopped = False
+        self.lock = threading.Lock()  # of all that the jobs share
+
+    def run(self) -> dict[str, str]:
+        """Do them all; return `failed`. An interrupt ends those at work, too."""
+        quiet_environment(own_ray=True)
+        from tqdm import tqdm
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            self.began = time.monotonic()
+            # On a terminal one line shows the whole; elsewhere each run's beginning and end is a line.
+            self.bar = stack.enter_context(tqdm(total=self.n_runs, unit="run", disable=not sys.stderr.isatty(),
+                                                dynamic_ncols=True))
+            cluster, folder = OwnCluster(Machine(usable_cores(), self.n_gpus, 0.0)), stack.enter_context(ray_folder())
+            stack.callback(cluster.stop)
+            with ThreadPoolExecutor(self.jobs) as pool:
+                try:
+                    jobs = [pool.submit(self.job) for _ in range(self.jobs)]
+                    cluster.start(folder)
+                    interrupted_by(signal.SIGTERM)  # Ray has taken it
+                    self.address.set_result(cluster.address)
+                    while wait(jobs, timeout=1).not_done:
+                        self.bar.refresh()  # its time
+                    for job in jobs:
+                        job.result()  # raises what it raised
+                finally:
+                    self.stop()
+        return self.failed
+
+    def stop(self) -> None:
+        """Begin no run any more, and end those at work."""
+        with self.lock:
+            self.stopped = True
+            for driver in self.drivers:
+                driver.process.terminate()  # a shell's background job, and so its runs, may ignore Ctrl-C
+        if not self.address.done():
+            self.address.set_result("")
+
+    def job(self) -> None:
+        """Do one run after another, until none is left."""
+        driver = None
+        try:
+            while run := self.next_run(driver.shape if driver else None):
+                driver = self.whole(run, driver)
+        finally:
+            self.end(driver)
+
+    def next_run(self, shape: tuple | None) -> PlannedRun | None:
+        """Take the next run, if there is one that has workers of `shape`."""
+        with self.lock:
+            if not self.waiting or self.stopped:
+                return None
+            run = next((run for run in self.waiting if self.shape(run.config) == shape), self.waiting[0])
+            self.waiting.remove(run)
+            self.running.add(run.name)
+            self.show("started", run.name)
+            return run
+
+    def whole(self, run: PlannedRun, driver: Driver | None) -> Driver | None:
+        """Do a run, twice if its process dies of it; return the driver for the next one."""
+        results, messages = (self.folder / f"{run.name}.{ending}" for ending in ("txt", "err"))
+        with results.open("a") as out, messages.open("w"):
+            before = out.tell()
+        for number in range(1, TRIES + 1):
+            driver = self.driver_for(run.config, driver)
+            address = self.address.result()
+            if not driver or not address:
+                return driver
+            words = [*run.words, "--ray_address", address]
+            if not run.config.n_workers:
+                words += ["--n_workers", str(self.shape(run.config)[-1])]
+            code = driver.run(words, results, messages)
+            if code is not None:
+                break
+            died_of, driver = self.end(driver), None
+            if self.stopped:
+                return None
+            if number < TRIES:
+                NOTES.warning("%s: its process died (exit code %d): it is resumed in a new one", run.name, died_of)
+        else:
+            code = died_of
+        self.ended(run.name, code, results, before)
+        return driver
+
+    def ended(self, name: str, code: int, results: Path, before: int) -> None:
+        """Note how a run has ended; its results begin in their file at byte `before`."""
+        with self.lock:
+            if self.stopped:
+                return
+            self.running.remove(name)
+            self.done += 1
+            if code:
+                said = (self.folder / f"{name}.err").read_text(errors="replace").strip().splitlines()
+                self.failed[name] = f"exit code {code}: {said[-1] if said else 'it said nothing'}"
+            self.bar.update()
+            self.show("failed" if code else "finished", name)
+            if self.shown:
+                with results.open() as lines:
+                    lines.seek(before)
+                    print(lines.read(), end="", flush=True)
+
+    def driver_for(self, config: RunConfig, driver: Driver | None) -> Driver | None:
+        """Return a driver of the workers that a run has: `driver`, if it is one and lives, or a new one.
+
+        Returns None once the study is stopped.
+        """
+        shape = self.shape(config)
+        if driver and driver.shape == shape and driver.process.poll() is None:
+            return driver
+        self.end(driver)
+        with self.lock:
+            if self.stopped:
+                return None
+            new = Driver(shape)
+            self.drivers.add(new)
+        return new
+
+    def end(self, driver: Driver | None) -> int:
+        """End a driver, if there is one; return its process's exit code."""
+        if driver is None:
+            return 0
+        code = driver.end()
+        with self.lock:
+            self.drivers.discard(driver)
+        return code
+
+    def shape(self, config: RunConfig) -> tuple:
+        """Return what the workers of a run are: their cores, the GPUs in all and of each, and their number."""
+        return (config.n_cpu, config.n_gpus, config.gpus_per_client if config.n_gpus else 0.0,
+                config.n_workers or max(1, fitting(config) // self.jobs))
+
+    def show(self, event: str, name: str) -> None:
+        """Show what became of a run, and how far the whole is."""
+        self.bar.set_postfix_str(f"{len(self.running)} running, {len(self.failed)} failed")
+        if self.bar.disable:
+            seconds = time.monotonic() - self.began
+            left = self.n_runs - self.done
+            rest = f", about {seconds / self.done * left / 60:.0f} min left" if self.done else ""
+            NOTES.info("[%6.1f s] %s %s: %d of %d done, %d running, %d failed%s", seconds, event, name, self.done,
+                       self.n_runs, len(self.running), len(self.failed), rest)
+
+
+def fitting(config: RunConfig) -> int:
+    """Return how many workers of a run fit on this machine."""
+    return workers_for(config, usable_cores(), config.n_gpus)
