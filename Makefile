@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 
 .PHONY: setup demo test lint matrix newest bench clean
 
-BENCHMARKS := end_to_end federated_tax data_plane startup batching arithmetic many_clients long_run
+BENCHMARKS := end_to_end study federated_tax data_plane startup batching arithmetic many_clients long_run
 
 setup: $(VENV)/ready data/sentiment/card.json
 

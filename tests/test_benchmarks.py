@@ -18,6 +18,7 @@ from tests.conftest import ROOT
 
 PROGRAMS = {
     "end_to_end": ["--small"],
+    "study": ["--small"],
     "federated_tax": ["--small"],
     "data_plane": ["--small", "--rounds", "2"],
     "startup": ["--small", "--repetitions", "1"],
@@ -55,6 +56,13 @@ def test_end_to_end_compares_two_real_runs(run):
     assert ratio["holds"] == (ratio["value"] >= 6)
     assert abs(score["value"]) <= 100
     assert all(f"| {figure['what']} |" in stdout for figure in figures)
+
+
+def test_a_study_is_compared_with_stock_flowers_runs_and_with_its_floor(run):
+    _, figures = run("study")
+    iid, centralized, scaled, ours, ratio, products, start, over_floor = [figure["value"] for figure in figures]
+    assert math.isclose(scaled, 4 * iid + 2 * centralized) and math.isclose(ratio, scaled / ours)
+    assert math.isclose(over_floor, ours / (products + start)) and min(products, start, ours) > 0
 
 
 def test_federated_tax_compares_the_same_steps(run):
