@@ -40,8 +40,16 @@ class OpenEngine:
 
 
 def main() -> int:
-    """Do all runs; return the last one's exit code."""
-    import_libraries()
+    """Do all runs; return the exit code."""
+    try:
+        import_libraries()
+        return do_all()
+    except KeyboardInterrupt:  # between two runs, or before the first
+        return 130
+
+
+def do_all() -> int:
+    """Do the runs that stdin asks for, and answer each; return the last one's exit code."""
     with ExitStack() as stack, os.fdopen(os.dup(1), "w") as answers:
         opened = OpenEngine(stack)
         for line in sys.stdin:
