@@ -2,7 +2,7 @@
 
 Started by sweeps/drivers.py. It reads a JSON line for each run from stdin, {"words": the flags, "results" and
 "messages": the files that its stdout and stderr are added to}, and answers with its exit code on a line of stdout. It
-ends where stdin does, and after a run that may have left it unfit for another.
+ends where stdin does.
 """
 
 import gc
@@ -20,8 +20,6 @@ from engine.cluster import Cluster
 from engine.engine import Engine, running_engine
 from utils.machine.process import outcome, run_program
 from utils.machine.workers import pause_collector
-
-GOES_ON = (0, 3)  # after these exit codes: a round that fails has left nothing in the engine
 
 
 class OpenEngine:
@@ -43,13 +41,14 @@ def main() -> int:
     """Do all runs; return the exit code."""
     try:
         import_libraries()
-        return do_all()
+        do_all()
+        return 0
     except KeyboardInterrupt:  # between two runs, or before the first
         return 130
 
 
-def do_all() -> int:
-    """Do the runs that stdin asks for, and answer each; return the last one's exit code."""
+def do_all() -> None:
+    """Do the runs that stdin asks for, and answer each."""
     with ExitStack() as stack, os.fdopen(os.dup(1), "w") as answers:
         opened = OpenEngine(stack)
         for line in sys.stdin:
@@ -61,11 +60,8 @@ def do_all() -> int:
                 with suppress(OSError):  # a full disk, of which the run has spoken
                     stream.flush()
             print(code, file=answers, flush=True)
-            if code not in GOES_ON:
-                return code
             gc.unfreeze()  # what the run has made, of which modules stay
             gc.collect()
-    return 0
 
 
 def import_libraries() -> None:

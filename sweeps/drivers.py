@@ -19,6 +19,7 @@ from utils.machine.process import interrupted_by
 from utils.machine.workers import Machine, check_machine, quiet_environment, usable_cores, workers_for
 
 TRIES = 2  # of a run whose process dies: it is resumed once
+GOES_ON = (0, 3)  # exit codes of runs that leave their driver fit for another: a round that fails keeps nothing from it
 
 
 class Driver:
@@ -152,19 +153,18 @@ class Sweep:
             if not run.config.n_workers:
                 words += ["--n_workers", str(self.shape(run.config)[-1])]
             code = driver.run(words, results, messages)
-            if code is not None:
+            if code in GOES_ON:
                 break
-            died_of, driver = self.end(driver), None
-            if self.stopped:
-                return None
+            died, exit_code, driver = code is None, self.end(driver), None
+            if not died or self.stopped:
+                break
+            code = exit_code
             if number < TRIES:
-                NOTES.warning("%s: its process died (exit code %d): it is resumed in a new one", run.name, died_of)
-        else:
-            code = died_of
+                NOTES.warning("%s: its process died (exit code %d): it is resumed in a new one", run.name, code)
         self.ended(run.name, code, results, before)
         return driver
 
-    def ended(self, name: str, code: int, results: Path, before: int) -> None:
+    def ended(self, name: str, code: int | None, results: Path, before: int) -> None:
         """Note how a run has ended; its results begin in their file at byte `before`."""
         with self.lock:
             if self.stopped:
