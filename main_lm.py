@@ -93,14 +93,14 @@ def average(folder: RunFolder, data: "TaskData", engine: Engine, clock: Clock, p
     """Load the model, open the record, and have the rounds run from where both are."""
     from engine.run import Run
     from engine.set_up import strategy_for
-    from utils.machine.precision import resolve_precision
+    from utils.machine.precision import resolve_arithmetic
     from utils.record.recorder import Recorder
     from utils.record.start import load_model, start_of, write_config
 
     clock.done("imports")
     workers = engine.machine.workers  # raises what keeps the run from its part of a cluster, before a folder is made
     progress.phase("loading the model and the rows' tokens")
-    config = replace(folder.config, precision=resolve_precision(folder.config.precision, folder.config.n_gpus))
+    config = resolve_arithmetic(folder.config)
     model, tokenizer = load_model(config, data, commit=folder.before.get("model_commit", ""))
     clock.done("model and tokens")
     with folder.opened(config) as log:

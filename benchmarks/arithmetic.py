@@ -3,14 +3,14 @@
     python -m benchmarks.arithmetic                     2 minutes on one core
 
 One thread and one process, in which the variants take turns, so that a change of the machine's speed meets all of
-them; every ratio is the median over the turns. RTE and CoLA, batches of 16, MiniLM. Then the optimizer's forms, and
-the evaluation's batch sizes.
+them; every ratio is the median over the turns. RTE and CoLA, batches of 16, MiniLM. Then the evaluation's batch sizes,
+float32 products by torch's default library and by oneDNN, and the optimizer's forms.
 """
 
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -30,6 +30,7 @@ from utils.data.evaluation import ROWS_PER_BATCH
 from utils.model import loading
 from utils.model.encoder import fast_encoder
 from utils.model.heads import make_head
+from utils.model.linear import linear_layers_by
 from utils.vectors.parameters import ParameterVector
 
 #: variant → (what replaces names of clients/training.py, what replaces flags)
@@ -71,16 +72,24 @@ class Bench:
                            Turn(replace(self.config, **flags), 1, 0))
             return len(self.shard.rows) / (time.perf_counter() - began)
 
-    @torch.inference_mode()
-    def evaluate(self, batch_size: int) -> float:
+    def evaluate(self, batch_size: int = ROWS_PER_BATCH, library: str = "torch") -> float:
         """Evaluate the shard's rows; return them per second."""
-        self.model.eval()
         began = time.perf_counter()
-        with fast_encoder(self.model):
+        for batch in self.batches(batch_size, library):
+            self.head.evaluate(self.model, batch)
+        return len(self.shard.rows) / (time.perf_counter() - began)
+
+    def logits(self, library: str) -> torch.Tensor:
+        """Return those of the shard's rows, float64 [rows, labels]."""
+        return torch.cat([self.head.scores(self.model, batch) for batch in self.batches(ROWS_PER_BATCH, library)])
+
+    def batches(self, batch_size: int, library: str) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield the shard's rows in batches of evaluation; in between the model computes as there."""
+        self.model.eval()
+        with torch.inference_mode(), fast_encoder(self.model), linear_layers_by(library, self.model):
             for batch in evaluation_batches(self.shard.tokens.lengths[self.shard.rows], batch_size):
                 rows = self.shard.rows[batch]
-                self.head.evaluate(self.model, self.head.collate(self.shard.tokens, rows, self.shard.labels[rows]))
-        return len(self.shard.rows) / (time.perf_counter() - began)
+                yield self.head.collate(self.shard.tokens, rows, self.shard.labels[rows])
 
 
 def in_turn(variants: Mapping[str, Callable[[], float]], turns: int) -> dict[str, list[float]]:
@@ -99,6 +108,18 @@ def ratios(what: str, speeds: dict[str, list[float]], unit: str) -> list[Figure]
     return [Figure(f"{what}, {first}", statistics.median(speeds[first]), unit)] + [
         Figure(f"{what}, {first} over {other}",
                statistics.median(np.divide(speeds[first], speeds[other]).tolist()), "×") for other in others]
+
+
+def libraries(task: str, bench: Bench, turns: int) -> list[Figure]:
+    """Return what oneDNN's float32 products are worth, and by how much they differ."""
+    figures = []
+    for what, measure in (("evaluation", lambda library: bench.evaluate(library=library)),
+                          ("float32 training", lambda library: bench.train({}, {"precision": "fp32",
+                                                                                "fp32_products": library}))):
+        speeds = {f"by {library}": partial(measure, library) for library in ("onednn", "torch")}
+        figures += ratios(f"{task}: {what}", in_turn(speeds, turns), "rows/s")
+    largest = (bench.logits("onednn") - bench.logits("torch")).abs().max()
+    return [*figures, Figure(f"{task}: largest difference of a logit by onednn from one by torch", float(largest), "")]
 
 
 def optimizers(model: torch.nn.Module) -> dict[str, Callable[[], float]]:
@@ -138,6 +159,7 @@ def main() -> None:
             evaluated = {f"batches of {size}": partial(bench.evaluate, size)
                          for size in (ROWS_PER_BATCH, 8, 16, 64)}
             figures += ratios(f"{task}: evaluation", in_turn(evaluated, options.turns), "rows/s")
+            figures += libraries(task, bench, options.turns)
     figures += ratios("AdamW's step", in_turn(optimizers(bench.model), 3 * options.turns), "steps/s")
     report("arithmetic", figures, options)
 

@@ -23,10 +23,11 @@ from utils.command_line import parse_flags
 from utils.data.batches import training_batches
 from utils.data.dataset import TaskData
 from utils.data.tokens import Tokens
-from utils.machine.precision import resolve_precision
+from utils.machine.precision import resolve_arithmetic
 from utils.model import loading
 from utils.model.dropout import Masks, fast_dropout
 from utils.model.encoder import fast_encoder
+from utils.model.linear import linear_layers_by
 from utils.model.used_embeddings import embedding_table, used_embeddings
 from utils.seeds import generator
 
@@ -43,7 +44,9 @@ def prepared(model: PreTrainedModel, data: TaskData, rows: np.ndarray, masks: Ma
     table, tokens = embedding_table(model), data.tokens["train"]
     assert table is not None, "this loop is for models with one table of embeddings"
     ids = np.unique(np.concatenate([[pad_id], *(ids for row in rows for ids in tokens.sequences(row))]))
-    with fast_dropout(model, masks), fast_encoder(model, masks), used_embeddings(table, ids) as weight:
+    library = data.config.fp32_products if data.config.precision == "fp32" else "torch"
+    with (fast_dropout(model, masks), fast_encoder(model, masks), linear_layers_by(library, model),
+          used_embeddings(table, ids) as weight):
         yield [weight, *(parameter for parameter in model.parameters() if parameter is not table.weight)]
 
 
@@ -62,7 +65,6 @@ def batch_of(tokens: Tokens, labels: np.ndarray, rows: np.ndarray, pad_id: int) 
 def train(model: PreTrainedModel, data: TaskData, rows: np.ndarray, client: int, pad_id: int) -> float:
     """Train for a round's local epochs; return the mean loss per row."""
     config, tokens, labels = data.config, data.tokens["train"], data.labels["train"]
-    bf16 = resolve_precision(config.precision, n_gpus=0) == "bf16"
     model.train()
     masks, total, step = Masks(), 0.0, 0
     with prepared(model, data, rows, masks, pad_id) as parameters:
@@ -73,7 +75,7 @@ def train(model: PreTrainedModel, data: TaskData, rows: np.ndarray, client: int,
                 batch = batch_of(tokens, labels, rows[places], pad_id)
                 masks.rng = generator(config.seed, "dropout", ROUND, client, step)
                 optimizer.zero_grad()
-                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.precision == "bf16"):
                     loss = model(**batch).loss
                 loss.backward()
                 optimizer.step()
@@ -88,7 +90,7 @@ def evaluate(model: PreTrainedModel, data: TaskData, pad_id: int) -> float:
     test = data.evaluation_sets[0]
     model.eval()
     total = 0.0
-    with fast_encoder(model):
+    with fast_encoder(model), linear_layers_by(data.config.fp32_products, model):
         for places in test.batches:
             batch = batch_of(data.tokens["test"], data.labels["test"], test.rows[places], pad_id)
             total += float(cross_entropy(model(**batch).logits, batch["labels"], reduction="sum"))
@@ -97,7 +99,7 @@ def evaluate(model: PreTrainedModel, data: TaskData, pad_id: int) -> float:
 
 def main() -> None:
     """Evaluate, train each client once, evaluate; print a line after each."""
-    config = parse_flags(None, preprocess.task_names())
+    config = resolve_arithmetic(parse_flags(None, preprocess.task_names()))
     torch.set_num_threads(config.threads)
     spec = preprocess.load(config.data).SPEC
     data = TaskData(config, spec)

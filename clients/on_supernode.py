@@ -30,7 +30,8 @@ def client_of(context: Context, config: RunConfig, spec: TaskSpec) -> LMClient:
     """
     facts = context.state[RUN_FACTS]
     data_dir = Path(str(context.node_config.get("data_dir", config.data_dir))).resolve()
-    config = replace(config, data_dir=str(data_dir), precision=str(facts["precision"]))
+    config = replace(config, data_dir=str(data_dir), precision=str(facts["precision"]),
+                     fp32_products=str(facts["fp32_products"]))
     if open_table(data_dir / spec.name, spec).fingerprint != facts["fingerprint"]:
         raise UserError(f"--data_dir {data_dir}: has other rows of {config.data} than the server")
     of_the_run = (str(facts[name]) for name in ("scratch", "run_dir", "commit", "fingerprint"))

@@ -18,6 +18,7 @@ from utils.errors import Diverged
 from utils.model.dropout import Masks, fast_dropout
 from utils.model.encoder import fast_encoder
 from utils.model.heads import Head
+from utils.model.linear import linear_layers_by
 from utils.model.used_embeddings import embedding_table
 from utils.seeds import generator, torch_seed
 from utils.vectors.parameters import ParameterVector
@@ -166,13 +167,15 @@ def add_gradient(vector: ParameterVector, term: Term) -> None:
 
 
 def take_shortcuts(shortcuts: ExitStack, trained: Trained, shard: Shard, turn: Turn) -> Masks:
-    """Let the model train faster on a CPU until `shortcuts` closes: the same arithmetic in fewer passes.
+    """Let the model train faster on a CPU until `shortcuts` closes: the same sums in fewer or faster passes.
 
     Returns where its dropout comes from.
     """
     masks, config = Masks(), turn.config
     shortcuts.enter_context(fast_dropout(trained.model, masks))
     shortcuts.enter_context(fast_encoder(trained.model, masks))
+    if config.precision == "fp32":
+        shortcuts.enter_context(linear_layers_by(config.fp32_products, trained.model))
     table = embedding_table(trained.model)
     # Embeddings of tokens that the shard lacks stay as they are where nothing but the loss moves them.
     if table is not None and config.optimizer_state == "fresh" and not config.weight_decay and not turn.term:

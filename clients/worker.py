@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Hashable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from utils.data.evaluation import EvaluationSet
 from utils.model import loading
 from utils.model.encoder import fast_encoder
 from utils.model.heads import make_head
+from utils.model.linear import linear_layers_by
 from utils.record.runlog import CLIENT_STATES
 from utils.vectors.parameters import ParameterVector
 from utils.vectors.transport import Transport
@@ -127,11 +128,14 @@ class Worker:
         """Evaluate the global `vector` on part `part` of `parts` of each evaluation set.
 
         Returns {set: float64 [3, rows]}: prediction, summed loss and number of terms. In float32 whatever `--precision`
-        is: the numbers are those that the saved model gives anywhere.
+        is: the numbers are those that the saved model gives anywhere, but for last bits.
         """
         self.vector.load(vector)
         self.model.eval()
-        with fast_encoder(self.model) if self.device.type == "cpu" else nullcontext():
+        with ExitStack() as shortcuts:
+            if self.device.type == "cpu":
+                shortcuts.enter_context(fast_encoder(self.model))
+                shortcuts.enter_context(linear_layers_by(self.job.config.fp32_products, self.model))
             return {part_of.name: self._evaluate(part_of, part_of.part(part, parts))
                     for part_of in self.data.evaluation_sets}
 

@@ -36,8 +36,8 @@ class GridEngine:
         from engine.rounds import Rounds
 
         job = run.job
-        facts = {"precision": job.config.precision, "run_dir": job.run_dir, "scratch": job.scratch,
-                 "fingerprint": job.fingerprint, "commit": job.commit}
+        facts = {"precision": job.config.precision, "fp32_products": job.config.fp32_products, "run_dir": job.run_dir,
+                 "scratch": job.scratch, "fingerprint": job.fingerprint, "commit": job.commit}
         nodes = Nodes(GridWithFacts(self.nodes.grid, facts), self.nodes.ids)
         Rounds(run, nodes, self.machine.workers).all()
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-COMMON = "--lr 1e-3 --precision fp32 --seed 4"
+COMMON = "--lr 1e-3 --precision fp32 --fp32_products torch --seed 4"
 
 
 def command(base: Path, name: str, flags: str, family: str = "bert", task: str = "rte") -> str:

@@ -5,7 +5,8 @@
     python -m tests.same_bits COMMIT --only T5  only the cells whose name has these letters
 
 Exit code 0: each cell's hashes are equal; 1: some differ, or a run failed. For changes that must not change a result.
-The commits are checked out below .same_bits/ and run in this environment, in float32; rows and models are made there.
+The commits are checked out below .same_bits/ and run in this environment, in float32 and with torch's own products;
+rows and models are made there.
 """
 
 import argparse
@@ -87,8 +88,10 @@ def weights(tree: Path, base: Path, name: str) -> str:
     run = "-".join(name.replace(",", "").split())
 
     def start(more: str = "") -> subprocess.Popen:
-        words = command(base, run, flags + more, family, task).split()
-        return subprocess.Popen([sys.executable, *words], cwd=tree, text=True, stdout=subprocess.PIPE,
+        line = command(base, run, flags + more, family, task)
+        if "fp32_products" not in (tree / "utils" / "config.py").read_text():  # older than the flag
+            line = line.replace("--fp32_products torch", "")
+        return subprocess.Popen([sys.executable, *line.split()], cwd=tree, text=True, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE)
 
     process = start()

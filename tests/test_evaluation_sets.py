@@ -53,7 +53,7 @@ def project(tmp_path_factory):
 
     def start(name: str, flags: str = "") -> subprocess.CompletedProcess:
         words = (f"main_lm.py --data rte --model {bert} --run_dir log/{name} --max_length 32 --lr 1e-3 --seed 4 "
-                 f"--precision fp32 --n_iterations 1 --val_ratio 0.2 {flags}")
+                 f"--precision fp32 --fp32_products torch --n_iterations 1 --val_ratio 0.2 {flags}")
         return subprocess.run([sys.executable, *words.split()], cwd=folder, text=True, capture_output=True,
                               env={**os.environ, "HF_HUB_OFFLINE": "1"}, timeout=300)
 

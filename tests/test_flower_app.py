@@ -79,8 +79,8 @@ def listens(port: int) -> bool:
 def submit(base: Path, name: str, environment: dict[str, str], **flags: object) -> str:
     """Have the app run with a record in base/name; return what Flower printed of it."""
     flags = {"data": "rte", "data_dir": f"{base}/data", "model": f"{base}/tiny/bert", "run_dir": f"{base}/{name}",
-             "lr": 1e-3, "precision": "fp32", "seed": 4, "max_length": 32, "batch_size": 8, "n_iterations": 1,
-             "strategy": "fedavgm", "server_lr": 0.5, **flags}
+             "lr": 1e-3, "precision": "fp32", "fp32_products": "torch", "seed": 4, "max_length": 32,
+             "batch_size": 8, "n_iterations": 1, "strategy": "fedavgm", "server_lr": 0.5, **flags}
     words = " ".join(f"{key}={json.dumps(value)}" for key, value in flags.items())
     done = subprocess.run([FLOWER / "flwr", "run", ".", "--stream", "--run-config", words], cwd=ROOT, env=environment,
                           capture_output=True, text=True, timeout=240)
@@ -126,13 +126,15 @@ def test_a_node_with_other_rows_refuses_to_train(base):
 
     spec = load("rte").SPEC
     table = open_table(base / "data" / "rte", spec)
-    facts = {"precision": "fp32", "run_dir": "", "scratch": "", "fingerprint": table.fingerprint, "commit": "1f2e"}
+    facts = {"precision": "fp32", "fp32_products": "onednn", "run_dir": "", "scratch": "",
+             "fingerprint": table.fingerprint, "commit": "1f2e"}
     config = RunConfig(data="rte", model=f"{base}/tiny/bert", data_dir=str(base / "data"))
 
     def client(**node_config: str):
         return client_of(Context(1, 2, node_config, RecordDict({RUN_FACTS: ConfigRecord(facts)}), {}), config, spec)
 
     assert client().job.config.precision == "fp32" and client().job.commit == "1f2e"
+    assert client().job.config.fp32_products == "onednn"  # the driver's choice, whatever is faster here
     with pytest.raises(UserError, match="others: has other rows of rte than the server"):
         client(data_dir=str(base / "others"))
 

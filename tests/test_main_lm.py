@@ -23,7 +23,7 @@ from tests.loading import loaded
 from tests.tiny import tiny_once
 from tests.toy import toy_rows, toy_table
 
-COMMON = "--data rte --max_length 32 --batch_size 8 --lr 1e-3 --precision fp32 --seed 4"
+COMMON = "--data rte --max_length 32 --batch_size 8 --lr 1e-3 --precision fp32 --fp32_products torch --seed 4"
 RUNS = {  # name: flags
     "noniid": "--model {bert} --n_iterations 2 --n_workers 2",
     "noniid-again": "--model {bert} --n_iterations 2 --n_workers 1 --transport message",

@@ -33,8 +33,8 @@ sys.addaudithook(watch)
 #: the ways of a model's and a data set's files, and nothing else
 ASKED = re.compile(r"GET /api/(models|datasets)/[\w-]+/[\w-]+(/revision/[\w.]+|/tree/[0-9a-f]{40}\?.*)?|"
                    r"(GET|HEAD) /(datasets/)?[\w-]+/[\w-]+/resolve/[0-9a-f]{40}/[\w./-]+|GET /lfs/.*")
-FLAGS = ("--data rte --model tiny/bert --max_length 16 --test 24 --n_iterations 3 --precision fp32 --n_workers 1 "
-         "--centralized")
+FLAGS = ("--data rte --model tiny/bert --max_length 16 --test 24 --n_iterations 3 --precision fp32 "
+         "--fp32_products torch --n_workers 1 --centralized")
 
 
 class Watched:

@@ -100,6 +100,9 @@ class RunConfig:
     precision: str = flag("auto", "arithmetic of training; weights and evaluation are always float32 (auto: bf16 "
                                   "where the processor is faster in it)",
                           choices=("auto", "fp32", "bf16"))
+    fp32_products: str = flag("auto", "library of a CPU's float32 products in evaluation and float32 training: torch's "
+                                      "default, or onednn (auto: onednn where it is faster by far)",
+                              choices=("auto", "torch", "onednn"))
     seed: int = flag(0, "seed of every random choice",
                      valid=(lambda value: 0 <= value < 2**32, "a whole number from 0 to 4294967295"))
 
@@ -151,6 +154,8 @@ class RunConfig:
             raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: more than --n_gpus {self.n_gpus}")
         if self.gpus_per_client > 1 and not self.gpus_per_client.is_integer():
             raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: above 1 it must be a whole number")
+        if self.n_gpus and self.fp32_products == "onednn":
+            raise UserError("--fp32_products onednn: is a library for CPUs; leave it out, or give --n_gpus 0")
         if self.partitioner != RunConfig.partitioner and self.lang_mix:
             raise UserError(f"--partitioner {self.partitioner} and --lang_mix {self.lang_mix:g} contradict each other: "
                             "give one of them")

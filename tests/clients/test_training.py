@@ -79,7 +79,7 @@ def plain_pytorch(tiny, config):
 
 @pytest.mark.parametrize("flags", [
     {"batch_size": 22}, {"batch_size": 4}, {"batch_size": 4, "batch_accum": 4}, {"batch_size": 4, "epoch": 2},
-    {"batch_size": 4, "max_grad_norm": 0.01}])
+    {"batch_size": 4, "max_grad_norm": 0.01}, {"batch_size": 4, "fp32_products": "onednn"}])
 def test_a_round_equals_plain_pytorch_and_hugging_face(tiny, flags):
     """The same losses and weights; with accumulation, the same as one large batch, also for the incomplete last."""
     config = RunConfig(lr=1e-3, seed=5, precision="fp32", **flags)
@@ -111,9 +111,10 @@ def test_the_gradient_of_a_step_equals_hugging_faces(tiny):
     assert gradients.norm() == pytest.approx(torch.cat([q.grad.reshape(-1) for q in plain.parameters()]).norm())
 
 
-def test_a_clients_update_is_a_pure_function(tiny):
+@pytest.mark.parametrize("library", ["torch", "onednn"])
+def test_a_clients_update_is_a_pure_function(tiny, library):
     """Whatever ran before in the process, and different for another round, client or seed."""
-    config = RunConfig(lr=1e-3, batch_size=4, seed=5, precision="fp32")
+    config = RunConfig(lr=1e-3, batch_size=4, seed=5, precision="fp32", fp32_products=library)
     alone, _, _ = trained(tiny, config, rounds=[(2, 1)])
     torch.rand(7)
     after_others, _, _ = trained(tiny, config, rounds=[(1, 0), (1, 1), (2, 1)])

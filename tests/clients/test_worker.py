@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import utils.model.linear
 from clients.job import Job, Piece
 from clients.lm_client import LMClient
 from clients.worker import Worker, resident
@@ -14,6 +15,7 @@ from preprocess.common import load
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
+from utils.machine.onednn import product
 from utils.vectors.transport import Transport
 
 
@@ -49,6 +51,24 @@ def test_evaluation_in_parts_gives_the_rows_of_one_whole(worker):
         many = rows.assemble([worker.evaluate(vector, part, 5)[rows.name] for part in range(5)])
         assert np.array_equal(one, many) and np.isfinite(one).all()
         assert set(one[0]) <= {0, 1} and (one[2] == 1).all()
+
+
+def test_onednn_evaluates_alike_but_for_last_bits_and_trains_in_float32_alone(job, worker, monkeypatch):
+    products = []
+    monkeypatch.setattr(utils.model.linear, "product", lambda *factors: products.append(1) or product(*factors))
+    vector = vector_of(worker)
+    by_torch = worker.evaluate(vector, 0, 1)["test"]
+    worker.fit([vector], 1, 0)
+    assert not products
+    for precision in ("fp32", "bf16"):
+        config = replace(job.config, fp32_products="onednn", precision=precision)
+        other = Worker(replace(job, config=config))
+        by_onednn = other.evaluate(vector, 0, 1)["test"]
+        assert products and np.array_equal(by_onednn[0], by_torch[0])
+        assert np.allclose(by_onednn[1], by_torch[1], rtol=1e-5, atol=1e-6)
+        products.clear()
+        other.fit([vector], 1, 0)
+        assert bool(products) == (precision == "fp32")
 
 
 def test_held_out_rows_are_in_no_shard(worker):

@@ -25,6 +25,7 @@ model = "{base}/tiny/bert"
 max_length = 32
 batch_size = 8
 precision = "fp32"
+fp32_products = "torch"
 n_iterations = {rounds}
 
 [grid]

@@ -1,8 +1,14 @@
-"""Which arithmetic a run computes in: bf16 only where the hardware gains from it."""
+"""Which arithmetic a run computes in: bf16, and another library than torch's, only where the hardware gains from it."""
 
 import time
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
+
+from utils.config import RunConfig
+from utils.errors import UserError
+from utils.machine import onednn
 
 #: rows, inner and columns of the products that are timed: a few rows' tokens in a small encoder's layer
 SHAPE = (256, 384, 384)
@@ -10,36 +16,66 @@ TURNS = 20  # of half a millisecond: the fastest was hardly ever interrupted
 GAIN = 1.25  # a chip whose bf16 is worth it multiplies at twice the rate or more; one that emulates it, at half
 
 
-def resolve_precision(asked: str, n_gpus: int) -> str:
+def resolve_arithmetic(config: RunConfig) -> RunConfig:
+    """Return the flags with what `--precision auto` and `--fp32_products auto` come to on this machine.
+
+    Raises UserError for a library that this torch lacks.
+    """
+    products = resolve_products(config.fp32_products, config.n_gpus)
+    precision = resolve_precision(config.precision, config.n_gpus, products)
+    return replace(config, fp32_products=products, precision=precision)
+
+
+def resolve_precision(asked: str, n_gpus: int, products: str) -> str:
     """Return "fp32" or "bf16" for `--precision auto`: bf16 where the chip multiplies faster in it, else fp32.
 
-    Weights, sums and the optimizer are float32 either way.
+    `products` is the library of those in float32. Weights, sums and the optimizer are float32 either way.
     """
     if asked != "auto":
         return asked
     if n_gpus:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     native = (torch.cpu._is_avx512_bf16_supported, torch.cpu._is_amx_tile_supported)
-    return "bf16" if any(supported() for supported in native) and bf16_gain() > GAIN else "fp32"
+    return "bf16" if any(supported() for supported in native) and gain("bf16", products) > GAIN else "fp32"
 
 
-def bf16_gain() -> float:
-    """Return how many times as fast as float32's a product in bf16 is here.
+def resolve_products(asked: str, n_gpus: int) -> str:
+    """Return "torch" or "onednn" for `--fp32_products auto`: onednn where it is faster by far, else torch's default.
 
-    Processors that have the instructions may still be slower with them: some take two steps for each, or are virtual
-    ones that lack the tiles they were made for. The two take turns and the fastest of each counts, so that what else
-    the machine is doing does not decide; the ratios of real chips lie far from GAIN on either side.
+    MKL leaves half of an AMD chip's rate unused; where the two are near each other, chance must not decide. Raises
+    UserError for onednn that is not here.
     """
-    rows, inner, columns = SHAPE
-    factors = {dtype: (torch.full((rows, inner), 0.5, dtype=dtype), torch.full((inner, columns), 0.5, dtype=dtype))
-               for dtype in (torch.float32, torch.bfloat16)}
-    fastest, threads = dict.fromkeys(factors, float("inf")), torch.get_num_threads()
+    if asked == "onednn" and not onednn.is_here():
+        raise UserError("--fp32_products onednn: this torch is built without it; give torch")
+    if asked != "auto":
+        return asked
+    return "onednn" if not n_gpus and onednn.is_here() and gain("onednn", "torch") > GAIN else "torch"
+
+
+def gain(way: str, over: str) -> float:
+    """Return how many times as fast a product is here in one of `ways` as in another.
+
+    Processors that have instructions for bf16 may still be slower with them: some take two steps for each, or are
+    virtual ones that lack the tiles they were made for. The two take turns and the fastest of each counts, so that what
+    else the machine is doing does not decide; the ratios of real chips lie far from GAIN on either side.
+    """
+    timed = {name: product for name, product in ways().items() if name in (way, over)}
+    fastest, threads = dict.fromkeys(timed, float("inf")), torch.get_num_threads()
     torch.set_num_threads(1)  # several wait for each other, and so for whatever else the machine is doing
     for turn in range(1 + TURNS):
-        for dtype, (left, right) in factors.items():
+        for name, product in timed.items():
             began = time.perf_counter()
-            left @ right
+            product()
             if turn:  # the first one compiles the kernel
-                fastest[dtype] = min(fastest[dtype], time.perf_counter() - began)
+                fastest[name] = min(fastest[name], time.perf_counter() - began)
     torch.set_num_threads(threads)
-    return fastest[torch.float32] / fastest[torch.bfloat16]
+    return fastest[over] / fastest[way]
+
+
+def ways() -> dict[str, Callable[[], torch.Tensor]]:
+    """Return the ways to make one product: in float32 by torch's default library or by oneDNN, and in bf16."""
+    rows, inner, columns = SHAPE
+    left, right = torch.full((rows, inner), 0.5), torch.full((inner, columns), 0.5)
+    left_half, right_half = left.bfloat16(), right.bfloat16()
+    return {"torch": lambda: left @ right, "onednn": lambda: onednn.product(left, right.mT),
+            "bf16": lambda: left_half @ right_half}

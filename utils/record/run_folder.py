@@ -23,6 +23,7 @@ from utils.record.runlog import CHECKPOINTS, CONFIG, ROUNDS, SUMMARY, RunLog, js
 if TYPE_CHECKING:
     from utils.record.checkpoint import Checkpoint
 
+MEASURED = ("precision", "fp32_products")  # flags whose auto is measured once, when a run begins
 LOCK = ".lock"  # held for as long as a run is at work in the folder
 
 
@@ -30,8 +31,8 @@ class RunFolder:
     """The folder of a run: where a new one is to write, or with `--resume` the one that goes on.
 
     It is found, read and checked when this value is made, and nothing on disk is changed by that. `path`: the folder;
-    `before`: the config.json that is there, {} for a new run; `config`: the run's flags, with the precision that it
-    began with. In a `with` a run that goes on is locked from the beginning; a new one's folder is made by `opened`.
+    `before`: the config.json that is there, {} for a new run; `config`: the run's flags, with the arithmetic that
+    it began with. In a `with` a run that goes on is locked from the beginning; a new one's folder is made by `opened`.
 
     Raises UserError if a new run's `--run_dir` already holds something, because a record is never overwritten; and if
     the folder to go on in was made with other flags, holds no run or, in a `with`, has another process at work in it.
@@ -42,7 +43,8 @@ class RunFolder:
         self.path = found or _new_folder(config)
         self.before = recorded(found) if found else {}
         _check_flags(config, self.path, self.before)
-        self.config = replace(config, precision=self.before.get("flags", {}).get("precision", config.precision))
+        began = self.before.get("flags", {})
+        self.config = replace(config, **{name: began[name] for name in MEASURED if began})
         self._held = ExitStack()
         self._is_held = False
 
@@ -205,7 +207,7 @@ def _same(name: str, mine: object, before: object, commit: str | None) -> bool:
     """Whether a flag asks for what it was `before`; that of a model may name the very `commit` that was used."""
     if name in ("model", "load_model") and commit:
         return mine in (before, f"{split_revision(str(before))[0]}@{commit}")
-    return mine == before or (name, mine) == ("precision", "auto")
+    return mine == before or name in MEASURED and mine == "auto"
 
 
 def recorded(folder: Path) -> dict:

@@ -146,7 +146,7 @@ def run(tmp_path_factory):
     (bert / "README.md").write_text("---\nlicense: mit\n---\n")
 
     def start(name: str, flags: str) -> subprocess.CompletedProcess:
-        flags = (f"--data rte --max_length 32 --lr 1e-3 --precision fp32 --data_dir {base}/data "
+        flags = (f"--data rte --max_length 32 --lr 1e-3 --precision fp32 --fp32_products torch --data_dir {base}/data "
                  f"--run_dir {base}/{name} {flags.format(base=base, bert=bert)}")
         return subprocess.run([sys.executable, "main_lm.py", *flags.split()], cwd=ROOT, text=True, capture_output=True,
                               env={**os.environ, "HF_HUB_OFFLINE": "1"}, timeout=300)

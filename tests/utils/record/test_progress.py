@@ -115,7 +115,7 @@ def test_durations_are_as_a_person_reads_them(seconds, text):
 def test_a_terminal_shows_one_line_and_stdout_has_results_alone(tmp_path):
     toy_table(tmp_path / "data", 30, 12)
     flags = (f"--data rte --model {tiny_once(tmp_path, 'bert')} --data_dir {tmp_path / 'data'} --max_length 32 "
-             f"--precision fp32 --n_iterations 2 --run_dir {tmp_path / 'run'}")
+             f"--precision fp32 --fp32_products torch --n_iterations 2 --run_dir {tmp_path / 'run'}")
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
     with subprocess.Popen([sys.executable, "main_lm.py", *flags.split()], cwd=ROOT, stdout=subprocess.PIPE,

@@ -132,6 +132,19 @@ def test_a_flag_that_is_newer_than_the_record_had_its_default(tmp_path):
             RunFolder(RunConfig.of(run_dir=config.run_dir, resume=True, strategy="fedprox", **changed))
 
 
+@pytest.mark.parametrize("recorded, other", [("torch", "onednn"), ("onednn", "torch")])
+def test_a_run_goes_on_with_the_products_that_it_began_with(recorded, other, tmp_path):
+    config = replace(recorded_run(tmp_path, fp32_products=recorded), resume=True)
+    if recorded == "torch":  # a record from before the flag
+        record = json.loads((tmp_path / "config.json").read_text())
+        del record["flags"]["fp32_products"]
+        (tmp_path / "config.json").write_text(json.dumps(record))
+    for asked in ("auto", recorded):
+        assert RunFolder(replace(config, fp32_products=asked)).config.fp32_products == recorded
+    with pytest.raises(UserError, match=f"was made with --fp32_products {recorded}, not {other}"):
+        RunFolder(replace(config, fp32_products=other))
+
+
 def test_a_model_of_the_hub_stays_at_its_commit(tmp_path):
     config = replace(recorded_run(tmp_path, {"model_commit": "c" * 40}, model="org/m@v1"), resume=True)
     for same in ("org/m@v1", "org/m@" + "c" * 40):
