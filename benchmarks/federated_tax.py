@@ -43,9 +43,9 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[float, float]:
     else:
         flags = ["--data", "rte", "--data_dir", ROOT / "data", "--model", "minilm", "--test", options.rows]
     flags += ["--n_iterations", 1, "--n_workers", 1, "--n_cpu", options.threads, "--lr", 1e-4, "--seed", 1]
-    open_rows(flags, options.source)
     seconds = []
     for number in range(options.repetitions):
+        open_rows(flags, options.source)
         record = folder / f"run-{number}"
         run = timed_lines([sys.executable, "main_lm.py", *flags, "--run_dir", record])
         bare = timed_lines([sys.executable, "-m", "benchmarks.bare_loop", *flags])

@@ -1,5 +1,6 @@
 """The rows that a benchmark runs on: a task's table with a warm token cache, or made-up ones; shards as plain files."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from benchmarks.common import RESULTS, ROOT
 from utils.command_line import parse_flags
 from utils.data.dataset import TaskData
 from utils.model import loading
+from utils.record.known_evaluation import EVALUATIONS
 
 OFFICIAL_FILES = ROOT.parent / "shared" / "data"  # where a checkout may have them; see --source
 
@@ -24,6 +26,8 @@ def workspace() -> tempfile.TemporaryDirectory:
 def open_rows(flags: list, source: str = "") -> TaskData:
     """Return the rows of the run that `main_lm.py` makes of `flags`, its table and its token cache made if absent.
 
+    What earlier runs have kept of round 0 is removed: one that is timed evaluates for itself.
+
     `source` is where the table is made from, as for main_lm.py: a folder of the official files, or hub.
     """
     config = parse_flags(list(map(str, flags)), preprocess.task_names())
@@ -34,6 +38,7 @@ def open_rows(flags: list, source: str = "") -> TaskData:
     data = TaskData(config, spec)
     model, tokenizer = loading.load(loading.Wanted.by(config), spec)
     data.tokenise(tokenizer, loading.is_text_to_text(model))
+    shutil.rmtree(folder / spec.name / EVALUATIONS, ignore_errors=True)
     return data
 
 

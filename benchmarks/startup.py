@@ -21,9 +21,9 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[float, dict[str,
     """Return the median seconds to the first training step, and the run's own phases up to then."""
     flags = toy_flags(folder) if options.small else ["--data", "sentiment", "--data_dir", ROOT / "data", "--test", 8]
     flags += ["--n_iterations", 1]
-    open_rows(flags)
     runs = []
     for number in range(options.repetitions + (not options.small)):
+        open_rows(flags)
         record = folder / f"run-{number}"
         outcome = timed_lines([sys.executable, "main_lm.py", *flags, "--run_dir", record])
         first, last = recorded_rounds(record)

@@ -16,6 +16,7 @@ from clients.job import Job, Piece
 from engine.flower_strategy import columns
 from engine.messages import Nodes, nodes_for, replies_in_order
 from engine.run import Run
+from utils.console import NOTES
 from utils.errors import RoundFailed
 from utils.failure import Failure
 
@@ -84,7 +85,14 @@ class Rounds:
             yield answer
 
     def evaluate(self, server_round: int, parameters: Parameters) -> tuple[dict, float]:
-        """Have the evaluation sets evaluated; return their columns and the seconds of the slowest part."""
+        """Have the evaluation sets evaluated; return their columns and the seconds of the slowest part.
+
+        What round 0's are may be known from another run: then no worker is asked, and the seconds are 0.
+        """
+        known = None if server_round else self.run.known
+        if known and (answers := known.read()) is not None:
+            NOTES.info("round 0: an earlier run has evaluated the same model on the same rows (%s)", known.path)
+            return answers, 0.0
         parts = self.strategy.evaluate_messages(parameters)
         work = Work(MessageType.EVALUATE, [Piece(part) for part in range(len(parts))],
                     [f"part {part} of the evaluation" for part in range(len(parts))],
@@ -92,14 +100,17 @@ class Rounds:
         failures: list[str] = []
         replies = self.replies(server_round, work, failures)
         self.progress.work(server_round, self.run.first, self.config.n_iterations, "evaluating", len(parts))
-        answers = []
+        results = []
         for reply in replies:
             if reply is not None:
-                answers.append(legacy.recorddict_to_evaluateres(reply))
+                results.append(legacy.recorddict_to_evaluateres(reply))
             self.progress.piece()
         if failures:
             raise RoundFailed(f"round {server_round}: {'; '.join(failures)}")
-        return columns(answers), max(float(answer.metrics["seconds"]) for answer in answers)
+        answers = columns(results)
+        if known:
+            known.write(answers)
+        return answers, max(float(result.metrics["seconds"]) for result in results)
 
     def replies(self, server_round: int, work: Work, failures: list[str]) -> Iterator[RecordDict | None]:
         """Have `work` done and yield each position's reply; None if it has failed, and the reason joins `failures`."""

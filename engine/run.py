@@ -9,6 +9,7 @@ from utils.failure import Failure
 if TYPE_CHECKING:  # heavy, and an engine starts before they are needed
     from clients.job import Job, Piece
     from engine.flower_strategy import FlowerStrategy
+    from utils.record.known_evaluation import KnownEvaluation
     from utils.record.progress import Progress
 
 #: cut(workers, round, clients) → the pieces of a round's work, in the order they should start
@@ -32,7 +33,10 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Run:
-    """Rounds `first` to the last of `job`'s configuration, with the vectors that `strategy` holds."""
+    """Rounds `first` to the last of `job`'s configuration, with the vectors that `strategy` holds.
+
+    `known`: where the evaluation of round 0 is kept for runs that begin alike; None where it is not.
+    """
 
     job: "Job"
     cut: Cut
@@ -40,3 +44,4 @@ class Run:
     observer: Observer
     progress: "Progress"
     first: int = 0
+    known: "KnownEvaluation | None" = None

@@ -13,6 +13,7 @@ from strategies import strategy_of
 from utils.console import NOTES
 from utils.data.dataset import TaskData
 from utils.model import loading
+from utils.record.known_evaluation import EVALUATIONS, KnownEvaluation, evaluation_key
 from utils.record.progress import Progress
 from utils.record.runlog import RunLog
 from utils.record.start import Start
@@ -40,3 +41,14 @@ def strategy_for(log: RunLog, data: TaskData, start: Start, workers: int, progre
                    workers, config.threads, config.precision, log.folder)
         yield (job, partial(pieces_of_round, config, data),
                FlowerStrategy(method, config, state, job.transport(size), n_clients, workers))
+
+
+def known_evaluation(job: Job, data: TaskData, start: Start) -> KnownEvaluation | None:
+    """Return where the evaluation of `start` is kept, beside the rows; None for a run that goes on after a round.
+
+    GPUs' numbers are not kept: they may differ from run to run.
+    """
+    if start.records or job.config.n_gpus:
+        return None
+    key = evaluation_key(job.config, data, job.skeleton_key, start.values)
+    return KnownEvaluation(data.table.folder / EVALUATIONS, key, data.evaluation_sets)

@@ -28,6 +28,8 @@ POLL_SECONDS = 0.1  # each look is a request over the network
 class GridEngine:
     """What engine/engine.py's Engine is to main_lm.py, on a `grid` whose nodes others have started."""
 
+    is_here = False  # its nodes may be other machines
+
     def __init__(self, nodes: Nodes, machine: Machine) -> None:
         self.nodes, self.machine = nodes, machine
 

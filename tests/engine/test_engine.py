@@ -1,6 +1,7 @@
 """An engine that runs one run after another: the bits of each alone, also after one that was interrupted."""
 
 import gc
+import json
 import subprocess
 import sys
 import threading
@@ -28,7 +29,7 @@ from utils.machine.workers import Machine
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    """Rows and models, and the records of the runs on one engine."""
+    """Rows and models, and the records of the runs on one engine; what they kept of round 0 is in known/."""
     base = tmp_path_factory.mktemp("several")
     toy_table(base / "data")
     toy_choices(base / "data")
@@ -39,7 +40,19 @@ def base(tmp_path_factory):
     assert done.returncode == 0, done.stderr[-3000:]
     assert "interrupted after round" in done.stdout
     assert not (base / "interrupted" / "summary.json").exists()
+    (base / "notes").write_text(done.stderr)
+    (base / "known").mkdir()
+    for folder in (base / "data").glob("*/evaluations"):  # runs alone evaluate for themselves
+        folder.rename(base / "known" / folder.parent.name)
     return base
+
+
+def records(folder):
+    """Return a run's rounds without their seconds."""
+    rounds = list(map(json.loads, (folder / "rounds.jsonl").read_text().splitlines()))
+    for timed in (*rounds, *(client for record in rounds for client in record["clients"])):
+        del timed["seconds"]
+    return rounds
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -48,6 +61,17 @@ def test_a_run_on_an_engine_that_has_run_others_gives_the_bits_of_one_alone(base
     alone = processes.finish(processes.start(base, f"{name}-alone", flags, family, task))
     assert alone.returncode == 0, alone.stderr
     assert processes.model(base / name) == processes.model(base / f"{name}-alone")
+    assert records(base / name) == records(base / f"{name}-alone")
+
+
+def test_runs_that_begin_alike_share_the_evaluation_of_round_0(base):
+    """The fourth begins as the third, and the interrupted one as the first; the test above has their bits."""
+    known = [note for note in (base / "notes").read_text().splitlines() if "an earlier run has evaluated" in note]
+    assert len(known) == 2 and "/data/rte/evaluations/" in known[0] and "/data/copa/evaluations/" in known[1]
+    assert [len(list((base / "known" / task).iterdir())) for task in ("rte", "copa")] == [2, 1]
+    for name, evaluated in (("third", True), ("fourth", False)):
+        first = json.loads((base / name / "rounds.jsonl").read_text().splitlines()[0])
+        assert (first["seconds"]["evaluate"] > 0) == evaluated
 
 
 def test_flowers_own_server_can_drive_the_strategy(base):
