@@ -63,10 +63,16 @@ class FlowerStrategy(FlowersStrategy):
         self.messages = Transport(transport.folder, transport.size, vectors=method.returned)
         self.vector = self.messages.buffer(f"global-{start.round % 2}")[:1]
         self.kept = [transport.buffer(f"state-{k}") for k in range(method.server_vectors)]
-        for part in transport.windows():
-            transport.window(self.vector, part)[:] = start.vector[part]
-            for k, arrays in enumerate(self.kept):
-                transport.window(arrays, part)[:] = start.kept[k][part] if len(start.kept) else 0.0
+        self._fill(self.vector, start.vector)
+        for k, arrays in enumerate(self.kept):
+            self._fill(arrays, start.kept[k] if len(start.kept) else None)
+
+    def _fill(self, arrays: list[np.ndarray], vector: np.ndarray | None) -> None:
+        """Copy `vector` into a message's buffer (None: zeros)."""
+        with self.transport.opened(arrays) as elements:
+            for part in self.transport.windows():
+                values = np.zeros(part.stop - part.start, np.float32) if vector is None else vector[part]
+                elements.write(part.start, values)
 
     def participants(self, server_round: int) -> list[int]:
         """Return the round's clients in ascending order: max(1, round(frac_fit·K)) of the K."""
@@ -86,9 +92,10 @@ class FlowerStrategy(FlowersStrategy):
         return copies
 
     def _copy(self, arrays: list[np.ndarray], out: np.ndarray) -> None:
-        """Copy a message's vector into `out`, of which no more than a window is mapped at once."""
-        for part in self.transport.windows():
-            out[part] = self.transport.window(arrays, part)
+        """Copy a message's vector into `out`."""
+        with self.transport.opened(arrays) as elements:
+            for part in self.transport.windows():
+                elements.read(part.start, out[part])
 
     @property
     def sent(self) -> Parameters:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 
@@ -10,6 +11,8 @@ import numpy as np
 
 from utils.vectors.sums import GROUP, add
 from utils.vectors.transport import Transport
+
+PIECE = 1 << 17  # elements of each vector that are copied at once: those of a few vectors stay in a core's caches
 
 
 @dataclass(frozen=True)
@@ -90,13 +93,27 @@ class Sums:
         divisor).
         """
         def add_part(part: tuple[slice, int]) -> tuple[set[int], list[float]]:
-            windows = [self.vectors.window(one.arrays, *part) for one in group]
-            squares = add(windows, [one.weight for one in group],
-                          None if before is None else self.transport.window(before, *part),
-                          (self.vectors if divisor else self.transport).window(out, *part), divisor)
-            if squares is None:
-                return {one.position for one, window in zip(group, windows) if not np.isfinite(window).all()}, []
-            return set(), squares
+            (window, number), wrong, squares = part, set[int](), np.zeros(len(group))
+            target, weights = self.vectors if divisor else self.transport, [one.weight for one in group]
+            length = min(PIECE, window.stop - window.start)
+            rooms, sums = np.empty((len(group), length), np.float32), np.empty(length)
+            new = np.empty(length, target.dtype)
+            with ExitStack() as files:
+                summands = [files.enter_context(self.vectors.opened(one.arrays, number)) for one in group]
+                earlier = None if before is None else files.enter_context(self.transport.opened(before, number))
+                result = files.enter_context(target.opened(out, number))
+                for start in range(window.start, window.stop, PIECE):
+                    size = min(PIECE, window.stop - start)
+                    pieces = [room[:size] for room in rooms]
+                    for summand, piece in zip(summands, pieces):
+                        summand.read(start, piece)
+                    if earlier:
+                        earlier.read(start, sums[:size])
+                    if add(pieces, weights, sums[:size] if earlier else None, new[:size], divisor, squares):
+                        result.write(start, new[:size])
+                    else:
+                        wrong |= {one.position for one, piece in zip(group, pieces) if not np.isfinite(piece).all()}
+            return wrong, squares.tolist()
 
         answers = list(self.pool.map(add_part, self.parts))
         wrong = set().union(*(positions for positions, _ in answers))

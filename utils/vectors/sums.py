@@ -17,18 +17,18 @@ _SIGNATURES = [types.float64(types.UniTuple(_FLOATS, GROUP), _DOUBLES, _DOUBLES,
 
 
 def add(windows: Sequence[np.ndarray], weights: Sequence[float], before: np.ndarray | None, out: np.ndarray,
-        divisor: float) -> list[float] | None:
+        divisor: float, squares: np.ndarray) -> bool:
     """Set `out` to `before` + Σ weightₖ·windowₖ, divided by `divisor` unless that is 0; all are of one length.
 
     `windows`: float32, at most GROUP; `before` (None: 0) float64; `out` float32 with a divisor, else float64. The sums
-    are float64 and made in the order given. Returns each window's squared distance from `out`, or zeros without a
-    divisor. Returns None, with `out` of no use, when not every number is finite: sums of finite numbers are.
+    are float64 and made in the order given. With a divisor, each window's squared distance from `out` is added to
+    `squares`, float64 [windows]. Returns False, with `out` of no use, when not every number is finite: sums of finite
+    numbers are.
     """
-    squares = np.zeros(len(windows))
     nothing = [np.empty(0, np.float32)] * (GROUP - len(windows))  # so that one compiled function serves any number
     total = _compiled_add((*windows, *nothing), np.array(weights, np.float64),
                           np.empty(0) if before is None else before, out, float(divisor), squares)
-    return squares.tolist() if np.isfinite(total) else None
+    return bool(np.isfinite(total))
 
 
 @njit(nogil=True, fastmath={"reassoc"})  # many lanes at once, so in an order of the compiler's

@@ -32,6 +32,24 @@ def test_a_vector_can_be_written_window_by_window(tmp_path, by_reference):
     assert np.array_equal(transport.receive(arrays), np.arange(2.0 * WINDOW))
 
 
+@pytest.mark.parametrize("by_reference", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_parts_are_copied_to_and_from_each_vector_of_a_message(tmp_path, by_reference, dtype):
+    transport = Transport(str(tmp_path) if by_reference else "", 1000, dtype, vectors=2)
+    arrays, whole = transport.buffer("sum-0"), np.arange(2000, dtype=dtype)
+    for number in range(2):
+        with transport.opened(arrays, number) as elements:
+            for start in range(0, 1000, 300):
+                elements.write(start, whole[1000 * number:][start:min(start + 300, 1000)])
+    assert np.array_equal(np.concatenate([transport.window(arrays, slice(0, 1000), k) for k in range(2)]), whole)
+    out = np.empty(450, dtype)
+    with transport.opened(arrays, 1) as elements:
+        elements.read(550, out)
+        assert np.array_equal(out, whole[1550:])
+        with pytest.raises(ValueError):
+            elements.read(551, out)
+
+
 @pytest.mark.parametrize("name", ["../secret-1", "/etc/passwd", "client-1/../../x-1", ""])
 def test_a_handle_names_nothing_outside_the_folder(tmp_path, name):
     with pytest.raises(ValueError, match="not a buffer's name"):
