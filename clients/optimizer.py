@@ -65,7 +65,7 @@ class FlatAdamW:
     @property
     def step(self) -> int:
         """Updates made since the moments were zero, as any tensor that has had a gradient counts them."""
-        return max(map(int, self.steps))
+        return int(torch.stack(self.steps).max())  # one copy from a GPU
 
     def restore(self, moments: np.ndarray | Sequence[np.ndarray] | None, step: int) -> None:
         """Start from saved `moments` (float32 [2, n], or two of [n]) and `step`, or afresh when there are none."""

@@ -140,14 +140,15 @@ class Worker:
                     for part_of in self.data.evaluation_sets}
 
     def _evaluate(self, evaluation: EvaluationSet, batches: list[np.ndarray]) -> np.ndarray:
-        columns = [np.empty((3, 0))]
+        """Return a set's columns for these batches, float64 [3, rows]: gathered on the device, copied once."""
+        columns = [torch.empty((3, 0), dtype=torch.float64, device=self.device)]
         with torch.inference_mode():
             for positions in batches:
                 batch = self.head.collate(self.data.tokens[evaluation.split], evaluation.rows[positions],
                                           evaluation.labels[positions])
                 batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
-                columns.append(np.stack(self.head.evaluate(self.model, batch)))
-        return np.concatenate(columns, axis=1)
+                columns.append(torch.stack(self.head.evaluate(self.model, batch)))
+            return torch.cat(columns, dim=1).cpu().numpy()
 
 
 class LoadedModel:

@@ -84,7 +84,7 @@ class Head:
 
     @torch.no_grad()
     def evaluate(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> Evaluated:
-        """Return (prediction, loss_sum, weight) of each row, float64 [batch] on the CPU; call in eval mode.
+        """Return (prediction, loss_sum, weight) of each row, float64 [batch] on the batch's device; call in eval mode.
 
         Σ loss_sum / Σ weight over any rows is their mean loss, whatever batches they came in. The prediction
         is a class index, or a score. Padding only changes the last bits.
@@ -92,7 +92,7 @@ class Head:
         labels = batch["labels"]
         logits = self.scores(model, batch)
         losses = cross_entropy(logits, labels, reduction="none")
-        return _on_cpu(logits.argmax(-1), losses, torch.ones_like(losses))
+        return logits.argmax(-1).double(), losses, torch.ones_like(losses)
 
 
 class ClassificationHead(Head):
@@ -119,7 +119,7 @@ class RegressionHead(Head):
         """See `Head.evaluate`: the prediction is the score, the loss its squared error."""
         scores = self.scores(model, batch)[:, 0]
         errors = (scores - batch["labels"].double()) ** 2
-        return _on_cpu(scores, errors, torch.ones_like(errors))
+        return scores, errors, torch.ones_like(errors)
 
 
 class TextToTextHead(Head):
@@ -154,14 +154,14 @@ class TextToTextHead(Head):
 
         The encoder reads each row once; the decoder scores every label word given it.
         """
-        scores = self.scores(model, batch).cpu()
+        scores, labels = self.scores(model, batch), batch["labels"]
         best = scores.argmax(-1)
-        labels = batch["labels"].cpu()
+        words, n_tokens = self.words.to(labels.device), torch.from_numpy(self.n_tokens).to(labels.device)
         # a word has end-of-text at its end and nowhere else, so a longer one cut here is never taken for it
-        word = (labels[:, None] == self.words[:, :labels.shape[1]]).all(-1).int().argmax(-1)
-        prediction = best if self.numbers is None else torch.from_numpy(self.numbers)[best]
+        word = (labels[:, None] == words[:, :labels.shape[1]]).all(-1).int().argmax(-1)
+        prediction = best if self.numbers is None else torch.from_numpy(self.numbers).to(labels.device)[best]
         losses = -scores.gather(1, word[:, None])[:, 0]
-        return _on_cpu(prediction, losses, torch.from_numpy(self.n_tokens)[word])
+        return prediction.double(), losses, n_tokens[word].double()
 
     def scores(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Return each label word's log-likelihood, float64 [batch, words]."""
@@ -217,7 +217,3 @@ def _padded(mask: np.ndarray, values: np.ndarray, filler: int) -> np.ndarray:
     full = np.full(mask.shape, filler, dtype=np.int64)
     full[mask] = values
     return full
-
-
-def _on_cpu(prediction: torch.Tensor, loss_sum: torch.Tensor, weight: torch.Tensor) -> Evaluated:
-    return prediction.double().cpu(), loss_sum.double().cpu(), weight.double().cpu()
