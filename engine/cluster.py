@@ -27,7 +27,12 @@ SECONDS_TO_WAIT = 5  # for room in a cluster, until a note says so
 
 
 class Cluster(Protocol):
-    """A Ray with the workers of one run."""
+    """A Ray with the workers of one run.
+
+    `is_here`: whether they are processes of this machine, with the libraries and the environment of this one.
+    """
+
+    is_here: bool
 
     @property
     def machine(self) -> Machine:
@@ -65,6 +70,8 @@ def job_config() -> "JobConfig":
 
 class OwnCluster:
     """Ray on this machine for this process alone, with exactly the workers of `machine`."""
+
+    is_here = True
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -120,6 +127,7 @@ class JoinedCluster:
     def __init__(self, config: RunConfig, n_clients: int) -> None:
         self.config = config
         self.n_clients = n_clients
+        self.is_here = False  # as far as can be known
         self._machine: Future[Machine] = Future()
 
     @property

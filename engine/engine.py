@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from engine.cluster import Cluster, OwnCluster, ray_folder
+from engine.cluster import Cluster, ray_folder
 from utils.errors import UserError
 from utils.machine.environment import EVERYWHERE, leave_out
 from utils.machine.workers import Machine, pause_collector, resume_collector
@@ -71,7 +71,7 @@ class Engine:
     @property
     def is_here(self) -> bool:
         """Whether its workers are processes of this machine, with the libraries and the environment of this one."""
-        return isinstance(self.cluster, OwnCluster)
+        return self.cluster.is_here
 
     def run(self, run: "Run") -> None:
         """Run all rounds of `run`, to their end; RoundFailed, or what keeps Ray from starting, is raised here.

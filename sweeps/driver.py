@@ -33,6 +33,7 @@ class OpenEngine:
     def __call__(self, cluster: Cluster, client: str) -> Iterator[Engine]:
         """Yield the engine, as `running_engine` does for the first run."""
         if self.engine is None:
+            cluster.is_here = True  # the study has started it, and this process
             self.engine = self.stack.enter_context(running_engine(cluster, client))
         yield self.engine
 
