@@ -16,9 +16,8 @@ from utils.data.batches import training_batches
 from utils.data.tokens import Tokens
 from utils.errors import Diverged
 from utils.model.dropout import Masks, fast_dropout
-from utils.model.encoder import fast_encoder
+from utils.model.feed import Feeder, feeding
 from utils.model.heads import Head
-from utils.model.linear import linear_layers_by
 from utils.model.used_embeddings import embedding_table
 from utils.seeds import generator, torch_seed
 from utils.vectors.parameters import ParameterVector
@@ -71,6 +70,14 @@ class SoFar:
     shown: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Way:
+    """How a client computes: `feed` brings a batch to the device; dropout comes from `masks`, or from torch if None."""
+
+    feed: Feeder
+    masks: Masks | None = None
+
+
 def steps_per_round(n_rows: int, config: RunConfig) -> int:
     """Return the optimizer steps a client of `n_rows` makes each round."""
     batches = -(-n_rows // config.batch_size)
@@ -106,10 +113,7 @@ def local_training(trained: Trained, shard: Shard, turn: Turn, so_far: SoFar | N
     so_far = so_far or SoFar()
     trained.model.train()
     with ExitStack() as shortcuts:
-        masks = None
-        if trained.vector.values.device.type == "cpu":
-            masks = take_shortcuts(shortcuts, trained, shard, turn)
-        train_steps(trained, shard, turn, so_far, end, masks)
+        train_steps(trained, shard, turn, so_far, end, take_shortcuts(shortcuts, trained, shard, turn))
     mean = so_far.loss / (turn.config.epoch * trained.head.terms(shard.labels[shard.rows]))
     low, high = torch.aminmax(trained.vector.values)  # NaN if a parameter is
     if not (np.isfinite(mean) and -LARGEST < low and high < LARGEST):
@@ -117,7 +121,7 @@ def local_training(trained: Trained, shard: Shard, turn: Turn, so_far: SoFar | N
     return mean
 
 
-def train_steps(trained: Trained, shard: Shard, turn: Turn, so_far: SoFar, end: int, masks: Masks | None) -> None:
+def train_steps(trained: Trained, shard: Shard, turn: Turn, so_far: SoFar, end: int, way: Way) -> None:
     """Make the steps of `local_training`."""
     config, numbers, device = turn.config, (turn.server_round, turn.client), trained.vector.values.device
     per_round = steps_per_round(len(shard.rows), config)
@@ -127,16 +131,15 @@ def train_steps(trained: Trained, shard: Shard, turn: Turn, so_far: SoFar, end: 
 
         # Dropout is drawn from the step's own name, whatever ran before
         torch.manual_seed(torch_seed(config.seed, "dropout", *numbers, step))
-        if masks:
-            masks.rng = generator(config.seed, "dropout", *numbers, step)
+        if way.masks:
+            way.masks.rng = generator(config.seed, "dropout", *numbers, step)
 
         # The gradient of the mean loss over an effective batch, a forward and a backward pass for each of its parts
         group = [shard.rows[batch] for batch in batches]
         terms = [trained.head.terms(shard.labels[rows]) for rows in group]
         trained.optimizer.optimizer.zero_grad()
         for rows, count in zip(group, terms):
-            batch = trained.head.collate(shard.tokens, rows, shard.labels[rows])
-            batch = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+            batch = way.feed(trained.head.collate(shard.tokens, rows, shard.labels[rows]))
             with autocast(device, config.precision):
                 loss = trained.head.loss(trained.model, batch)
             (loss * (count / sum(terms))).backward()
@@ -166,23 +169,24 @@ def add_gradient(vector: ParameterVector, term: Term) -> None:
         parameter.grad = added.clone() if parameter.grad is None else parameter.grad.add_(added)
 
 
-def take_shortcuts(shortcuts: ExitStack, trained: Trained, shard: Shard, turn: Turn) -> Masks:
-    """Let the model train faster on a CPU until `shortcuts` closes: the same sums in fewer or faster passes.
+def take_shortcuts(shortcuts: ExitStack, trained: Trained, shard: Shard, turn: Turn) -> Way:
+    """Let the model train faster until `shortcuts` closes: the same sums in fewer or faster passes. Return its way.
 
-    Returns where its dropout comes from.
+    On the CPU its dropout comes from `masks`. On a GPU, and where it is compiled, it is torch's own.
     """
-    masks, config = Masks(), turn.config
+    config, device = turn.config, trained.vector.values.device
+    if device.type != "cpu" or config.compile:
+        return Way(shortcuts.enter_context(feeding(trained.model, device, config, config.precision)))
+    masks = Masks()
     shortcuts.enter_context(fast_dropout(trained.model, masks))
-    shortcuts.enter_context(fast_encoder(trained.model, masks))
-    if config.precision == "fp32":
-        shortcuts.enter_context(linear_layers_by(config.fp32_products, trained.model))
+    feed = shortcuts.enter_context(feeding(trained.model, device, config, config.precision, masks))
     table = embedding_table(trained.model)
     # Embeddings of tokens that the shard lacks stay as they are where nothing but the loss moves them.
     if table is not None and config.optimizer_state == "fresh" and not config.weight_decay and not turn.term:
         sequences = [ids for row in shard.rows for ids in shard.tokens.sequences(row)]
         ids = np.unique(np.concatenate([[trained.head.pad_id], *sequences]))
         shortcuts.enter_context(trained.optimizer.only_rows(table, ids))
-    return masks
+    return Way(feed, masks)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Hashable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,10 +17,12 @@ from clients.training import Shard, SoFar, Trained, Turn, local_training
 from strategies import strategy_of
 from utils.data.dataset import TaskData
 from utils.data.evaluation import EvaluationSet
+from utils.machine.device import device_of
 from utils.model import loading
-from utils.model.encoder import fast_encoder
+from utils.model.compiled import compile_forward
+from utils.model.feed import Feeder, feeding
 from utils.model.heads import make_head
-from utils.model.linear import linear_layers_by
+from utils.model.lengths import length_rule
 from utils.record.runlog import CLIENT_STATES
 from utils.vectors.parameters import ParameterVector
 from utils.vectors.transport import Transport
@@ -34,7 +35,7 @@ class Worker:
         config, loaded = job.config, loaded or LoadedModel(job)
         self.job = job
         torch.set_num_threads(config.threads)
-        self.device, self.model, self.vector, self.head = loaded.device, loaded.model, loaded.vector, loaded.head
+        self.device, self.model, self.vector, self.head = device_of(config), loaded.model, loaded.vector, loaded.head
         self.data = TaskData(config, job.spec)
         self.data.tokenise(loaded.tokenizer, loaded.text_to_text, job.tokens)
         self.optimizer = FlatAdamW(self.vector, config.weight_decay)
@@ -132,22 +133,18 @@ class Worker:
         """
         self.vector.load(vector)
         self.model.eval()
-        with ExitStack() as shortcuts:
-            if self.device.type == "cpu":
-                shortcuts.enter_context(fast_encoder(self.model))
-                shortcuts.enter_context(linear_layers_by(self.job.config.fp32_products, self.model))
-            return {part_of.name: self._evaluate(part_of, part_of.part(part, parts))
+        with feeding(self.model, self.device, self.job.config, "fp32") as feed:
+            return {part_of.name: self._evaluate(part_of, part_of.part(part, parts), feed)
                     for part_of in self.data.evaluation_sets}
 
-    def _evaluate(self, evaluation: EvaluationSet, batches: list[np.ndarray]) -> np.ndarray:
+    def _evaluate(self, evaluation: EvaluationSet, batches: list[np.ndarray], feed: Feeder) -> np.ndarray:
         """Return a set's columns for these batches, float64 [3, rows]: gathered on the device, copied once."""
         columns = [torch.empty((3, 0), dtype=torch.float64, device=self.device)]
         with torch.inference_mode():
             for positions in batches:
                 batch = self.head.collate(self.data.tokens[evaluation.split], evaluation.rows[positions],
                                           evaluation.labels[positions])
-                batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
-                columns.append(torch.stack(self.head.evaluate(self.model, batch)))
+                columns.append(torch.stack(self.head.evaluate(self.model, feed(batch))))
             return torch.cat(columns, dim=1).cpu().numpy()
 
 
@@ -156,19 +153,23 @@ class LoadedModel:
 
     def __init__(self, job: Job) -> None:
         self.key = self.key_of(job)
-        self.device = torch.device("cuda" if job.config.n_gpus else "cpu")
+        config, device = job.config, device_of(job.config)
         wanted = replace(loading.Wanted.by(job.config, job.commit), name=str(job.skeleton), random_init=True)
         model, self.tokenizer = loading.load(wanted, job.spec)
         self.text_to_text = loading.is_text_to_text(model)
-        self.model: PreTrainedModel = model.to(self.device)
+        self.model: PreTrainedModel = model.to(device)
         self.vector = ParameterVector(self.model)
         self.head = make_head(job.spec, self.tokenizer, self.text_to_text)
+        self.head.padded = length_rule(device, config.compile, config.max_length)
+        if config.compile:
+            compile_forward(self.model, device, graphs=config.batch_accum == 1)
 
     @staticmethod
     def key_of(job: Job) -> Hashable:
         """Return what the model of a job depends on; its seed draws weights that no message leaves as they are."""
         config = job.config
-        return job.skeleton_key, job.spec, config.text_to_text, config.max_length, bool(config.n_gpus)
+        compiled = config.compile and (config.threads, config.deterministic, config.batch_accum == 1)
+        return job.skeleton_key, job.spec, config.text_to_text, config.max_length, bool(config.n_gpus), compiled
 
 
 class Resident:

@@ -103,6 +103,9 @@ class RunConfig:
     fp32_products: str = flag("auto", "library of a CPU's float32 products in evaluation and float32 training: torch's "
                                       "default, or onednn (auto: onednn where it is faster by far)",
                               choices=("auto", "torch", "onednn"))
+    compile: bool = flag(False, "compile the model by torch.compile, for small batches on a GPU; the start takes a "
+                                "minute more, and last bits and dropout's masks are others")
+    deterministic: bool = flag(False, "on a GPU, only algorithms that give the same bits each time, as a CPU's do")
     seed: int = flag(0, "seed of every random choice",
                      valid=(lambda value: 0 <= value < 2**32, "a whole number from 0 to 4294967295"))
 

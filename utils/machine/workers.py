@@ -11,6 +11,7 @@ from pathlib import Path
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.machine.cgroup import cpu_quota
+from utils.machine.compiler import check_compiler
 from utils.machine.environment import EVERYWHERE, FLOWER, RAY, check_variables, leave_out
 from utils.machine.limits import check_limits
 
@@ -75,6 +76,8 @@ def check_machine(config: RunConfig) -> None:
         return check_address(config.ray_address)
     if config.n_cpu > usable_cores():
         raise UserError(f"--n_cpu {config.n_cpu:g}: this machine has {usable_cores()} cores")
+    if config.compile:
+        check_compiler(config.n_gpus)
     if not config.n_gpus:
         return
     import torch

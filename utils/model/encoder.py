@@ -29,8 +29,7 @@ def fast_encoder(model: "PreTrainedModel", masks: Masks | None = None) -> Iterat
 
     Families of another layout keep their own forward pass.
     """
-    config = model.config
-    if config.model_type not in _FAMILIES or config.is_decoder or getattr(config, "summary_type", "first") != "first":
+    if not heads_read_first_token(model):
         yield
         return
     encoder = model.base_model.encoder
@@ -39,6 +38,13 @@ def fast_encoder(model: "PreTrainedModel", masks: Masks | None = None) -> Iterat
         yield
     finally:
         del encoder.forward
+
+
+def heads_read_first_token(model: "PreTrainedModel") -> bool:
+    """Return whether `model` is of one of _FAMILIES, with a head that reads the encoder's first token alone."""
+    config = model.config
+    return config.model_type in _FAMILIES and not config.is_decoder and \
+        getattr(config, "summary_type", "first") == "first"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from utils.data.task import TaskSpec
 from utils.data.tokens import Tokens, unchanged
 from utils.errors import UserError
+from utils.model.lengths import as_long_as_it_is
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -38,18 +40,20 @@ class Head:
         self.pad_id = tokenizer.pad_token_id
         self.pad_type = tokenizer.pad_token_type_id
         self.pads_left = tokenizer.padding_side == "left"
+        self.padded: Callable[[int], int] = as_long_as_it_is  # a batch's length, from that of its longest sequence
 
     def collate(self, tokens: Tokens, rows: np.ndarray, labels: np.ndarray) -> dict[str, torch.Tensor]:
         """Return what the model takes for `rows` (int64 [batch]), on the CPU.
 
         `input_ids`, `attention_mask` and, where the model has segments, `token_type_ids`: int64 [batch, seq],
-        or [batch, choices, seq] with multiple choice, padded on the tokenizer's side to the longest sequence.
+        or [batch, choices, seq] with multiple choice, padded on the tokenizer's side to the longest sequence, or to
+        what `padded` makes of it.
         `labels`: see `targets`.
         """
         sequences = (rows[:, None] * tokens.choices + np.arange(tokens.choices)).reshape(-1)
         starts = tokens.offsets[sequences]
         lengths = tokens.offsets[sequences + 1] - starts
-        columns = np.arange(lengths.max())
+        columns = np.arange(self.padded(int(lengths.max())))
         mask = columns < lengths[:, None]
         places = (starts[:, None] + columns)[mask]
         if self.pads_left:

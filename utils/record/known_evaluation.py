@@ -23,7 +23,7 @@ EVALUATIONS = "evaluations"  # the folder, in the table's
 ROOT = Path(__file__).parents[2]
 COMPUTING = ("clients", "utils")  # the rooms with what computes an evaluation
 #: of RunConfig: what an evaluation's bits depend on beside model, rows and the machine
-DECIDING = ("threads", "fp32_products", "max_length", "text_to_text", "n_gpus")
+DECIDING = ("threads", "fp32_products", "compile", "max_length", "text_to_text", "n_gpus")
 
 
 class KnownEvaluation:

@@ -2,6 +2,7 @@
 
 import math
 import mmap
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -50,11 +51,21 @@ class ParameterVector:
         if self.values.device.type == "cpu":
             np.copyto(self.values.numpy(), vector)  # past the caches: twice as fast as torch's
         else:
-            self.values.copy_(torch.from_numpy(vector))
+            torch.cuda.synchronize(self.values.device)  # what was loaded last has left the staging memory
+            np.copyto(self.staging.numpy(), vector)
+            self.values.copy_(self.staging, non_blocking=True)
 
     def numpy(self) -> np.ndarray:
-        """Return the model's parameters, float32 [size]: their own memory, or a copy if that is not the CPU's."""
-        return self.values.cpu().numpy()
+        """Return the model's parameters, float32 [size]: their own memory, or of a GPU a copy, until the next."""
+        if self.values.device.type == "cpu":
+            return self.values.numpy()
+        self.staging.copy_(self.values)
+        return self.staging.numpy()
+
+    @cached_property
+    def staging(self) -> torch.Tensor:
+        """The CPU's memory, float32 [size], from and to which a GPU copies: pinned, so it does so by itself."""
+        return torch.empty(self.size, pin_memory=True)
 
 
 def zeros(*shape: int, device: torch.device) -> torch.Tensor:
