@@ -3,14 +3,14 @@
     python -m benchmarks.bare_loop --data rte --lr 1e-4 …        the flags of main_lm.py
 
 Each client's shard is trained from the round's global weights, on the batches, in the order, with the dropout seed
-and in the arithmetic of clients/training.py, faster forward pass and smaller embedding table included; then the test
-rows are evaluated in their batches in float32. Loop, collation and optimizer are its own: what one would write
-without clients, messages and flat vectors. Nothing is averaged. Between the lines `round=0` and `round=1` lies
-what it is timed for.
+and in the arithmetic of clients/training.py, faster forward pass and smaller embedding table included (on a GPU it is
+the model's own pass); then the test rows are evaluated in their batches in float32. Loop, collation and optimizer are
+its own: what one would write without clients, messages and flat vectors. Nothing is averaged. Between the lines
+`round=0` and `round=1` lies what it is timed for.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
@@ -23,13 +23,14 @@ from utils.command_line import parse_flags
 from utils.data.batches import training_batches
 from utils.data.dataset import TaskData
 from utils.data.tokens import Tokens
+from utils.machine.device import device_of
 from utils.machine.precision import resolve_arithmetic
 from utils.model import loading
 from utils.model.dropout import Masks, fast_dropout
 from utils.model.encoder import fast_encoder
 from utils.model.linear import linear_layers_by
 from utils.model.used_embeddings import embedding_table, used_embeddings
-from utils.seeds import generator
+from utils.seeds import generator, torch_seed
 
 ROUND = 1
 
@@ -41,6 +42,9 @@ def prepared(model: PreTrainedModel, data: TaskData, rows: np.ndarray, masks: Ma
 
     The one place that follows `take_shortcuts` in clients/training.py.
     """
+    if data.config.n_gpus:
+        yield list(model.parameters())
+        return
     table, tokens = embedding_table(model), data.tokens["train"]
     assert table is not None, "this loop is for models with one table of embeddings"
     ids = np.unique(np.concatenate([[pad_id], *(ids for row in rows for ids in tokens.sequences(row))]))
@@ -65,36 +69,43 @@ def batch_of(tokens: Tokens, labels: np.ndarray, rows: np.ndarray, pad_id: int) 
 def train(model: PreTrainedModel, data: TaskData, rows: np.ndarray, client: int, pad_id: int) -> float:
     """Train for a round's local epochs; return the mean loss per row."""
     config, tokens, labels = data.config, data.tokens["train"], data.labels["train"]
+    device = device_of(config)
     model.train()
-    masks, total, step = Masks(), 0.0, 0
+    masks, total, step = Masks(), torch.zeros((), dtype=torch.float64, device=device), 0
     with prepared(model, data, rows, masks, pad_id) as parameters:
         optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=0.0, fused=True)
         for epoch in range(config.epoch):
             rng = generator(config.seed, "batches", ROUND, client, epoch)
             for places in training_batches(tokens.lengths[rows], config.batch_size, rng, config.batching):
                 batch = batch_of(tokens, labels, rows[places], pad_id)
+                batch = {name: tensor.to(device) for name, tensor in batch.items()}
+                torch.manual_seed(torch_seed(config.seed, "dropout", ROUND, client, step))
                 masks.rng = generator(config.seed, "dropout", ROUND, client, step)
                 optimizer.zero_grad()
-                with torch.autocast("cpu", dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
                     loss = model(**batch).loss
                 loss.backward()
                 optimizer.step()
                 step += 1
-                total += float(loss.detach()) * len(places)
-    return total / (config.epoch * len(rows))
+                total += loss.detach() * len(places)
+    return float(total) / (config.epoch * len(rows))
 
 
 @torch.inference_mode()
 def evaluate(model: PreTrainedModel, data: TaskData, pad_id: int) -> float:
     """Return the mean loss of the test rows."""
-    test = data.evaluation_sets[0]
+    test, device = data.evaluation_sets[0], device_of(data.config)
     model.eval()
-    total = 0.0
-    with fast_encoder(model), linear_layers_by(data.config.fp32_products, model):
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    with ExitStack() as shortcuts:
+        if not data.config.n_gpus:
+            shortcuts.enter_context(fast_encoder(model))
+            shortcuts.enter_context(linear_layers_by(data.config.fp32_products, model))
         for places in test.batches:
             batch = batch_of(data.tokens["test"], data.labels["test"], test.rows[places], pad_id)
-            total += float(cross_entropy(model(**batch).logits, batch["labels"], reduction="sum"))
-    return total / len(test.rows)
+            batch = {name: tensor.to(device) for name, tensor in batch.items()}
+            total += cross_entropy(model(**batch).logits, batch["labels"], reduction="sum")
+    return float(total) / len(test.rows)
 
 
 def main() -> None:
@@ -106,6 +117,7 @@ def main() -> None:
     model, tokenizer = loading.load(loading.Wanted.by(config), spec)
     data.tokenise(tokenizer, text_to_text=False)
     pad_id = tokenizer.pad_token_id
+    model.to(device_of(config))
     start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     print(f"round=0 loss={evaluate(model, data, pad_id):.6f}", flush=True)
     for client, rows in enumerate(data.plan.shards):

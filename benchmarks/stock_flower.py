@@ -42,6 +42,11 @@ from utils.model.metrics import METRICS
 ROWS_PER_EVALUATION_BATCH = 32
 
 
+def device_of(options: argparse.Namespace) -> torch.device:
+    """Return where clients and the evaluation compute."""
+    return torch.device("cuda" if options.n_gpus else "cpu")
+
+
 def get_weights(model: torch.nn.Module) -> list[np.ndarray]:
     """Return the model's parameters as Flower's messages hold them."""
     return [tensor.cpu().numpy() for tensor in model.state_dict().values()]
@@ -66,7 +71,7 @@ class TrainingClient(NumPyClient):
 
     def __init__(self, model: PreTrainedModel, rows: list[dict], collate: Callable, options: argparse.Namespace,
                  partition: int) -> None:
-        self.model, self.rows, self.collate = model, rows, collate
+        self.model, self.rows, self.collate = model.to(device_of(options)), rows, collate
         self.options, self.partition = options, partition
 
     def fit(self, parameters: list[np.ndarray], config: dict) -> tuple[list[np.ndarray], int, dict]:
@@ -78,11 +83,14 @@ class TrainingClient(NumPyClient):
             self.rows,  # type: ignore[arg-type]  # a list will do
             batch_size=options.batch_size, shuffle=True, collate_fn=self.collate)
         optimizer = torch.optim.AdamW(self.model.parameters(), lr=options.lr, weight_decay=0.0)
+        device = device_of(options)
         self.model.train()
         for _ in range(options.epochs):
             for batch in loader:
                 optimizer.zero_grad()
-                self.model(**batch).loss.backward()
+                with torch.autocast(device.type, dtype=torch.bfloat16, enabled=options.bf16):
+                    loss = self.model(**batch.to(device)).loss
+                loss.backward()
                 optimizer.step()
         return get_weights(self.model), len(self.rows), {}
 
@@ -117,7 +125,8 @@ class Evaluation:
         self.loader: DataLoader = DataLoader(
             rows,  # type: ignore[arg-type]  # a list will do
             batch_size=ROWS_PER_EVALUATION_BATCH, collate_fn=DataCollatorWithPadding(tokenizer))
-        self.model, self.metric, self.domains = model, options.metric, np.array(domains)
+        self.device = device_of(options)
+        self.model, self.metric, self.domains = model.to(self.device), options.metric, np.array(domains)
 
     def __call__(self, server_round: int, parameters: list[np.ndarray], config: dict) -> tuple[float, dict]:
         """Print the round's line; return (mean loss, {metric: value})."""
@@ -126,10 +135,10 @@ class Evaluation:
         true, said, loss = [], [], 0.0
         with torch.no_grad():
             for batch in self.loader:
-                answer = self.model(**batch)
+                answer = self.model(**batch.to(self.device))
                 loss += float(answer.loss) * len(batch["labels"])
-                said.append(answer.logits.argmax(-1).numpy())
-                true.append(batch["labels"].numpy())
+                said.append(answer.logits.argmax(-1).cpu().numpy())
+                true.append(batch["labels"].cpu().numpy())
         labels, predictions = np.concatenate(true), np.concatenate(said)
         value = np.mean([METRICS[self.metric](labels[self.domains == name], predictions[self.domains == name])
                          for name in np.unique(self.domains)])
@@ -182,6 +191,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--max_length", type=int, default=128, help="tokens kept of each row")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=0, help="torch threads of a client (0: as Ray sets them)")
+    parser.add_argument("--n_gpus", type=int, default=0, help="GPUs of the simulation, one for each client at work")
+    parser.add_argument("--bf16", action="store_true", help="train in bf16 over float32 weights (torch.autocast)")
     parser.add_argument("--no_train", action="store_true", help="clients return the weights that they were sent")
     parser.add_argument("--n_clients", type=int, default=3, help="with --no_train")
     parser.add_argument("--random_config", default="768x12", metavar="HIDDENxLAYERS",
@@ -209,7 +220,7 @@ def main() -> None:
 
     run_simulation(ServerApp(server_fn=server_fn), ClientApp(client_fn=lambda context: make_client(options, context)),
                    num_supernodes=options.n_clients,
-                   backend_config={"client_resources": {"num_cpus": 1, "num_gpus": 0}})
+                   backend_config={"client_resources": {"num_cpus": 1, "num_gpus": min(1, options.n_gpus)}})
     if rounds.complete < options.rounds:
         sys.exit(f"stock_flower: clients failed in {options.rounds - rounds.complete} of {options.rounds} rounds")
 
