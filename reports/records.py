@@ -16,7 +16,7 @@ from utils.flags import fields_of
 #: flags that do not change what a method is: where it ran and wrote, what became of clients that failed (the tables'
 #: notes name the runs that lack some), and the seed that runs are averaged over
 INCIDENTAL = {field.name for field in fields_of(RunConfig) if field.metadata["may_change"]} | {
-    "seed", "n_cpu", "n_gpus", "gpus_per_client", "fp32_products", "skip_evalnum"}
+    "seed", "fp32_products", "compile", "deterministic", "n_cpu", "n_gpus", "gpus_per_client", "skip_evalnum"}
 #: flags that decide on which rows, and in what form, a run is tested
 TESTED_ON = ("data", "test", "test_split", "max_length")
 

@@ -160,10 +160,13 @@ class TextToTextHead(Head):
         """
         scores, labels = self.scores(model, batch), batch["labels"]
         best = scores.argmax(-1)
-        words, n_tokens = self.words.to(labels.device), torch.from_numpy(self.n_tokens).to(labels.device)
+        words, n_tokens = (tensor.to(labels.device, non_blocking=True)
+                           for tensor in (self.words, torch.from_numpy(self.n_tokens)))
         # a word has end-of-text at its end and nowhere else, so a longer one cut here is never taken for it
         word = (labels[:, None] == words[:, :labels.shape[1]]).all(-1).int().argmax(-1)
-        prediction = best if self.numbers is None else torch.from_numpy(self.numbers).to(labels.device)[best]
+        prediction = best
+        if self.numbers is not None:
+            prediction = torch.from_numpy(self.numbers).to(labels.device, non_blocking=True)[best]
         losses = -scores.gather(1, word[:, None])[:, 0]
         return prediction.double(), losses, n_tokens[word].double()
 
@@ -176,7 +179,7 @@ class TextToTextHead(Head):
         """Return the log-likelihood of each label word, end-of-text included: float64 [batch, words]."""
         n = len(input_ids)
         hidden = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        words = self.words.to(input_ids.device)
+        words = self.words.to(input_ids.device, non_blocking=True)
         at_once = max(1, _LOGITS_AT_ONCE // (n * words.shape[1] * model.config.vocab_size))
         scores = []
         for some in words.split(at_once):

@@ -53,9 +53,10 @@ class Feed:
     `packing` is that of the batch that was brought last, if it is one that the encoder computes packed.
     """
 
-    def __init__(self, model: "PreTrainedModel", device: torch.device, packed_from: int | None) -> None:
-        """`packed_from`: as PACKED_FROM; None: no batch is packed."""
-        self.device, self.packed_from = device, packed_from
+    def __init__(self, model: "PreTrainedModel", device: torch.device, dtype: torch.dtype, packed_from: int | None
+                 ) -> None:
+        """`dtype`: of the products; `packed_from`: as PACKED_FROM, or None: no batch is packed."""
+        self.device, self.dtype, self.packed_from = device, dtype, packed_from
         self.reads_first = heads_read_first_token(model)
         self.takes_masks = self.reads_first and model.config._attn_implementation == "sdpa"
         self.packing: Packing | None = None
@@ -68,7 +69,8 @@ class Feed:
         mask = batch["attention_mask"]
         grid = mask.view(-1, mask.shape[-1])
         full = bool(mask.all())
-        if self.packed_from is not None and int(mask.sum()) >= self.packed_from:
+        large = self.packed_from is not None and int(mask.sum()) >= self.packed_from
+        if large and has_kernel(self.device, self.dtype):
             self.packing = Packing.of(grid, self.device)
         if full or self.packing:  # the model makes a mask of ones, or none
             return staged({name: tensor for name, tensor in batch.items() if name != "attention_mask"}, self.device)
@@ -85,12 +87,11 @@ def varlen_encoder(model: "PreTrainedModel", device: torch.device, dtype: torch.
                    packed_from: int = PACKED_FROM) -> Iterator[Feed]:
     """Let the encoder of `model` compute large batches packed inside the `with`; yield what brings batches to it.
 
-    `dtype` is that of the products. Where torch has no kernel for that, or only one that may give other bits each time
-    while the run asks for the same ones, and in families of another layout, the model's own forward pass computes all.
+    `dtype` is that of the products. Where torch has no kernel for that, where the run asks for the same bits each time,
+    which the kernels do not promise, and in families of another layout, the model's own forward pass computes all.
     """
-    packs = heads_read_first_token(model) and has_kernel(device, dtype) and \
-        not torch.are_deterministic_algorithms_enabled()
-    feed = Feed(model, device, packed_from if packs else None)
+    packs = heads_read_first_token(model) and not torch.are_deterministic_algorithms_enabled()
+    feed = Feed(model, device, dtype, packed_from if packs else None)
     if not packs:
         yield feed
         return
