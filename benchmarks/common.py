@@ -127,9 +127,10 @@ def parser(description: str) -> argparse.ArgumentParser:
     return result
 
 
-def report(name: str, figures: list[Figure], options: argparse.Namespace) -> None:
-    """Print the figures as a Markdown table and save them as NAME.json in `options.out`."""
+def report(name: str, figures: list[Figure], options: argparse.Namespace, more: dict | None = None) -> None:
+    """Print the figures as a Markdown table and save them, and `more`, as NAME.json in `options.out`."""
     folder = options.out or (RESULTS / "small" if options.small else RESULTS)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{name}.json", {"name": name, "figures": [asdict(figure) for figure in figures]})
+    write_json(folder / f"{name}.json",
+               {"name": name, "figures": [asdict(figure) for figure in figures], **(more or {})})
     print(HEADER, *(figure.row() for figure in figures), sep="\n", flush=True)

@@ -1,0 +1,132 @@
+"""Speed on a GPU: a run against a bare loop and stock Flower, clients that share a card, and training steps alone."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common import ROOT, Figure, recorded_rounds, timed_lines
+from benchmarks.end_to_end import result, stock_command
+from benchmarks.federated_tax import check_same_steps, seconds_between
+from benchmarks.on_gpu.bench import Bench, last_words, train_seconds
+from benchmarks.on_gpu.made_up import BASE, LARGE, TINY, Size, like_rte, write_model, write_rows
+from benchmarks.on_gpu.steps import WAYS, Case, Measured
+from benchmarks.rows import export_shards, open_rows
+from utils.machine.precision import resolve_precision
+
+TAX = 1.05  # at most, as on the CPU
+SHARING = (1, 2, 4)  # clients that share the card
+SEQUENCE = 128  # tokens of each row where all have as many
+LIKE_RTE, ALIKE = "rows like RTE's", f"rows of {SEQUENCE} tokens"
+
+
+def check(bench: Bench) -> None:
+    """Measure all: what a user meets first comes first, what takes long and is told by the rest comes last."""
+    from tests.tiny import tiny_tokenizer
+
+    base, large = (TINY, None) if bench.rehearse else (BASE, LARGE)
+    n_train, n_test = (48, 12) if bench.rehearse else (1024, 256)
+    folders = {name: write_rows(bench.folder / f"rows-{number}", tiny_tokenizer("bert"), *lengths)
+               for number, (name, lengths) in enumerate({
+                   LIKE_RTE: (like_rte(n_train), like_rte(n_test, 1)),
+                   ALIKE: (np.full(n_train, SEQUENCE), np.full(n_test, SEQUENCE))}.items())}
+    model = write_model(bench.folder / "base", base)
+    bench.attempt("a run, a bare loop and stock Flower", 100, partial(against_others, bench, model, folders[LIKE_RTE]))
+    measure(bench, base, model, folders)
+    bench.attempt("clients that share the card", 75, partial(sharing, bench, model, folders[LIKE_RTE]))
+    if large:
+        measure(bench, large, write_model(bench.folder / "large", large, weights=False), folders)
+
+
+def precision_of(bench: Bench) -> str:
+    """Return in what runs train by themselves on this card; in a rehearsal, in float32."""
+    return "fp32" if bench.rehearse else resolve_precision("auto", 1)
+
+
+def run_flags(bench: Bench, model: Path, data: Path) -> list:
+    """Return the flags of a run of this model and these rows."""
+    return ["--data", "rte", "--data_dir", data, "--model", model, "--max_length", 256, "--batch_size", 16,
+            "--precision", precision_of(bench), "--lr", 2e-5, "--seed", 1]
+
+
+def against_others(bench: Bench, model: Path, data: Path) -> list[Figure]:
+    """Run one round of three clients by main_lm.py, by a bare loop and by stock Flower; return what each takes."""
+    epochs = 1 if bench.rehearse else 12
+    record = bench.record("tax")
+    flags = [*run_flags(bench, model, data), "--n_iterations", 1, "--epoch", epochs, "--n_workers", 1, *bench.device()]
+    rows = open_rows(flags)
+    run = timed_lines([sys.executable, "main_lm.py", *flags, "--run_dir", record])
+    bare = timed_lines([sys.executable, "-m", "benchmarks.bare_loop", *flags])
+    check_same_steps(record, bare)
+    seconds = seconds_between(run), seconds_between(bare)
+    start = run.at("round=1") - sum(recorded_rounds(record)[-1]["seconds"].values())
+    title = f"{LIKE_RTE}, 3 clients, {epochs} epochs, one worker"
+    figures = [Figure(f"{title}: process start to first training step", start, "s"),
+               Figure(f"{title}: first to last evaluation, main_lm.py", seconds[0], "s"),
+               Figure(f"{title}: first to last evaluation, bare PyTorch loop", seconds[1], "s"),
+               Figure.at_most(f"{title}: federated over bare", seconds[0] / seconds[1], "×", TAX)]
+    more = [] if bench.rehearse else ["--n_gpus", 1, *["--bf16"] * (precision_of(bench) == "bf16")]
+    stock = timed_lines([*stock_command(rows, export_shards(rows, bench.folder / "shards")), *more])
+    whole = result(run, rows).seconds, result(stock, rows).seconds
+    return [*figures, Figure(f"{title}: process start to last evaluation, main_lm.py", whole[0], "s"),
+            Figure(f"{title}: process start to last evaluation, stock Flower", whole[1], "s"),
+            Figure(f"{title}: times faster than stock Flower", whole[1] / whole[0], "×")]
+
+
+def sharing(bench: Bench, model: Path, data: Path) -> list[Figure]:
+    """Return the seconds of a round of four clients, one after another and side by side on the card."""
+    epochs = 1 if bench.rehearse else 4
+    flags = [*run_flags(bench, model, data), "--n_clients", 4, "--n_iterations", 2, "--epoch", epochs]
+    seconds = {}
+    for number in SHARING[:2] if bench.rehearse else SHARING:
+        name = f"shared by {number}"
+        bench.runs(number, {name: [*flags, *bench.device(1 / number)]})
+        seconds[number] = train_seconds(bench.record(name))
+    title = f"4 clients, {LIKE_RTE}, {epochs} epochs: a round's training"
+    return [Figure(f"{title}, {number} at once", taken, "s") for number, taken in seconds.items()] + [
+        Figure(f"{title}, {number} at once: times faster than one by one", seconds[1] / taken, "×")
+        for number, taken in seconds.items() if number > 1]
+
+
+def measure(bench: Bench, size: Size, model: Path, folders: dict[str, Path]) -> None:
+    """Measure the training steps of a model on rows of each kind, in small batches and in large ones."""
+    for rows, data in folders.items():
+        for batch in (8,) if bench.rehearse else (16, 128):
+            # To compile takes a minute, and is for small batches.
+            small_batch = batch <= 16 and (not bench.rehearse or rows == ALIKE)
+            case = Case(str(model), str(data), 256, batch, 6 if bench.rehearse else 1024 // batch,
+                        int(not bench.rehearse), WAYS if small_batch else WAYS[:2], precision_of(bench))
+            bench.attempt(f"{size.name}, {rows}, batches of {batch}", 30 + 50 * small_batch,
+                          partial(steps, bench, size, rows, case))
+
+
+def steps(bench: Bench, size: Size, rows: str, case: Case) -> list[Figure]:
+    """Return the figures of a case, of all ways that did not fail."""
+    done = subprocess.run([sys.executable, "-m", "benchmarks.on_gpu.steps"], cwd=ROOT, capture_output=True, text=True,
+                          input=json.dumps(asdict(case)), timeout=max(60, bench.left))
+    measured = [Measured(**json.loads(line)) for line in done.stdout.splitlines() if line.startswith("{")]
+    if not measured:
+        raise RuntimeError(last_words(done.stderr))
+    title = f"{size.name}, {rows}, batches of {case.batch_size}, {case.precision}"
+    for one in measured:
+        if one.failed:
+            bench.not_run[f"{title}, {one.way}"] = one.failed
+    return [figure for one in measured if not one.failed for figure in of_one(bench, size, title, case, one)]
+
+
+def of_one(bench: Bench, size: Size, title: str, case: Case, one: Measured) -> list[Figure]:
+    """Return the figures of one way. A training step is three forward passes' work."""
+    lengths = np.array(one.lengths)
+    share = bench.card.share(3 * size.flops(lengths) / one.seconds, case.precision)
+    figures = [Figure(f"{title}, {one.way}: training", len(lengths) / one.seconds, "rows/s")]
+    if share is not None:
+        figures.append(Figure(f"{title}, {one.way}: share of the card's peak, real tokens alone", 100 * share, "%"))
+    return [*figures,
+            Figure(f"{title}, {one.way}: a step of {one.kernels:.0f} kernels, {one.starts:.0f} starts",
+                   1000 * one.seconds / one.steps, "ms"),
+            Figure.at_most(f"{title}, {one.way}: waits for the card in a step", one.waits, "", 0),
+            Figure(f"{title}, {one.way}: evaluation, float32", one.evaluated, "rows/s")]
