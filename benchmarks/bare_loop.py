@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
@@ -22,12 +22,12 @@ import preprocess.common as preprocess
 from utils.command_line import parse_flags
 from utils.data.batches import training_batches
 from utils.data.dataset import TaskData
-from utils.data.tokens import Tokens
 from utils.machine.device import device_of
 from utils.machine.precision import resolve_arithmetic
 from utils.model import loading
 from utils.model.dropout import Masks, fast_dropout
 from utils.model.encoder import fast_encoder
+from utils.model.lengths import length_rule
 from utils.model.linear import linear_layers_by
 from utils.model.used_embeddings import embedding_table, used_embeddings
 from utils.seeds import generator, torch_seed
@@ -54,8 +54,12 @@ def prepared(model: PreTrainedModel, data: TaskData, rows: np.ndarray, masks: Ma
         yield [weight, *(parameter for parameter in model.parameters() if parameter is not table.weight)]
 
 
-def batch_of(tokens: Tokens, labels: np.ndarray, rows: np.ndarray, pad_id: int) -> dict[str, torch.Tensor]:
-    """Return `rows` (int64 [batch]) as the model takes them: int64 [batch, longest row]."""
+def batch_of(data: TaskData, split: str, rows: np.ndarray, pad_id: int) -> dict[str, torch.Tensor]:
+    """Return `rows` (int64 [batch]) of a split as the model takes them on its device: int64 [batch, longest row].
+
+    A GPU's rows are as long as a run's there, because dropout's masks depend on it.
+    """
+    tokens, labels, device = data.tokens[split], data.labels[split], device_of(data.config)
     parts = [slice(tokens.offsets[row], tokens.offsets[row + 1]) for row in rows]
     ids = [torch.from_numpy(tokens.ids[part].astype(np.int64)) for part in parts]
     batch = {"input_ids": pad_sequence(ids, batch_first=True, padding_value=pad_id),
@@ -63,22 +67,24 @@ def batch_of(tokens: Tokens, labels: np.ndarray, rows: np.ndarray, pad_id: int) 
     if tokens.types is not None:
         types = [torch.from_numpy(tokens.types[part].astype(np.int64)) for part in parts]
         batch["token_type_ids"] = pad_sequence(types, batch_first=True)
-    return {**batch, "labels": torch.from_numpy(labels[rows].astype(np.int64))}
+    longest = batch["input_ids"].shape[1]
+    more = length_rule(device, False, data.config.max_length)(longest) - longest
+    batch = {name: pad(tensor, (0, more), value=pad_id * (name == "input_ids")) for name, tensor in batch.items()}
+    batch["labels"] = torch.from_numpy(labels[rows].astype(np.int64))
+    return {name: tensor.to(device) for name, tensor in batch.items()}
 
 
 def train(model: PreTrainedModel, data: TaskData, rows: np.ndarray, client: int, pad_id: int) -> float:
     """Train for a round's local epochs; return the mean loss per row."""
-    config, tokens, labels = data.config, data.tokens["train"], data.labels["train"]
-    device = device_of(config)
+    config, device, lengths = data.config, device_of(data.config), data.tokens["train"].lengths[rows]
     model.train()
     masks, total, step = Masks(), torch.zeros((), dtype=torch.float64, device=device), 0
     with prepared(model, data, rows, masks, pad_id) as parameters:
         optimizer = torch.optim.AdamW(parameters, lr=config.lr, weight_decay=0.0, fused=True)
         for epoch in range(config.epoch):
             rng = generator(config.seed, "batches", ROUND, client, epoch)
-            for places in training_batches(tokens.lengths[rows], config.batch_size, rng, config.batching):
-                batch = batch_of(tokens, labels, rows[places], pad_id)
-                batch = {name: tensor.to(device) for name, tensor in batch.items()}
+            for places in training_batches(lengths, config.batch_size, rng, config.batching):
+                batch = batch_of(data, "train", rows[places], pad_id)
                 torch.manual_seed(torch_seed(config.seed, "dropout", ROUND, client, step))
                 masks.rng = generator(config.seed, "dropout", ROUND, client, step)
                 optimizer.zero_grad()
@@ -102,8 +108,7 @@ def evaluate(model: PreTrainedModel, data: TaskData, pad_id: int) -> float:
             shortcuts.enter_context(fast_encoder(model))
             shortcuts.enter_context(linear_layers_by(data.config.fp32_products, model))
         for places in test.batches:
-            batch = batch_of(data.tokens["test"], data.labels["test"], test.rows[places], pad_id)
-            batch = {name: tensor.to(device) for name, tensor in batch.items()}
+            batch = batch_of(data, "test", test.rows[places], pad_id)
             total += cross_entropy(model(**batch).logits, batch["labels"], reduction="sum")
     return float(total) / len(test.rows)
 

@@ -10,16 +10,17 @@ import numpy as np
 import torch
 
 from benchmarks.common import ROOT, Figure, recorded_rounds
-from benchmarks.on_gpu.bench import Bench, differing, last_words, losses, moved_apart, workers_of
+from benchmarks.on_gpu.bench import Bench, NotRun, differing, last_words, losses, moved_apart, workers_of
 from benchmarks.on_gpu.made_up import SMALL, TINY, write_model, write_rows
 from tests.processes import kill, newest, wait_until, workers
 from utils.config import RunConfig
 from utils.machine.device import device_of, exact_float32
+from utils.machine.precision import resolve_precision
 
 LOSS = 1e-3  # between the mean losses of two runs of the same steps in float32
 WEIGHTS = 0.02  # between their weights, over how far these have moved: AdamW divides rounding by the gradient's size
 SAVED = 1e-4  # between the losses of the saved model on the card and on the CPU
-FALL = 0.9  # of the training loss, from the first round to the last
+FALL = 0.5  # of the training loss, from the first round to the last
 PRODUCT = 1e-5  # the largest error of a float32 product, over the largest value; TF32's is 1e-3
 CUT = "--n_iterations 20 --skip_evalnum 20 --optimizer_state keep"
 
@@ -54,8 +55,11 @@ def check(bench: Bench) -> None:
     """Make all checks: first the runs, those that are killed beside the others, then what they are compared by."""
     made = made_for(bench)
     plain, dropped = made.flags(made.without_dropout), made.flags(made.model)
+    has_bf16 = bench.rehearse or resolve_precision("auto", 1) == "bf16"
+    bf16 = {"card bf16": made.flags(
+        made.model, "--precision bf16 --lr 2e-3 --epoch 2 --lang_mix 0.99 --n_iterations 6")} if has_bf16 else {}
     together = {
-        "card": plain, "card again": plain, "card bf16": made.flags(made.model, "--precision bf16 --n_iterations 6"),
+        "card": plain, "card again": plain, **bf16,
         "with dropout": dropped, "with dropout again": dropped,
         "deterministic": [*dropped, "--deterministic"], "deterministic again": [*dropped, "--deterministic"],
         "uncut": made.flags(made.model, CUT)}
@@ -114,7 +118,9 @@ def saved(bench: Bench) -> list[Figure]:
 
 
 def trains(bench: Bench) -> list[Figure]:
-    """Return by how much the training loss falls in bf16."""
+    """Return by how much the training loss falls in bf16. Raises NotRun for a card that has none."""
+    if not bench.record("card bf16").exists():
+        raise NotRun("this card computes in float32 alone, or its run failed")
     rounds = [np.mean([client["loss"] for client in one["clients"]])
               for one in recorded_rounds(bench.record("card bf16"))[1:]]
     ratio = float(rounds[-1] / rounds[0])

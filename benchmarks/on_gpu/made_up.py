@@ -1,6 +1,7 @@
 """Random BERTs of any size and rows of any length, made here: nothing is downloaded.
 
-A row's label is in its first word, so that a model learns it in a few steps; its length in tokens is given.
+A row's label is in the word that its first half repeats, so that a model learns it in a few steps; its length in
+tokens is given.
 """
 
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def write_rows(data_dir: Path, tokenizer: PreTrainedTokenizerFast, train: np.nda
         for k, length in enumerate(lengths):
             drawn = rng.choice(words[2:], int(length) - SPECIAL - 1).tolist()
             first = len(drawn) // 2
-            made.append({"sentence1": " ".join([words[k % 2], *drawn[:first]]), "sentence2": " ".join(drawn[first:]),
+            made.append({"sentence1": " ".join([words[k % 2]] * (1 + first)), "sentence2": " ".join(drawn[first:]),
                          "label": k % 2, "domain": "all"})
         return made
 

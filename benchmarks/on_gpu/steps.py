@@ -12,7 +12,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -20,6 +20,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from torch.profiler import ProfilerActivity, profile
+from transformers import PreTrainedModel
 
 import preprocess.common as preprocess
 from clients.job import Job
@@ -101,21 +102,22 @@ class Loop:
         if self.way == "compiled":
             yield
             return
-        dtype = torch.bfloat16 if self.config.precision == "bf16" else torch.float32
         limit = 0 if self.way == "packed" else sys.maxsize
 
-        def feeding(model: torch.nn.Module, device: torch.device, *unused: object) -> object:
-            return varlen_encoder(model, device, dtype, limit)
+        def feeding(model: PreTrainedModel, device: torch.device, compiled: bool, precision: str,
+                    *unused: object) -> AbstractContextManager:
+            return varlen_encoder(model, device, torch.bfloat16 if precision == "bf16" else torch.float32, limit)
 
-        with patch("clients.training.feeding", feeding):
+        with patch("clients.training.feeding", feeding), patch("clients.worker.feeding", feeding):
             yield
 
     def evaluate(self) -> float:
         """Evaluate the test rows as a run does; return them per second."""
         vector = self.start.cpu().numpy()
-        self.worker.evaluate(vector, 0, 1)
-        began = time.perf_counter()
-        columns = self.worker.evaluate(vector, 0, 1)
+        with self.computed():
+            self.worker.evaluate(vector, 0, 1)
+            began = time.perf_counter()
+            columns = self.worker.evaluate(vector, 0, 1)
         return next(iter(columns.values())).shape[1] / (time.perf_counter() - began)
 
     def measured(self) -> Measured:
