@@ -33,14 +33,16 @@ from utils.model.heads import make_head
 from utils.model.linear import linear_layers_by
 from utils.vectors.parameters import ParameterVector
 
-#: variant → (what replaces names of clients/training.py, what replaces flags)
-_OFF = {"fast_encoder": lambda *unused: nullcontext(), "fast_dropout": lambda *unused: nullcontext(),
-        "embedding_table": lambda *unused: None}
+#: what training does without each of its shortcuts, by the name that is replaced
+_ENCODER, _DROPOUT, _TABLE = "utils.model.feed.fast_encoder", "clients.training.fast_dropout", \
+    "clients.training.embedding_table"
+_OFF = {_ENCODER: lambda *unused: nullcontext(), _DROPOUT: lambda *unused: nullcontext(), _TABLE: lambda *unused: None}
+#: variant → (what replaces names, what replaces flags)
 VARIANTS = {
     "all of it": ({}, {}),
-    "without the packed encoder": ({"fast_encoder": _OFF["fast_encoder"]}, {}),
-    "without the fast dropout masks": ({"fast_dropout": _OFF["fast_dropout"]}, {}),
-    "without the small embedding table": ({"embedding_table": _OFF["embedding_table"]}, {}),
+    "without the packed encoder": ({_ENCODER: _OFF[_ENCODER]}, {}),
+    "without the fast dropout masks": ({_DROPOUT: _OFF[_DROPOUT]}, {}),
+    "without the small embedding table": ({_TABLE: _OFF[_TABLE]}, {}),
     "with random batches": ({}, {"batching": "random"}),
     "in float32": ({}, {"precision": "fp32"}),
     "without any, random batches, float32": (_OFF, {"batching": "random", "precision": "fp32"}),
@@ -66,7 +68,7 @@ class Bench:
         self.optimizer.restore(None, 0)
         with ExitStack() as stack:
             for name, replacement in replaced.items():
-                stack.enter_context(patch(f"clients.training.{name}", replacement))
+                stack.enter_context(patch(name, replacement))
             began = time.perf_counter()
             local_training(Trained(self.model, self.vector, self.optimizer, self.head), self.shard,
                            Turn(replace(self.config, **flags), 1, 0))
