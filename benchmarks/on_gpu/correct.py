@@ -55,7 +55,7 @@ def check(bench: Bench) -> None:
     """Make all checks: first the runs, those that are killed beside the others, then what they are compared by."""
     made = made_for(bench)
     plain, dropped = made.flags(made.without_dropout), made.flags(made.model)
-    has_bf16 = bench.rehearse or resolve_precision("auto", 1) == "bf16"
+    has_bf16 = bench.rehearse or resolve_precision("auto", 1, "torch") == "bf16"
     bf16 = {"card bf16": made.flags(
         made.model, "--precision bf16 --lr 2e-3 --epoch 2 --lang_mix 0.99 --n_iterations 6")} if has_bf16 else {}
     together = {

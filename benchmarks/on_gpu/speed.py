@@ -46,7 +46,7 @@ def check(bench: Bench) -> None:
 
 def precision_of(bench: Bench) -> str:
     """Return in what runs train by themselves on this card; in a rehearsal, in float32."""
-    return "fp32" if bench.rehearse else resolve_precision("auto", 1)
+    return "fp32" if bench.rehearse else resolve_precision("auto", 1, "torch")
 
 
 def run_flags(bench: Bench, model: Path, data: Path) -> list:

@@ -104,7 +104,7 @@ class Loop:
             return
         limit = 0 if self.way == "packed" else sys.maxsize
 
-        def feeding(model: PreTrainedModel, device: torch.device, compiled: bool, precision: str,
+        def feeding(model: PreTrainedModel, device: torch.device, config: RunConfig, precision: str,
                     *unused: object) -> AbstractContextManager:
             return varlen_encoder(model, device, torch.bfloat16 if precision == "bf16" else torch.float32, limit)
 
