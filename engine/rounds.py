@@ -4,6 +4,7 @@ Flower's own loop evaluates only after a round, ends quietly when every client f
 this project has its own.
 """
 
+import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -72,7 +73,10 @@ class Rounds:
         replies = self.replies(server_round, work, failures)
         self.progress.work(server_round, self.run.first, self.config.n_iterations, "training", len(messages),
                            participants)
-        return self.strategy.aggregate(server_round, self.answers(replies), failures)
+        clients = self.strategy.aggregate(server_round, self.answers(replies), failures)
+        if self.config.transport == "message":
+            gc.collect()  # the messages, which are in cycles with themselves, each with the last round's vector
+        return clients
 
     def answers(self, replies: Iterator[RecordDict | None]) -> Iterator[FitRes | None]:
         """Yield the clients' answers as they are consumed, None for one that has failed."""

@@ -1,7 +1,12 @@
 """Vectors by reference and in the message: the same bits, and no way out of the folder."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
+from flwr.common import FitIns, ndarrays_to_parameters
+from flwr.compat.common.recorddict_compat import fitins_to_recorddict
 
 from utils.vectors.transport import WINDOW, Transport
 
@@ -54,3 +59,19 @@ def test_parts_are_copied_to_and_from_each_vector_of_a_message(tmp_path, by_refe
 def test_a_handle_names_nothing_outside_the_folder(tmp_path, name):
     with pytest.raises(ValueError, match="not a buffer's name"):
         Transport(str(tmp_path), 1).receive([np.frombuffer(name.encode(), np.uint8)])
+
+
+def test_the_vector_of_a_message_that_is_done_with_goes_when_the_next_is_received():
+    """Flower's messages are in cycles with themselves, and their few objects alone rouse no collector."""
+    vector = np.ones(1000, np.float32)
+    message = fitins_to_recorddict(FitIns(ndarrays_to_parameters([vector]), {}), keep_input=True)
+    [record] = message.array_records.values()
+    there = weakref.ref(record)
+    gc.disable()
+    try:
+        del message, record
+        assert there() is not None
+        Transport("", 1000).receive([vector])
+        assert there() is None
+    finally:
+        gc.enable()
