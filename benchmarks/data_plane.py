@@ -22,11 +22,16 @@ def run(*flags: object) -> Outcome:
     return timed_lines([sys.executable, "-m", "benchmarks.no_training", *flags])
 
 
-def warm(outcome: Outcome) -> float:
-    """Return the median seconds of the second half of the rounds."""
+def warm_rounds(outcome: Outcome) -> list[float]:
+    """Return the seconds of the second half of the rounds."""
     outcome.line("round=2")  # raises if the run failed
     rounds = [text for _, text in outcome.lines if text.startswith("round=")]
-    return statistics.median(float(text.split("seconds=")[1].split()[0]) for text in rounds[len(rounds) // 2:])
+    return [float(text.split("seconds=")[1].split()[0]) for text in rounds[len(rounds) // 2:]]
+
+
+def warm(outcome: Outcome) -> float:
+    """Return the median seconds of the second half of the rounds."""
+    return statistics.median(warm_rounds(outcome))
 
 
 def memory(what: str, outcome: Outcome, size: int) -> Figure:

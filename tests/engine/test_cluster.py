@@ -1,24 +1,11 @@
 """Runs that join a Ray cluster: two nodes, on which several runs wait for each other's room, give one node's bits."""
 
-import subprocess
-import sys
-
 import pytest
 
 from tests import processes
-from tests.conftest import ROOT
+from tests.ray_cluster import LOOPBACK, ray_cluster
 from tests.tiny import tiny_once
 from tests.toy import toy_table
-
-START = """
-from ray.cluster_utils import Cluster
-cluster = Cluster()
-for node in range(2):
-    cluster.add_node(num_cpus=1, include_dashboard=False)
-print(cluster.address, flush=True)
-input()
-cluster.shutdown()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +20,10 @@ def base(tmp_path_factory):
 @pytest.fixture(scope="module")
 def address():
     """The address of a cluster of two nodes of one core each, that listens on the loopback address alone."""
-    with pytest.MonkeyPatch.context() as here:
-        here.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        here.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # else Ray makes the machine's own address of 127.0.0.1
-        with subprocess.Popen([sys.executable, "-c", START], cwd=ROOT, text=True, stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as cluster:
-            yield cluster.stdout.readline().strip()
-            cluster.stdin.write("\n")
-            cluster.stdin.flush()
+    with pytest.MonkeyPatch.context() as here, ray_cluster(2, 1) as address:
+        for name, value in LOOPBACK.items():
+            here.setenv(name, value)
+        yield address
 
 
 def test_two_nodes_give_the_bits_of_one_machine_while_runs_wait_for_room(base, address):

@@ -1,0 +1,45 @@
+"""A Ray cluster of some nodes on this machine, for runs that join it by --ray_address."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from engine.cluster import ray_folder
+from tests.conftest import ROOT
+
+#: the environment of the cluster and of what joins it: else Ray makes the machine's own address of 127.0.0.1
+LOOPBACK = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+
+
+@contextmanager
+def ray_cluster(nodes: int, cores: int) -> Iterator[str]:
+    """Start a cluster of so many nodes with `cores` each; yield its address, on loopback; end it.
+
+    It is a process of its own, which ends when this one does, too.
+    """
+    with subprocess.Popen([sys.executable, "-m", "tests.ray_cluster", str(nodes), str(cores)], cwd=ROOT, text=True,
+                          env={**os.environ, **LOOPBACK}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as cluster:
+        assert cluster.stdout is not None  # a pipe
+        yield cluster.stdout.readline().strip()
+
+
+def main(nodes: int, cores: int) -> None:
+    """Run a cluster until stdin ends."""
+    from ray.cluster_utils import Cluster
+
+    with ray_folder() as folder:
+        cluster = Cluster()
+        try:
+            for _ in range(nodes):
+                cluster.add_node(num_cpus=cores, include_dashboard=False, temp_dir=str(folder))
+            print(cluster.address, flush=True)
+            sys.stdin.read()
+        finally:
+            cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
