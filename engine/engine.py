@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -138,20 +139,22 @@ class Engine:
     def _simulate(self) -> None:
         from flwr.app import Context
         from flwr.clientapp import ClientApp
+        from flwr.server.superlink.fleet.vce import vce_api
         from flwr.serverapp import Grid, ServerApp
         from flwr.simulation import run_simulation
 
-        from engine.messages import NODES, Nodes, wait_for_nodes, wake
+        from engine.messages import NODES, Nodes, hand_on, wait_for_nodes, wake
 
         logging.getLogger("flwr").setLevel(logging.CRITICAL)  # what fails is raised, and reported once
-        n_nodes, server_app = max(NODES, self.machine.workers + 1), ServerApp()
+        n_nodes, server_app, sent = max(NODES, self.machine.workers + 1), ServerApp(), SimpleQueue[int]()
+        vce_api.add_messages_to_queue = partial(hand_on, sent=sent)  # Flower has no setting for it
 
         @server_app.main()
         def main(grid: Grid, context: Context) -> None:
             nodes = wait_for_nodes(grid, n_nodes)
             wake(Nodes(grid, nodes.ids[:self.machine.workers]))
             while (work := self._work.get()) is not None:
-                work.run(nodes)
+                work.run(nodes, sent)
                 del work  # with all that the run holds, while the next one is awaited
 
         # These go to Ray as an actor's options, so a worker that dies is started again (-1: however often). Flower
@@ -167,14 +170,16 @@ class HandedOver:
         self.rounds: Callable[[Nodes], None] | None = rounds
         self.ended, self.stopped = Future[None](), threading.Event()
 
-    def run(self, nodes: "Nodes") -> None:
+    def run(self, nodes: "Nodes", sent: "SimpleQueue[int]") -> None:
         """Run them on `nodes`, to their end, or until a message would be sent or fetched after `stopped` is set.
+
+        The nodes that have got a message are put into `sent`.
 
         Returns when none of their messages is on its way any more; what the run held is let go then.
         """
         from engine.messages import Nodes, StoppableGrid
 
-        grid, rounds = StoppableGrid(nodes.grid, self.stopped), self.rounds
+        grid, rounds = StoppableGrid(nodes.grid, self.stopped, sent), self.rounds
         assert rounds is not None, "rounds are handed over once"
         self.rounds = None
         try:

@@ -6,10 +6,11 @@ its answer ten times a second; a thousand small clients would wait for minutes.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from queue import Empty, Queue, SimpleQueue
 from threading import Event
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flwr.app import Message, RecordDict
 from flwr.common import GetPropertiesIns, MessageTypeLegacy
@@ -19,9 +20,13 @@ from flwr.serverapp import Grid
 from clients.job import Piece
 from utils.failure import Failure
 
+if TYPE_CHECKING:
+    from flwr.server.superlink.linkstate import LinkState
+
 POLL_SECONDS = 0.005
 LONGEST_POLL = 0.02  # where nothing has come for 2 seconds: looking often takes 2 % of a core that trains
-NODES = 32  # Flower hands each node at most one message every 0.1 s, so fewer would keep fast clients waiting
+LOOK_SECONDS = 0.1  # as Flower itself looks for messages
+NODES = 32  # messages on their way at once: a node has one, and the next when its reply was seen
 NODE_BYTES = 1 << 31  # all vectors on their way together: big models are slow ones, and need no more
 
 
@@ -52,18 +57,24 @@ class RunStopped(Exception):
 
 
 class StoppableGrid:
-    """A `grid` for one run, which raises RunStopped once `stopped` is set; `unanswered` are messages on their way."""
+    """A `grid` for one run, which raises RunStopped once `stopped` is set; `unanswered` are messages on their way.
 
-    def __init__(self, grid: Carrier, stopped: Event) -> None:
-        self.grid, self.stopped = grid, stopped
+    The nodes that have got one are put into `sent`.
+    """
+
+    def __init__(self, grid: Carrier, stopped: Event, sent: "SimpleQueue[int]") -> None:
+        self.grid, self.stopped, self.sent = grid, stopped, sent
         self.unanswered: set[str] = set()
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Send messages as the grid does; return their ids."""
         if self.stopped.is_set():
             raise RunStopped
+        messages = list(messages)
         ids = list(self.grid.push_messages(messages))
         self.unanswered.update(ids)
+        for message in messages:
+            self.sent.put(message.metadata.dst_node_id)
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
@@ -82,6 +93,23 @@ class StoppableGrid:
         replies = list(self.grid.pull_messages(list(message_ids)))
         self.unanswered.difference_update(reply.metadata.reply_to_message_id for reply in replies)
         return replies
+
+
+def hand_on(state: "LinkState", messages: "Queue[Message]", nodes: Collection[int], ended: Event,
+            sent: "SimpleQueue[int]") -> None:
+    """Move messages from Flower's `state` to the queue that its workers take them from, until `ended` is set.
+
+    In the place of Flower's function, which looks ten times a second: each message would wait for the next look. This
+    one looks when a node is `sent` one, and ten times a second for messages that others send.
+    """
+    while not ended.is_set():
+        try:
+            looked_at: Iterable[int] = [sent.get(timeout=LOOK_SECONDS)]
+        except Empty:
+            looked_at = nodes
+        for node in looked_at:
+            for message in state.get_message_ins(node_id=node, limit=1):
+                messages.put(message)
 
 
 def nodes_for(vector_bytes: int, workers: int) -> int:

@@ -88,7 +88,7 @@ def test_what_a_run_held_is_let_go_while_the_next_one_is_awaited():
     held = Held()
     work, still = HandedOver(lambda nodes, held=held: None), weakref.ref(held)
     del held
-    work.run(Nodes(None, []))
+    work.run(Nodes(None, []), SimpleQueue())
     gc.collect()
     assert work.ended.done() and still() is None
 
@@ -116,14 +116,16 @@ def test_messages_of_a_run_that_was_broken_off_are_waited_for():
             return [SimpleNamespace(metadata=SimpleNamespace(reply_to_message_id=self.waiting.pop()))]
 
     stopped = threading.Event()
-    grid = StoppableGrid(Grid(), stopped)
-    assert grid.push_messages([1, 2, 3]) == ["a", "b", "c"]
+    messages = [SimpleNamespace(metadata=SimpleNamespace(dst_node_id=node)) for node in (1, 2, 3)]
+    grid = StoppableGrid(Grid(), stopped, SimpleQueue())
+    assert grid.push_messages(messages) == ["a", "b", "c"]
     stopped.set()
     for call in (grid.push_messages, grid.pull_messages):
         with pytest.raises(RunStopped):
             call([])
     grid.drain()
     assert not Grid.waiting and not grid.unanswered
+    assert [grid.sent.get() for _ in messages] == [1, 2, 3]
 
 
 def test_an_engine_that_has_ended_does_not_pass_over_a_run():

@@ -1,6 +1,8 @@
 """Sending work to nodes, with a grid that answers in any order it likes."""
 
 import random
+from queue import Queue, SimpleQueue
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +10,7 @@ from flwr.app import ConfigRecord, Error, MessageType, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
 from clients.job import Piece
-from engine.messages import RESTARTING, Nodes, nodes_for, replies_in_order
+from engine.messages import RESTARTING, Nodes, hand_on, nodes_for, replies_in_order
 from utils.failure import Failure
 
 
@@ -113,3 +115,21 @@ def test_finding_a_worker_that_is_being_started_is_no_failure():
 
 def test_big_models_get_few_nodes_and_no_run_gets_fewer_than_its_workers():
     assert nodes_for(400_000, 2) == 32 and nodes_for(440_000_000, 2) == 4 and nodes_for(1 << 33, 8) == 9
+
+
+def test_a_message_is_handed_on_when_it_is_sent_and_others_at_the_next_look():
+    waiting, looks = {1: "a", 2: "b", 3: "c"}, []
+
+    def get_message_ins(node_id, limit):
+        looks.append(node_id)
+        return [waiting.pop(node_id)] if node_id in waiting else []
+
+    messages, sent, ended = Queue(), SimpleQueue(), Event()
+    sent.put(3)
+    thread = Thread(target=hand_on, args=(SimpleNamespace(get_message_ins=get_message_ins), messages, (1, 2, 3), ended),
+                    kwargs={"sent": sent})
+    thread.start()
+    assert [messages.get(timeout=10) for _ in range(3)] == ["c", "a", "b"]
+    ended.set()
+    thread.join(10)
+    assert not thread.is_alive() and looks[:4] == [3, 1, 2, 3]
