@@ -53,10 +53,10 @@ class Outcome:
         return float(dict(word.split("=", 1) for word in self.line(prefix)[1].split() if "=" in word)[key])
 
 
-def timed_lines(command: list, env: dict[str, str] | None = None) -> Outcome:
+def timed_lines(command: list, env: dict[str, str] | None = None, limit: float | None = None) -> Outcome:
     """Run a command from the repository's root and note when each line of its stdout arrives.
 
-    `env` is added to this process's environment.
+    `env` is added to this process's environment. A process that takes longer than `limit` seconds is killed.
     """
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+", errors="replace") as stderr:
@@ -66,9 +66,13 @@ def timed_lines(command: list, env: dict[str, str] | None = None) -> Outcome:
         peak, ended = [0], threading.Event()
         watcher = threading.Thread(target=watch_memory, args=(process.pid, peak, ended))
         watcher.start()
+        killer = threading.Timer(limit or threading.TIMEOUT_MAX, process.kill)
+        killer.daemon = True
+        killer.start()
         lines = [(time.perf_counter() - began, line.rstrip("\n")) for line in process.stdout]
         returncode, seconds = process.wait(), time.perf_counter() - began
         ended.set()
+        killer.cancel()
         watcher.join()
         stderr.seek(0)
         return Outcome(lines, seconds, peak[0], returncode, stderr.read())

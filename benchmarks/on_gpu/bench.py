@@ -43,6 +43,11 @@ class Bench:
         """Seconds that are left."""
         return self.seconds - (time.perf_counter() - self.began)
 
+    @property
+    def limit(self) -> float:
+        """Seconds after which a process that hangs is killed."""
+        return max(60.0, self.left)
+
     def attempt(self, what: str, seconds: float, work: Callable[[], list[Figure]], must: bool = False) -> None:
         """Have `work` done if its `seconds` are left, and keep its figures; where it fails, keep why, and go on.
 
@@ -79,7 +84,7 @@ class Bench:
         given = [[*map(str, flags), "--n_workers", str(workers), "--run_dir", str(self.record(name))]
                  for name, flags in lines.items()]
         done = subprocess.run([sys.executable, "-m", "benchmarks.on_gpu.runs"], cwd=ROOT, capture_output=True,
-                              text=True, input=json.dumps(given), timeout=max(60, self.left))
+                              text=True, input=json.dumps(given), timeout=self.limit)
         missing = [name for name in lines if not (self.record(name) / "summary.json").exists()]
         if missing:
             raise RuntimeError(f"runs {', '.join(missing)} failed: {last_words(done.stderr)}")

@@ -165,7 +165,11 @@ def killed_and_resumed(bench: Bench, made: Made) -> int:
     if not was_at_work:
         raise RuntimeError(f"the run ended before it was killed: {last_words(words)}")
     process = start("--resume")
-    words = process.communicate()[1]
+    try:
+        words = process.communicate(timeout=bench.limit)[1]
+    except subprocess.TimeoutExpired:
+        kill(process.pid)
+        raise
     if process.returncode:
         raise RuntimeError(f"--resume ended with {process.returncode}: {last_words(words)}")
     failures = record / "failures.jsonl"

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.common import ROOT, Figure, recorded_rounds, timed_lines
 from benchmarks.end_to_end import result, stock_command
 from benchmarks.federated_tax import check_same_steps, seconds_between
-from benchmarks.on_gpu.bench import Bench, last_words, train_seconds
+from benchmarks.on_gpu.bench import Bench, NotRun, last_words, train_seconds
 from benchmarks.on_gpu.made_up import BASE, LARGE, TINY, Size, like_rte, write_model, write_rows
 from benchmarks.on_gpu.steps import WAYS, Case, Measured
 from benchmarks.rows import export_shards, open_rows
@@ -23,7 +23,9 @@ TAX = 1.05  # at most, as on the CPU
 SHARING = (1, 2, 4)  # clients that share the card
 SEQUENCE = 128  # tokens of each row where all have as many
 FAST = 100.0  # TFLOP/s of a card on which a second has many steps
+WHOLE = "process start to last evaluation"
 LIKE_RTE, ALIKE = "rows like RTE's", f"rows of {SEQUENCE} tokens"
+TITLE = f"{LIKE_RTE}, 3 clients, one worker"
 
 
 def check(bench: Bench) -> None:
@@ -37,7 +39,8 @@ def check(bench: Bench) -> None:
                    LIKE_RTE: (like_rte(n_train), like_rte(n_test, 1)),
                    ALIKE: (np.full(n_train, SEQUENCE), np.full(n_test, SEQUENCE))}.items())}
     model = write_model(bench.folder / "base", base)
-    bench.attempt("a run, a bare loop and stock Flower", 100, partial(against_others, bench, model, folders[LIKE_RTE]))
+    bench.attempt("a run and a bare loop", 60, partial(against_bare_loop, bench, model, folders[LIKE_RTE]))
+    bench.attempt("stock Flower", 60, partial(against_stock, bench, model, folders[LIKE_RTE]))
     measure(bench, base, model, folders)
     bench.attempt("clients that share the card", 75, partial(sharing, bench, model, folders[LIKE_RTE]))
     if large:
@@ -55,31 +58,42 @@ def run_flags(bench: Bench, model: Path, data: Path) -> list:
             "--precision", precision_of(bench), "--lr", 2e-5, "--seed", 1]
 
 
-def against_others(bench: Bench, model: Path, data: Path) -> list[Figure]:
-    """Run one round of three clients by main_lm.py, by a bare loop and by stock Flower; return what each takes."""
+def tax_flags(bench: Bench, model: Path, data: Path) -> list:
+    """Return the flags of the run that is compared with others: a round of three clients."""
     epochs = 1 if bench.rehearse else 12 if bench.card.bf16 > FAST else 2
-    record = bench.record("tax")
-    flags = [*run_flags(bench, model, data), "--n_iterations", 1, "--epoch", epochs, "--n_workers", 1, *bench.device()]
+    return [*run_flags(bench, model, data), "--n_iterations", 1, "--epoch", epochs, "--n_workers", 1, *bench.device()]
+
+
+def against_bare_loop(bench: Bench, model: Path, data: Path) -> list[Figure]:
+    """Run main_lm.py and a bare loop of the same steps; return what each takes."""
+    record, flags = bench.record("tax"), tax_flags(bench, model, data)
     rows = open_rows(flags)
-    run = timed_lines([sys.executable, "main_lm.py", *flags, "--run_dir", record])
-    bare = timed_lines([sys.executable, "-m", "benchmarks.bare_loop", *flags])
+    run = timed_lines([sys.executable, "main_lm.py", *flags, "--run_dir", record], limit=bench.limit)
+    start = run.at("round=1") - sum(recorded_rounds(record)[-1]["seconds"].values())
+    bare = timed_lines([sys.executable, "-m", "benchmarks.bare_loop", *flags], limit=bench.limit)
     try:
         check_same_steps(record, bare)
     except RuntimeError as error:  # a card's sums have no fixed order, so that steps drift apart
         bench.not_run["federated over bare: that the steps are the same"] = in_short(error)
     seconds = seconds_between(run), seconds_between(bare)
-    start = run.at("round=1") - sum(recorded_rounds(record)[-1]["seconds"].values())
-    title = f"{LIKE_RTE}, 3 clients, {epochs} epochs, one worker"
-    figures = [Figure(f"{title}: process start to first training step", start, "s"),
-               Figure(f"{title}: first to last evaluation, main_lm.py", seconds[0], "s"),
-               Figure(f"{title}: first to last evaluation, bare PyTorch loop", seconds[1], "s"),
-               Figure.at_most(f"{title}: federated over bare", seconds[0] / seconds[1], "×", TAX)]
+    return [Figure(f"{TITLE}: process start to first training step", start, "s"),
+            Figure(f"{TITLE}: {WHOLE}, main_lm.py", result(run, rows).seconds, "s"),
+            Figure(f"{TITLE}: first to last evaluation, main_lm.py", seconds[0], "s"),
+            Figure(f"{TITLE}: first to last evaluation, bare PyTorch loop", seconds[1], "s"),
+            Figure.at_most(f"{TITLE}: federated over bare", seconds[0] / seconds[1], "×", TAX)]
+
+
+def against_stock(bench: Bench, model: Path, data: Path) -> list[Figure]:
+    """Run stock Flower on the rows of the run before; return what it takes."""
+    ours = [figure.value for figure in bench.figures if figure.what == f"{TITLE}: {WHOLE}, main_lm.py"]
+    if not ours:
+        raise NotRun("there is no run to compare it with")
+    rows = open_rows(tax_flags(bench, model, data))
     more = [] if bench.rehearse else ["--n_gpus", 1, *["--bf16"] * (precision_of(bench) == "bf16")]
-    stock = timed_lines([*stock_command(rows, export_shards(rows, bench.folder / "shards")), *more])
-    whole = result(run, rows).seconds, result(stock, rows).seconds
-    return [*figures, Figure(f"{title}: process start to last evaluation, main_lm.py", whole[0], "s"),
-            Figure(f"{title}: process start to last evaluation, stock Flower", whole[1], "s"),
-            Figure(f"{title}: times faster than stock Flower", whole[1] / whole[0], "×")]
+    command = [*stock_command(rows, export_shards(rows, bench.folder / "shards")), *more]
+    stock = result(timed_lines(command, limit=bench.limit), rows).seconds
+    return [Figure(f"{TITLE}: {WHOLE}, stock Flower", stock, "s"),
+            Figure(f"{TITLE}: {WHOLE}, times faster than stock Flower", stock / ours[0], "×")]
 
 
 def sharing(bench: Bench, model: Path, data: Path) -> list[Figure]:
@@ -111,7 +125,7 @@ def measure(bench: Bench, size: Size, model: Path, folders: dict[str, Path]) -> 
 def steps(bench: Bench, size: Size, rows: str, case: Case) -> list[Figure]:
     """Return the figures of a case, of all ways that did not fail."""
     done = subprocess.run([sys.executable, "-m", "benchmarks.on_gpu.steps"], cwd=ROOT, capture_output=True, text=True,
-                          input=json.dumps(asdict(case)), timeout=max(60, bench.left))
+                          input=json.dumps(asdict(case)), timeout=bench.limit)
     measured = [Measured(**json.loads(line)) for line in done.stdout.splitlines() if line.startswith("{")]
     if not measured:
         raise RuntimeError(last_words(done.stderr))

@@ -58,7 +58,7 @@ class Feed:
         """`dtype`: of the products; `packed_from`: as PACKED_FROM, or None: no batch is packed."""
         self.device, self.dtype, self.packed_from = device, dtype, packed_from
         self.reads_first = heads_read_first_token(model)
-        self.takes_masks = self.reads_first and model.config._attn_implementation == "sdpa"
+        self.takes_masks = self.reads_first and takes_masks(model)
         self.packing: Packing | None = None
 
     def __call__(self, batch: Batch) -> Batch:
@@ -141,6 +141,16 @@ def _rows(x: torch.Tensor, packing: Packing, heads: int) -> torch.Tensor:
 
     return nested_tensor_from_jagged(x.unflatten(1, (heads, -1)), packing.offsets, min_seqlen=packing.shortest,
                                      max_seqlen=packing.longest).transpose(1, 2)
+
+
+def takes_masks(model: "PreTrainedModel") -> bool:
+    """Return whether an encoder of transformers takes a mask [rows, 1, seq, seq] as it is: older ones refuse it."""
+    try:
+        from transformers import masking_utils
+    except ImportError:
+        return False
+
+    return hasattr(masking_utils, "create_bidirectional_mask") and model.config._attn_implementation == "sdpa"
 
 
 @cache
