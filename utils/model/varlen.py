@@ -157,7 +157,8 @@ def takes_masks(model: "PreTrainedModel") -> bool:
 def has_kernel(device: torch.device, dtype: torch.dtype) -> bool:
     """Return whether torch's attention over rows of any length works on `device`, there and back, by a trial.
 
-    On a GPU by a kernel for it: torch's stand-in without one waits for the device in each layer.
+    On a GPU by a kernel for it: torch's stand-in without one waits for the device in each layer. It is tried once,
+    whether the batch that it is tried for is trained or evaluated.
     """
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -167,7 +168,7 @@ def has_kernel(device: torch.device, dtype: torch.dtype) -> bool:
     try:
         packing = Packing.of(torch.tensor([[k < n for k in range(max(lengths))] for n in lengths]), device)
         values = torch.linspace(-1, 1, sum(lengths) * heads * 16, device=device).view(-1, heads * 16).to(dtype)
-        with kernels:
+        with kernels, torch.inference_mode(False), torch.enable_grad():
             tokens = values.clone().requires_grad_()
             rows = _rows(tokens, packing, heads)
             together = scaled_dot_product_attention(rows, rows, rows).transpose(1, 2).values().flatten(1)

@@ -86,6 +86,13 @@ def test_evaluation_in_inference_mode_and_training_in_bf16(tmp_path_factory):
     assert (fast - exact[0]).abs().max() < 2 * (own - exact[0]).abs().max() + 1e-3
 
 
+def test_a_kernel_is_found_whatever_it_is_first_asked_for():
+    for context in (torch.inference_mode, torch.no_grad, torch.enable_grad):
+        has_kernel.cache_clear()
+        with context():
+            assert has_kernel(CPU, torch.float32) and has_kernel(CPU, torch.bfloat16)
+
+
 def test_nothing_is_packed_without_a_kernel_or_where_the_same_bits_are_asked_for(tmp_path_factory, monkeypatch):
     assert has_kernel(CPU, torch.float32) and has_kernel(CPU, torch.bfloat16)
     assert not has_kernel(torch.device("meta"), torch.float32)
