@@ -32,7 +32,8 @@ def operations_per_second(config: PretrainedConfig, dtype: torch.dtype, cores: i
                           product: Callable = torch.nn.functional.linear) -> float:
     """Return how many operations `cores` threads make in a second, each in products of its own of an encoder's shape.
 
-    The fastest of TURNS counts for each thread: all are at work meanwhile.
+    `product(x, y)` returns x yᵀ, `x` [rows, k], `y` [n, k], both of `dtype`. The fastest of TURNS counts for each
+    thread: all are at work meanwhile.
     """
     torch.set_num_threads(1)
     fastest = [float("inf")] * cores

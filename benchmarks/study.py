@@ -5,11 +5,11 @@
 {RTE, CoLA} × {centralized, IID, non-IID} × 2 seeds, as benchmarks/end_to_end.py runs one: 200 rows for each of three
 clients, two rounds. `sweeps/run.py` does the twelve runs; its seconds are those from its start to the last result.
 Stock Flower is measured on three of them, RTE IID, CoLA IID and RTE centralized, each a process of its own with the
-whole machine, and scaled: non-IID shards are as large as IID ones, and CoLA centralized is taken to be to CoLA IID what
-RTE centralized is to RTE IID.
+whole machine (the one client of a centralized run has a thread for each core), and scaled: non-IID shards are as large
+as IID ones, and CoLA centralized is taken to be to CoLA IID what RTE centralized is to RTE IID.
 
 The floor: the operations of the products in all twelve runs, over the rate at which all cores make such products in the
-runs' precision, and one start of a run.
+runs' precision and by their library, and one start of a run. Runs that begin alike share the evaluation of round 0.
 """
 
 import sys
@@ -22,6 +22,7 @@ from benchmarks.end_to_end import stock_command
 from benchmarks.products import forward_operations, operations_per_second
 from benchmarks.rows import export_shards, open_rows, toy_flags, workspace
 from utils.data.dataset import TaskData
+from utils.machine import onednn
 from utils.machine.workers import usable_cores
 from utils.model import loading
 from utils.record.runlog import read_json
@@ -55,9 +56,12 @@ def written(folder: Path, tasks: list[str], flags: list) -> Path:
     return path
 
 
-def product_seconds(runs: list[TaskData], precision: str, cores: int) -> float:
-    """Return the seconds of all products of `runs`: training in `precision`, and evaluation in float32."""
-    operations = {"train": 0.0, "evaluate": 0.0}
+def product_seconds(runs: list[TaskData], flags: dict, cores: int) -> float:
+    """Return the seconds of all products of `runs`: training in their precision, and evaluation in float32.
+
+    `flags`: those that they recorded.
+    """
+    operations, evaluated = {"train": 0.0, "evaluate": 0.0}, set[tuple[str, int]]()
     for data in runs:
         config = data.config
         model, _ = loading.load(loading.Wanted.by(config), data.table.spec)
@@ -65,10 +69,13 @@ def product_seconds(runs: list[TaskData], precision: str, cores: int) -> float:
         tested = sum(forward_operations(model.config, data.tokens[part.split].lengths[part.rows])
                      for part in data.evaluation_sets)
         operations["train"] += 3 * rows * config.epoch * config.n_iterations
-        operations["evaluate"] += tested * (1 + config.n_iterations)
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    return (operations["train"] / operations_per_second(model.config, dtype, cores)
-            + operations["evaluate"] / operations_per_second(model.config, torch.float32, cores))
+        begins_anew = (config.data, config.seed) not in evaluated
+        operations["evaluate"] += tested * (begins_anew + config.n_iterations)
+        evaluated.add((config.data, config.seed))
+    fp32 = operations_per_second(model.config, torch.float32, cores,
+                                 onednn.product if flags["fp32_products"] == "onednn" else torch.nn.functional.linear)
+    train = operations_per_second(model.config, torch.bfloat16, cores) if flags["precision"] == "bf16" else fp32
+    return operations["train"] / train + operations["evaluate"] / fp32
 
 
 def main() -> None:
@@ -93,10 +100,11 @@ def main() -> None:
         for task, method in RUNS_LIKE:
             if task in tasks:
                 data = runs[task, method, SEEDS[0]]
-                outcome = timed_lines(stock_command(data, export_shards(data, folder / f"{task}-{method}")))
+                command = stock_command(data, export_shards(data, folder / f"{task}-{method}"))
+                outcome = timed_lines(command + ["--threads", usable_cores()] * (method == "centralized"))
                 stock[task, method] = outcome.at(f"round={data.config.n_iterations}")
-        precision = read_json(folder / "study" / f"iid-rte-seed{SEEDS[0]}" / "config.json")["flags"]["precision"]
-        floor = product_seconds(list(runs.values()), precision, usable_cores())
+        recorded = read_json(folder / "study" / f"iid-rte-seed{SEEDS[0]}" / "config.json")["flags"]
+        floor = product_seconds(list(runs.values()), recorded, usable_cores())
     report("study", figures(ours, stock, start, floor), options)
 
 

@@ -30,6 +30,13 @@ class LMClient(NumPyClient):
             raise RuntimeError("the message is of a run that has ended")
         return resident().worker_of(self.job)
 
+    def get_properties(self, config: dict) -> dict:
+        """Become ready for the message's run, if there is one; return nothing."""
+        if self.job is not None:
+            with without_memory_end():
+                self._worker(config)
+        return {}
+
     def fit(self, parameters: list[np.ndarray], config: dict) -> tuple[list[np.ndarray], int, dict]:
         """Train client `config["client"]` in round `config["round"]`; return its vectors, rows and measures.
 

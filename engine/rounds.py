@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flwr.app import MessageType, RecordDict
-from flwr.common import EvaluateIns, FitIns, FitRes, Parameters
+from flwr.common import EvaluateIns, FitIns, FitRes, GetPropertiesIns, MessageTypeLegacy, Parameters
 from flwr.compat.common import recorddict_compat as legacy
 
 from clients.job import Job, Piece
@@ -91,10 +91,11 @@ class Rounds:
     def evaluate(self, server_round: int, parameters: Parameters) -> tuple[dict, float]:
         """Have the evaluation sets evaluated; return their columns and the seconds of the slowest part.
 
-        What round 0's are may be known from another run: then no worker is asked, and the seconds are 0.
+        What round 0's are may be known from another run: then no worker evaluates, and the seconds are 0.
         """
         known = None if server_round else self.run.known
         if known and (answers := known.read()) is not None:
+            self.make_ready()
             NOTES.info("round 0: an earlier run has evaluated the same model on the same rows (%s)", known.path)
             return answers, 0.0
         parts = self.strategy.evaluate_messages(parameters)
@@ -115,6 +116,18 @@ class Rounds:
         if known:
             known.write(answers)
         return answers, max(float(result.metrics["seconds"]) for result in results)
+
+    def make_ready(self) -> None:
+        """Have the workers load the model now, as a first evaluation would, so that no client's seconds have it."""
+        failures: list[str] = []
+        pieces = [Piece(worker) for worker in range(self.workers)]
+        question = GetPropertiesIns({"run": self.run.job.scratch})
+        work = Work(MessageTypeLegacy.GET_PROPERTIES, pieces, [f"worker {piece.position}" for piece in pieces],
+                    lambda piece: legacy.getpropertiesins_to_recorddict(question))
+        for _ in self.replies(0, work, failures):
+            pass
+        if failures:
+            raise RoundFailed(f"round 0: {'; '.join(failures)}")
 
     def replies(self, server_round: int, work: Work, failures: list[str]) -> Iterator[RecordDict | None]:
         """Have `work` done and yield each position's reply; None if it has failed, and the reason joins `failures`."""

@@ -46,9 +46,9 @@ def strategy_for(log: RunLog, data: TaskData, start: Start, workers: int, progre
 def known_evaluation(job: Job, data: TaskData, start: Start) -> KnownEvaluation | None:
     """Return where the evaluation of `start` is kept, beside the rows; None for a run that goes on after a round.
 
-    GPUs' numbers are not kept: they may differ from run to run.
+    Numbers of a GPU or of a compiled model are not kept: they may differ from run to run.
     """
-    if start.records or job.config.n_gpus:
+    if start.records or job.config.n_gpus or job.config.compile:
         return None
     key = evaluation_key(job.config, data, job.skeleton_key, start.values)
     return KnownEvaluation(data.table.folder / EVALUATIONS, key, data.evaluation_sets)

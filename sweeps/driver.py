@@ -12,13 +12,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this file is run as a script
 
 import main_lm
 from engine.cluster import Cluster
 from engine.engine import Engine, running_engine
-from utils.machine.process import outcome, run_program
+from utils.machine.process import outcome, redirect, run_program
 from utils.machine.workers import pause_collector
 
 
@@ -40,19 +41,22 @@ class OpenEngine:
 
 def main() -> int:
     """Do all runs; return the exit code."""
+    requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+    redirect(0)  # nothing that a run starts or asks may take the next run's request, or write an answer
+    os.dup2(2, 1)
     try:
         import_libraries()
-        do_all()
+        do_all(requests, answers)
         return 0
     except KeyboardInterrupt:  # between two runs, or before the first
         return 130
 
 
-def do_all() -> None:
-    """Do the runs that stdin asks for, and answer each."""
-    with ExitStack() as stack, os.fdopen(os.dup(1), "w") as answers:
+def do_all(requests: TextIO, answers: TextIO) -> None:
+    """Do the runs that are asked for, and answer each."""
+    with ExitStack() as stack:
         opened = OpenEngine(stack)
-        for line in sys.stdin:
+        for line in requests:
             run = json.loads(line)
             for descriptor, file in ((1, run["results"]), (2, run["messages"])):
                 add_to(descriptor, file)

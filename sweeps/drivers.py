@@ -9,6 +9,9 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
 
 from engine.cluster import OwnCluster, ray_folder
 from sweeps.study import PlannedRun
@@ -18,18 +21,28 @@ from utils.errors import UserError
 from utils.machine.process import interrupted_by
 from utils.machine.workers import Machine, check_machine, quiet_environment, usable_cores, workers_for
 
+PROGRAM = Path(__file__).with_name("driver.py")
 TRIES = 2  # of a run whose process dies: it is resumed once
 GOES_ON = (0, 3)  # exit codes of runs that leave their driver fit for another: a round that fails keeps nothing from it
+
+
+class Shape(NamedTuple):
+    """What the workers of a run are: the cores of each, the GPUs in all and of each, and their number."""
+
+    n_cpu: float
+    n_gpus: int
+    gpus_per_worker: float
+    workers: int
 
 
 class Driver:
     """A process of sweeps/driver.py: it keeps the engine of its first run, for others with workers of its `shape`."""
 
-    def __init__(self, shape: tuple) -> None:
+    def __init__(self, shape: Shape) -> None:
         self.shape = shape
         # In a group of its own: a terminal's Ctrl-C reaches it once, from the study
-        self.process = subprocess.Popen([sys.executable, Path(__file__).with_name("driver.py")], text=True,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        self.process = subprocess.Popen([sys.executable, PROGRAM], text=True, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, start_new_session=True)
 
     def run(self, words: list[str], results: Path, messages: Path) -> int | None:
         """Do the run of a command line; return its exit code, or None if the process has died of it.
@@ -56,7 +69,7 @@ class Driver:
 
 
 class Sweep:
-    """Has the runs `left` done, `jobs` at a time (0: as many as have a worker each), on one Ray cluster.
+    """Has the runs `left` done, `jobs` at a time (0, or too many: as many as have a worker each), on one Ray cluster.
 
     The machine's cores or GPUs are shared out evenly; a run's bits do not depend on how many it has. Each job has a
     driver, which goes from one run to the next. A run's stdout is added to <name>.txt in `folder`, and its stderr is
@@ -73,27 +86,27 @@ class Sweep:
         self.waiting, self.n_runs = list(left), len(left)
         self.n_gpus = max(run.config.n_gpus for run in left)
         most = min(fitting(run.config) // max(1, run.config.n_workers) for run in left)
-        self.jobs = min(jobs or most, self.n_runs)
+        if jobs > most:
+            NOTES.warning("--jobs %d: only %d fit on this machine with their workers", jobs, most)
+        self.jobs = min(jobs or most, most, self.n_runs)
         self.shown = shown
         self.address: Future[str] = Future()  # of the cluster; "" if there is none
         self.drivers: set[Driver] = set()
         self.running: set[str] = set()
         self.failed: dict[str, str] = {}  # why, by name
         self.done = 0
+        self.began = time.monotonic()
+        self.bar: tqdm | None = None  # on a terminal; elsewhere each run's beginning and end is a line
         self.stopped = False
         self.lock = threading.Lock()  # of all that the jobs share
 
     def run(self) -> dict[str, str]:
         """Do them all; return `failed`. An interrupt ends those at work, too."""
         quiet_environment(own_ray=True)
-        from tqdm import tqdm
-
         self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
-            self.began = time.monotonic()
-            # On a terminal one line shows the whole; elsewhere each run's beginning and end is a line.
-            self.bar = stack.enter_context(tqdm(total=self.n_runs, unit="run", disable=not sys.stderr.isatty(),
-                                                dynamic_ncols=True))
+            if sys.stderr.isatty():
+                self.bar = stack.enter_context(tqdm(total=self.n_runs, unit="run", dynamic_ncols=True))
             cluster, folder = OwnCluster(Machine(usable_cores(), self.n_gpus, 0.0)), stack.enter_context(ray_folder())
             stack.callback(cluster.stop)
             with ThreadPoolExecutor(self.jobs) as pool:
@@ -103,7 +116,8 @@ class Sweep:
                     interrupted_by(signal.SIGTERM)  # Ray has taken it
                     self.address.set_result(cluster.address)
                     while wait(jobs, timeout=1).not_done:
-                        self.bar.refresh()  # its time
+                        if self.bar:
+                            self.bar.refresh()  # its time
                     for job in jobs:
                         job.result()  # raises what it raised
                 finally:
@@ -128,7 +142,7 @@ class Sweep:
         finally:
             self.end(driver)
 
-    def next_run(self, shape: tuple | None) -> PlannedRun | None:
+    def next_run(self, shape: Shape | None) -> PlannedRun | None:
         """Take the next run, if there is one that has workers of `shape`."""
         with self.lock:
             if not self.waiting or self.stopped:
@@ -151,14 +165,14 @@ class Sweep:
                 return driver
             words = [*run.words, "--ray_address", address]
             if not run.config.n_workers:
-                words += ["--n_workers", str(self.shape(run.config)[-1])]
+                words += ["--n_workers", str(self.shape(run.config).workers)]
             code = driver.run(words, results, messages)
             if code in GOES_ON:
                 break
             died, exit_code, driver = code is None, self.end(driver), None
             if not died or self.stopped:
                 break
-            code = exit_code
+            code = exit_code or 1  # without a record of its end it is none
             if number < TRIES:
                 NOTES.warning("%s: its process died (exit code %d): it is resumed in a new one", run.name, code)
         self.ended(run.name, code, results, before)
@@ -174,7 +188,6 @@ class Sweep:
             if code:
                 said = (self.folder / f"{name}.err").read_text(errors="replace").strip().splitlines()
                 self.failed[name] = f"exit code {code}: {said[-1] if said else 'it said nothing'}"
-            self.bar.update()
             self.show("failed" if code else "finished", name)
             if self.shown:
                 with results.open() as lines:
@@ -206,20 +219,22 @@ class Sweep:
             self.drivers.discard(driver)
         return code
 
-    def shape(self, config: RunConfig) -> tuple:
-        """Return what the workers of a run are: their cores, the GPUs in all and of each, and their number."""
-        return (config.n_cpu, config.n_gpus, config.gpus_per_client if config.n_gpus else 0.0,
-                config.n_workers or max(1, fitting(config) // self.jobs))
+    def shape(self, config: RunConfig) -> Shape:
+        """Return what the workers of a run are."""
+        return Shape(config.n_cpu, config.n_gpus, config.gpus_per_client if config.n_gpus else 0.0,
+                     config.n_workers or max(1, fitting(config) // self.jobs))
 
     def show(self, event: str, name: str) -> None:
         """Show what became of a run, and how far the whole is."""
-        self.bar.set_postfix_str(f"{len(self.running)} running, {len(self.failed)} failed")
-        if self.bar.disable:
-            seconds = time.monotonic() - self.began
-            left = self.n_runs - self.done
-            rest = f", about {seconds / self.done * left / 60:.0f} min left" if self.done else ""
-            NOTES.info("[%6.1f s] %s %s: %d of %d done, %d running, %d failed%s", seconds, event, name, self.done,
-                       self.n_runs, len(self.running), len(self.failed), rest)
+        if self.bar:
+            self.bar.n = self.done
+            self.bar.set_postfix_str(f"{len(self.running)} running, {len(self.failed)} failed")
+            return
+        seconds = time.monotonic() - self.began
+        left = self.n_runs - self.done
+        rest = f", about {seconds / self.done * left / 60:.0f} min left" if self.done else ""
+        NOTES.info("[%6.1f s] %s %s: %d of %d done, %d running, %d failed%s", seconds, event, name, self.done,
+                   self.n_runs, len(self.running), len(self.failed), rest)
 
 
 def fitting(config: RunConfig) -> int:

@@ -65,6 +65,8 @@ FLAGS = cases(
     ("optimizer_state", "--optimizer_state lose", "--optimizer_state: invalid choice: 'lose'", "keep"),
     ("precision", "--precision fp16", "--precision: invalid choice: 'fp16'", "bf16"),
     ("fp32_products", "--fp32_products mkl", "--fp32_products: invalid choice: 'mkl'", "onednn"),
+    ("fp32_products of a compiled model", "--fp32_products onednn --compile", "--fp32_products onednn and --compile "
+     "contradict each other"),
     ("fp32_products of a GPU", "--fp32_products onednn --n_gpus 1", "--fp32_products onednn: is a library for CPUs"),
     ("seed below 0", "--seed -1", "--seed -1: must be a whole number from 0 to 4294967295"),
     ("seed beyond 32 bits", "--seed 4294967296", "--seed 4294967296: must be a whole number from 0 to"),

@@ -159,6 +159,9 @@ class RunConfig:
             raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: above 1 it must be a whole number")
         if self.n_gpus and self.fp32_products == "onednn":
             raise UserError("--fp32_products onednn: is a library for CPUs; leave it out, or give --n_gpus 0")
+        if self.compile and self.fp32_products == "onednn":
+            raise UserError("--fp32_products onednn and --compile contradict each other: a compiled model has "
+                            "products of its own; give one of them")
         if self.partitioner != RunConfig.partitioner and self.lang_mix:
             raise UserError(f"--partitioner {self.partitioner} and --lang_mix {self.lang_mix:g} contradict each other: "
                             "give one of them")

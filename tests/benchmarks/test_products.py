@@ -1,12 +1,16 @@
 """The operations of a run's products are those that torch counts."""
 
+import threading
+import time
+from collections import defaultdict
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertForSequenceClassification
 
-from benchmarks.products import forward_operations, operations_per_second
+from benchmarks.products import TOKENS, TURNS, forward_operations, operations_per_second
 from utils.model.dropout import Masks
 from utils.model.encoder import fast_encoder
 
@@ -28,10 +32,15 @@ def test_operations_are_those_that_torch_counts(lengths):
     assert backward.get_total_flops() == 2 * forward.get_total_flops()
 
 
-def test_a_rate_is_of_all_cores():
-    def slow(x, weight):
-        torch.nn.functional.linear(x, weight)
-        torch.linalg.inv(torch.eye(300))
+def test_a_rate_is_of_all_cores_at_once(monkeypatch):
+    """By a clock that each product of a thread moves on by a second, and by three in the first."""
+    clocks, met = defaultdict(int), threading.Barrier(2, timeout=10)
 
-    fast = operations_per_second(CONFIG, torch.float32, 1)
-    assert fast > 2 * operations_per_second(CONFIG, torch.float32, 1, slow) > 0
+    def product(x, weight):
+        met.wait()  # the other core's
+        clocks[threading.get_ident()] += 1 if clocks[threading.get_ident()] else 3
+        return torch.nn.functional.linear(x, weight)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clocks[threading.get_ident()])
+    assert operations_per_second(CONFIG, torch.float32, 2, product) == 2 * 2 * TOKENS * 64 * 96
+    assert sorted(clocks.values())[-2:] == [TURNS + 2, TURNS + 2]

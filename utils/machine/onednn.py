@@ -2,6 +2,14 @@
 
 import torch
 
+from utils.errors import UserError
+
+
+def check_onednn() -> None:
+    """Raise UserError, naming the flag, for a torch that cannot."""
+    if not is_here():
+        raise UserError("--fp32_products onednn: this torch is built without it; give torch")
+
 
 def is_here() -> bool:
     """Return whether this torch can."""

@@ -7,7 +7,6 @@ from dataclasses import replace
 import torch
 
 from utils.config import RunConfig
-from utils.errors import UserError
 from utils.machine import onednn
 
 #: rows, inner and columns of the products that are timed: a few rows' tokens in a small encoder's layer
@@ -21,7 +20,7 @@ def resolve_arithmetic(config: RunConfig) -> RunConfig:
 
     Raises UserError for a library that this torch lacks.
     """
-    products = resolve_products(config.fp32_products, config.n_gpus)
+    products = resolve_products(config.fp32_products, config.n_gpus or config.compile)
     precision = resolve_precision(config.precision, config.n_gpus, products)
     return replace(config, fp32_products=products, precision=precision)
 
@@ -39,17 +38,17 @@ def resolve_precision(asked: str, n_gpus: int, products: str) -> str:
     return "bf16" if any(supported() for supported in native) and gain("bf16", products) > GAIN else "fp32"
 
 
-def resolve_products(asked: str, n_gpus: int) -> str:
+def resolve_products(asked: str, own: bool | int) -> str:
     """Return "torch" or "onednn" for `--fp32_products auto`: onednn where it is faster by far, else torch's default.
 
-    MKL leaves half of an AMD chip's rate unused; where the two are near each other, chance must not decide. Raises
-    UserError for onednn that is not here.
+    MKL leaves half of an AMD chip's rate unused; where the two are near each other, chance must not decide. `own`:
+    there are other products than theirs, of a GPU or a compiled model. Raises UserError for onednn that is not here.
     """
-    if asked == "onednn" and not onednn.is_here():
-        raise UserError("--fp32_products onednn: this torch is built without it; give torch")
+    if asked == "onednn":
+        onednn.check_onednn()
     if asked != "auto":
         return asked
-    return "onednn" if not n_gpus and onednn.is_here() and gain("onednn", "torch") > GAIN else "torch"
+    return "onednn" if not own and onednn.is_here() and gain("onednn", "torch") > GAIN else "torch"
 
 
 def gain(way: str, over: str) -> float:
@@ -62,13 +61,15 @@ def gain(way: str, over: str) -> float:
     timed = {name: product for name, product in ways().items() if name in (way, over)}
     fastest, threads = dict.fromkeys(timed, float("inf")), torch.get_num_threads()
     torch.set_num_threads(1)  # several wait for each other, and so for whatever else the machine is doing
-    for turn in range(1 + TURNS):
-        for name, product in timed.items():
-            began = time.perf_counter()
-            product()
-            if turn:  # the first one compiles the kernel
-                fastest[name] = min(fastest[name], time.perf_counter() - began)
-    torch.set_num_threads(threads)
+    try:
+        for turn in range(1 + TURNS):
+            for name, product in timed.items():
+                began = time.perf_counter()
+                product()
+                if turn:  # the first one compiles the kernel
+                    fastest[name] = min(fastest[name], time.perf_counter() - began)
+    finally:
+        torch.set_num_threads(threads)
     return fastest[over] / fastest[way]
 
 

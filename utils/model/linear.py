@@ -9,18 +9,22 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 from transformers.pytorch_utils import Conv1D
 
-from utils.machine.onednn import product
+from utils.machine.onednn import check_onednn, product
 
 
 @contextmanager
 def linear_layers_by(library: str, model: torch.nn.Module) -> Iterator[None]:
     """Let `library` (torch or onednn) make the float32 products of the linear layers of `model` inside the `with`.
 
-    Of all families' layers, and of their gradients; products of other modules, as attention's, stay torch's.
+    Of all families' layers, and of their gradients; products of other modules, as attention's, stay torch's. Raises
+    UserError for onednn that this torch lacks.
     """
     kinds = (torch.nn.Linear, Conv1D) if library == "onednn" else ()
+    if kinds:
+        check_onednn()  # the machine that has chosen it may be another
     layers = [module for module in model.modules() if type(module) in kinds]
     try:
         for layer in layers:
@@ -49,10 +53,11 @@ class Linear(torch.autograd.Function):
         return product(x, weight, bias)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         of_x, of_weight, of_bias = ctx.needs_input_grad
-        rows, gradient = x.flatten(0, -2), gradient.contiguous().flatten(0, -2)
+        rows, gradient = x.view(-1, x.shape[-1]), gradient.contiguous().view(-1, gradient.shape[-1])
         return (product(gradient, weight.mT).view_as(x) if of_x else None,
                 product(gradient.mT, rows.mT) if of_weight else None,
                 gradient.sum(0) if of_bias else None)

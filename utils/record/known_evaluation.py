@@ -1,6 +1,7 @@
 """Round 0's evaluation, kept beside the rows for other runs that begin with the same model: a study's runs do."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -19,11 +20,12 @@ from utils.data.evaluation import EvaluationSet
 from utils.machine.processor import processor
 from utils.record.runlog import versions
 
+SECONDS_KEPT = 30 * 86400  # from when a file is written
 EVALUATIONS = "evaluations"  # the folder, in the table's
 ROOT = Path(__file__).parents[2]
 COMPUTING = ("clients", "utils")  # the rooms with what computes an evaluation
 #: of RunConfig: what an evaluation's bits depend on beside model, rows and the machine
-DECIDING = ("threads", "fp32_products", "compile", "max_length", "text_to_text", "n_gpus")
+DECIDING = ("threads", "fp32_products", "max_length", "text_to_text", "n_gpus")
 
 
 class KnownEvaluation:
@@ -63,6 +65,9 @@ class KnownEvaluation:
                 new.rename(self.path)
             finally:
                 new.unlink(missing_ok=True)
+            for old in folder.iterdir():  # of other versions of this program, or half a file of a killed run
+                if time.time() - old.stat().st_mtime > SECONDS_KEPT:
+                    old.unlink()
 
     def _fit(self, known: Mapping[str, np.ndarray]) -> bool:
         """Whether each set has its columns, of finite numbers."""

@@ -1,5 +1,7 @@
 """Round 0's evaluation, kept for runs that begin alike: what it is found by, and what is not taken for it."""
 
+import os
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +52,16 @@ def test_what_was_written_is_read_whatever_the_number_of_workers(opened, tmp_pat
     known.write(answers(data, parts=2))
     assert assembled(data, known.read()) == assembled(data, answers(data))
     assert [path.name for path in known.path.parent.iterdir()] == ["key.safetensors"]
+
+
+def test_what_is_old_is_removed_when_something_is_kept(opened, tmp_path):
+    data = opened()
+    for name, age in (("old.safetensors", 40), (".half", 40), ("new.safetensors", 1)):
+        (tmp_path / "evaluations").mkdir(exist_ok=True)
+        (tmp_path / "evaluations" / name).touch()
+        os.utime(tmp_path / "evaluations" / name, (0, time.time() - age * 86400))
+    KnownEvaluation(tmp_path / "evaluations", "key", data.evaluation_sets).write(answers(data))
+    assert {path.name for path in (tmp_path / "evaluations").iterdir()} == {"new.safetensors", "key.safetensors"}
 
 
 def test_a_file_that_is_not_whole_is_no_answer(opened, tmp_path):
