@@ -1,10 +1,11 @@
-"""What each part of a client's fast arithmetic on the CPU is worth: rows trained per second with it and without it.
+"""What each part of a client's fast arithmetic on the CPU is worth: rows per second with it and without it.
 
     python -m benchmarks.arithmetic                     2 minutes on one core
 
 One thread and one process, in which the variants take turns, so that a change of the machine's speed meets all of
-them; every ratio is the median over the turns. RTE and CoLA, batches of 16, MiniLM. Then the evaluation's batch sizes,
-float32 products by torch's default library and by oneDNN, and the optimizer's forms.
+them; every ratio is the median over the turns. Seconds are the processor's, so that other processes count little. RTE
+and CoLA, batches of 16, MiniLM. Then the evaluation's batch sizes, float32 products by torch's default library and by
+oneDNN, and the optimizer's forms.
 """
 
 import statistics
@@ -69,17 +70,17 @@ class Bench:
         with ExitStack() as stack:
             for name, replacement in replaced.items():
                 stack.enter_context(patch(name, replacement))
-            began = time.perf_counter()
+            began = time.process_time()
             local_training(Trained(self.model, self.vector, self.optimizer, self.head), self.shard,
                            Turn(replace(self.config, **flags), 1, 0))
-            return len(self.shard.rows) / (time.perf_counter() - began)
+            return len(self.shard.rows) / (time.process_time() - began)
 
     def evaluate(self, batch_size: int = ROWS_PER_BATCH, library: str = "torch") -> float:
         """Evaluate the shard's rows; return them per second."""
-        began = time.perf_counter()
+        began = time.process_time()
         for batch in self.batches(batch_size, library):
             self.head.evaluate(self.model, batch)
-        return len(self.shard.rows) / (time.perf_counter() - began)
+        return len(self.shard.rows) / (time.process_time() - began)
 
     def logits(self, library: str) -> torch.Tensor:
         """Return those of the shard's rows, float64 [rows, labels]."""
@@ -133,9 +134,9 @@ def optimizers(model: torch.nn.Module) -> dict[str, Callable[[], float]]:
         optimizer = torch.optim.AdamW(parameters, **form)
 
         def measure() -> float:
-            began = time.perf_counter()
+            began = time.process_time()
             optimizer.step()
-            return 1 / (time.perf_counter() - began)
+            return 1 / (time.process_time() - began)
         return measure
 
     tensors = list(model.parameters())
