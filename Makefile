@@ -4,7 +4,7 @@
 # make lint    the style and the types of the code
 # make matrix  every cell of the matrix of determinism, of which make test runs a quarter
 # make newest  the tests on the newest versions of all libraries (HELD='torch|ray': but these), in .newest/
-# make bench   the speed figures of docs/speed.md, in about 18 minutes
+# make bench   the speed figures of docs/speed.md, in about 30 minutes
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 
 .PHONY: setup demo test lint matrix newest bench clean
 
-BENCHMARKS := end_to_end study federated_tax data_plane startup batching arithmetic many_clients long_run
+BENCHMARKS := end_to_end study federated_tax data_plane startup batching arithmetic many_clients scale two_nodes long_run
 
 setup: $(VENV)/ready data/sentiment/card.json
 

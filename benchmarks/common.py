@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -53,10 +54,12 @@ class Outcome:
         return float(dict(word.split("=", 1) for word in self.line(prefix)[1].split() if "=" in word)[key])
 
 
-def timed_lines(command: list, env: dict[str, str] | None = None, limit: float | None = None) -> Outcome:
+def timed_lines(command: list, env: dict[str, str] | None = None, limit: float | None = None,
+                look: Callable[[int], None] = lambda pid: None) -> Outcome:
     """Run a command from the repository's root and note when each line of its stdout arrives.
 
     `env` is added to this process's environment. A process that takes longer than `limit` seconds is killed.
+    `look(pid)` is called ten times a second while it runs.
     """
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+", errors="replace") as stderr:
@@ -64,7 +67,7 @@ def timed_lines(command: list, env: dict[str, str] | None = None, limit: float |
                                    stdout=subprocess.PIPE, stderr=stderr)
         assert process.stdout is not None  # a pipe
         peak, ended = [0], threading.Event()
-        watcher = threading.Thread(target=watch_memory, args=(process.pid, peak, ended))
+        watcher = threading.Thread(target=watch_memory, args=(process.pid, peak, ended, look))
         watcher.start()
         killer = threading.Timer(limit or threading.TIMEOUT_MAX, process.kill)
         killer.daemon = True
@@ -83,10 +86,12 @@ def recorded_rounds(run: Path) -> list[dict]:
     return list(map(json.loads, (run / "rounds.jsonl").read_text(encoding="utf-8").splitlines()))
 
 
-def watch_memory(pid: int, peak: list[int], ended: threading.Event) -> None:
-    """Write a process's peak resident bytes into `peak[0]` ten times a second until it has ended (Linux only)."""
+def watch_memory(pid: int, peak: list[int], ended: threading.Event, look: Callable[[int], None]) -> None:
+    """Write a process's peak resident bytes into `peak[0]`, and `look`, ten times a second until it has ended (Linux).
+    """
     status = Path(f"/proc/{pid}/status")
     while not ended.wait(0.1):
+        look(pid)
         try:
             found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.M)
         except OSError:

@@ -9,6 +9,7 @@ back as a real one does.
 
 import argparse
 import hashlib
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--transport", choices=("reference", "message"), default="reference")
     parser.add_argument("--ray_address", default="", help="the cluster to join, as main_lm.py does")
+    parser.add_argument("--paced", action="store_true", help="wait for a line of stdin before each round, and the end")
     options = parser.parse_args()
     notes_to_stderr()
     pause_collector()
@@ -65,16 +67,16 @@ def run_rounds(engine: Engine, config: RunConfig, options: argparse.Namespace) -
         strategy = FlowerStrategy(method, config, ServerState(0, initial), Transport(folder, options.size),
                                   options.clients, n_parts=1)
         job = Job(config, preprocess.load(config.data).SPEC, folder, "")
-        run = Run(job, whole_clients, strategy, Timing(strategy, initial, options.rounds), progress)
+        run = Run(job, whole_clients, strategy, Timing(strategy, initial, options), progress)
         resume_collector()
         engine.drive(lambda nodes: Rounds(run, nodes, workers).all(), (folder, options.size))
 
 
 class Timing:
-    """Prints a line for each round; reads the global vector into `out`, as a checkpoint would."""
+    """Prints a line for each round; reads the global vector into `out`, as a checkpoint would; keeps pace."""
 
-    def __init__(self, strategy: "FlowerStrategy", out: np.ndarray, n_rounds: int) -> None:
-        self.strategy, self.out, self.n_rounds = strategy, out, n_rounds
+    def __init__(self, strategy: "FlowerStrategy", out: np.ndarray, options: argparse.Namespace) -> None:
+        self.strategy, self.out, self.n_rounds, self.paced = strategy, out, options.rounds, options.paced
 
     def round(self, server_round: int, clients: list[dict], failures: list[str], evaluation: dict | None,
               seconds: dict[str, float]) -> str:
@@ -83,6 +85,8 @@ class Timing:
             self.strategy.read(self.out)
             digest = hashlib.blake2b(self.out.data, digest_size=8).hexdigest() if server_round == self.n_rounds else "-"
             print(f"round={server_round} seconds={seconds['train']:.3f} digest={digest}", flush=True)
+        if self.paced:  # the last one too: what ends takes time of what goes on
+            sys.stdin.readline()
         return ""
 
     def failure(self, server_round: int, what: str, number: int, failure: Failure) -> None:

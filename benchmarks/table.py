@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks.common import HEADER, RESULTS, Figure
 from utils.record.runlog import read_json
 
-ORDER = ("end_to_end", "study", "federated_tax", "data_plane", "startup", "batching", "arithmetic", "many_clients")
+ORDER = ("end_to_end", "study", "federated_tax", "data_plane", "startup", "batching", "arithmetic", "many_clients",
+         "scale", "two_nodes")
 
 
 def table(folder: Path) -> str:

@@ -34,7 +34,9 @@ def main(nodes: int, cores: int) -> None:
         cluster = Cluster()
         try:
             for _ in range(nodes):
-                cluster.add_node(num_cpus=cores, include_dashboard=False, temp_dir=str(folder))
+                # None: an object store as large as `ray start` makes it; here it would be so small that it spills
+                cluster.add_node(num_cpus=cores, include_dashboard=False, object_store_memory=None,
+                                 temp_dir=str(folder))
             print(cluster.address, flush=True)
             sys.stdin.read()
         finally:

@@ -26,6 +26,8 @@ PROGRAMS = {
     "batching": ["--small"],
     "arithmetic": ["--small", "--turns", "1"],
     "long_run": ["--small"],
+    "scale": ["--small"],
+    "two_nodes": ["--small", "--turns", "1"],
 }
 
 
@@ -87,6 +89,19 @@ def test_start_up_states_where_its_seconds_go(run):
 def test_many_clients_are_measured_and_drawn(run):
     _, figures = run("many_clients")
     assert [figure["unit"] for figure in figures] == ["ms", "MB"] and figures[1]["value"] > 0
+
+
+def test_the_arithmetic_of_memory_is_what_a_driver_and_a_worker_take(run):
+    _, figures = run("scale")
+    ratios = {figure["what"]: figure for figure in figures if "the arithmetic over" in figure["what"]}
+    assert len(ratios) == 2 and all(figure["holds"] for figure in ratios.values()), ratios
+
+
+def test_two_nodes_are_measured_beside_one(run):
+    _, figures = run("two_nodes")
+    assert len(figures) == 6
+    for one, two, ratio in (figures[:3], figures[3:]):
+        assert one["value"] > 0 and math.isclose(ratio["value"], two["value"] / one["value"])
 
 
 def test_batching_and_arithmetic_measure_both_ways(run):
