@@ -25,7 +25,7 @@ def rehearsal(tmp_path_factory):
     except UserError as error:
         pytest.skip(str(error))
     out = tmp_path_factory.mktemp("gpu")
-    done = program("--rehearse", "--out", str(out), "--seconds", "900", timeout=900)
+    done = program("--rehearse", "--out", str(out), "--seconds", "1200", timeout=1200)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout, json.loads((out / "gpu.json").read_text())
 
