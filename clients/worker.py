@@ -1,5 +1,6 @@
 """What one worker process holds: the model as a vector, the rows' tokens, and the plan of the run at work."""
 
+import gc
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
@@ -190,6 +191,7 @@ class Resident:
             key = LoadedModel.key_of(job)
             if self.loaded is None or self.loaded.key != key:
                 self.loaded = None
+                gc.collect()  # a compiled model is in a cycle with its forward pass
                 self.loaded = LoadedModel(job)
             self.worker = Worker(job, self.loaded)
         return self.worker

@@ -155,7 +155,7 @@ class JoinedCluster:
         import ray
 
         # A cluster's workers have the environment it was started in, and import this project from where it lies here.
-        passed_on = {name: os.environ[name] for name in PASSED_ON} | {"PYTHONPATH": ROOT}
+        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {"PYTHONPATH": ROOT}
         try:
             ray.init(address=self.config.ray_address, logging_level="ERROR", log_to_driver=False,
                      job_config=job_config(), runtime_env={"env_vars": passed_on})

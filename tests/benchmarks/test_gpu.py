@@ -41,7 +41,9 @@ def test_every_check_runs_and_is_a_row_of_the_table(rehearsal):
 @pytest.mark.parametrize("words", [
     "float32 product", "TF32 switched off", "card against cpu: largest difference", "card against cpu: distance",
     "compiled against cpu: distance", "saved model's test loss", "bf16, 6 rounds", "workers at --gpus_per_client 0.5",
-    "two workers on a card against one", "two runs with --deterministic", "a worker killed", "--resume: distance"])
+    "two workers on a card against one", "two runs with --deterministic", "a worker killed",
+    "--resume, all with --deterministic", "gradient of a packed batch in fp32",
+    "gradient of a packed batch in bf16"])
 def test_what_must_hold_does(rehearsal, words):
     found = [figure for figure in rehearsal[1]["figures"] if words in figure["what"]]
     assert len(found) == 1 and found[0]["target"] and found[0]["holds"] is True

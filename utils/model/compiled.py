@@ -4,13 +4,15 @@ For small batches on a GPU, which wait for the start of each of a step's thousan
 """
 
 import os
-import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from utils.machine.scratch import PREFIX
+from utils.machine.scratch import private_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -30,9 +32,11 @@ def compile_forward(model: "PreTrainedModel", device: torch.device, graphs: bool
     seed. What is compiled goes to a private folder, because torch's own has a name that other users can take first.
     """
     if not os.environ.get(PLACE):
-        os.environ[PLACE] = tempfile.mkdtemp(prefix=PREFIX)  # the next run removes it; an own Ray's folder is set
+        os.environ[PLACE] = str(own_place()[1])
     import torch._inductor.config as inductor
 
+    # The code of models of one class is the same: what was compiled for others before would count against its limit
+    torch._dynamo.reset()
     inductor.compile_threads = 1  # more are processes, which could outlive a killed worker
     options: dict[str, str | int | bool | Callable[..., Any]] = {}
     if device.type == "cuda":
@@ -40,6 +44,13 @@ def compile_forward(model: "PreTrainedModel", device: torch.device, graphs: bool
         if torch.are_deterministic_algorithms_enabled() and hasattr(inductor, "deterministic"):
             options["deterministic"] = True  # no kernel is chosen by the clock
     model.forward = torch.compile(type(model).forward.__get__(model), dynamic=True, options=options or None)
+
+
+@cache
+def own_place() -> tuple[ExitStack, Path]:
+    """Return this process's private folder, and what holds it until the process ends; then the next run removes it."""
+    stack = ExitStack()
+    return stack, stack.enter_context(private_folder())
 
 
 def new_step(device: torch.device) -> None:

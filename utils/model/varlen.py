@@ -46,6 +46,10 @@ class Packing:
         places = {"index": index, "offsets": torch.nn.functional.pad(lengths.cumsum(0), (1, 0))}
         return cls(**staged(places, device), longest=int(lengths.max()), shortest=int(lengths.min()))
 
+    def of_firsts(self) -> "Packing":
+        """Return that of the rows' first tokens alone."""
+        return Packing(self.offsets[:-1], torch.arange(len(self.offsets), device=self.offsets.device), 1, 1)
+
 
 class Feed:
     """Brings batches to `device` in the form in which `model` computes them fastest there.
@@ -115,12 +119,11 @@ def _forward(encoder: "BertEncoder", own: Callable, feed: Feed, hidden_states: t
 def packed_forward(encoder: "BertEncoder", packing: Packing, hidden_states: torch.Tensor
                    ) -> BaseModelOutputWithPastAndCrossAttentions:
     """Return the encoder's output at the first tokens, [rows, 1, hidden], from `hidden_states` [rows, seq, hidden]."""
-    rows, firsts = len(hidden_states), packing.offsets[:-1]
+    firsts = packing.offsets[:-1]
     hidden = hidden_states.flatten(0, 1).index_select(0, packing.index)
-    of_firsts = Packing(firsts, torch.arange(rows + 1, device=hidden.device), 1, 1)
     for layer in encoder.layer[:-1]:
         hidden = _layer(layer, hidden, hidden, packing, packing)
-    first = _layer(encoder.layer[-1], hidden.index_select(0, firsts), hidden, of_firsts, packing)
+    first = _layer(encoder.layer[-1], hidden.index_select(0, firsts), hidden, packing.of_firsts(), packing)
     return BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=first[:, None])
 
 
@@ -166,16 +169,21 @@ def has_kernel(device: torch.device, dtype: torch.dtype) -> bool:
         else nullcontext()
     heads, lengths = 2, (3, 7, 1)
     try:
-        packing = Packing.of(torch.tensor([[k < n for k in range(max(lengths))] for n in lengths]), device)
         values = torch.linspace(-1, 1, sum(lengths) * heads * 16, device=device).view(-1, heads * 16).to(dtype)
         with kernels, torch.inference_mode(False), torch.enable_grad():
+            packing = Packing.of(torch.tensor([[k < n for k in range(max(lengths))] for n in lengths]), device)
             tokens = values.clone().requires_grad_()
             rows = _rows(tokens, packing, heads)
             together = scaled_dot_product_attention(rows, rows, rows).transpose(1, 2).values().flatten(1)
-            together.float().sum().backward()
+            places = packing.offsets[:-1]
+            firsts = _rows(tokens.index_select(0, places), packing.of_firsts(), heads)
+            first = scaled_dot_product_attention(firsts, rows, rows).transpose(1, 2).values().flatten(1)
+            (together.float().sum() + first.float().sum()).backward()
         alone = [row.unflatten(1, (heads, -1)).transpose(0, 1)[None] for row in values.float().split(lengths)]
         apart = [scaled_dot_product_attention(row, row, row)[0].transpose(0, 1).flatten(1) for row in alone]
         finite = tokens.grad is not None and bool(tokens.grad.isfinite().all())
-        return finite and bool((together.float() - torch.cat(apart)).abs().max() < 0.02)
+        found = torch.cat([together, first]).float()
+        wanted = torch.cat([*apart, *(row[:1] for row in apart)])
+        return finite and bool((found - wanted).abs().max() < 0.02)
     except Exception:  # of a kernel that is not there: no common class
         return False
