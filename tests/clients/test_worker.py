@@ -147,6 +147,12 @@ def test_a_process_keeps_the_model_of_the_last_run_where_nothing_of_it_differs(j
     assert after(lr=1e-4, seed=2, strategy="fedprox", strategy_flags=None) and not after(max_length=16)
 
 
+def test_a_worker_gets_ready_when_it_is_asked_for_nothing_else(job, tmp_path):
+    other = replace(job, run_dir=str(tmp_path))
+    assert LMClient(None).get_properties({}) == {} and LMClient(other).job != getattr(resident().worker, "job", None)
+    assert LMClient(other).get_properties({"run": job.scratch}) == {} and resident().worker.job == other
+
+
 def test_a_message_of_a_run_that_has_ended_is_refused(job):
     with pytest.raises(RuntimeError, match="the message is of a run that has ended"):
         LMClient(job).fit([], {"run": "/another/scratch", "client": 0})
