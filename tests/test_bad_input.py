@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -138,7 +137,7 @@ BY_HAND = ("more clients than rows", "TSV wrong label", "Parquet truncated", "mo
 @contextmanager
 def no_engine(cluster, client: str) -> Iterator[SimpleNamespace]:
     """Yield an engine that starts nothing: the case has to end before the rounds."""
-    yield SimpleNamespace(machine=cluster.machine, run=lambda rounds, job: pytest.fail("the input was taken"))
+    yield SimpleNamespace(machine=cluster.machine, is_here=False, run=lambda run: pytest.fail("the input was taken"))
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +148,6 @@ def bert(tmp_path_factory):
 @pytest.fixture
 def here(monkeypatch):
     """Run main_lm.py's main in this process, without Ray, without the hub, and with its own collector as it was."""
-    monkeypatch.setattr(main_lm, "run", partial(main_lm.run, opened=no_engine))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for name in ("handlers", "propagate", "level"):
         monkeypatch.setattr(NOTES, name, getattr(NOTES, name))  # main sets them
@@ -157,7 +155,7 @@ def here(monkeypatch):
 
     def run(words: list[str]) -> int:
         try:
-            return main_lm.main(words)
+            return main_lm.main(words, no_engine)
         except SystemExit as stop:
             return stop.code
         finally:
