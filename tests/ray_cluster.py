@@ -11,6 +11,7 @@ from tests.conftest import ROOT
 
 #: the environment of the cluster and of what joins it: else Ray makes the machine's own address of 127.0.0.1
 LOOPBACK = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+STORE_BYTES = 3_000_000_000  # of each node; only what is used is taken
 
 
 @contextmanager
@@ -34,8 +35,8 @@ def main(nodes: int, cores: int) -> None:
         cluster = Cluster()
         try:
             for _ in range(nodes):
-                # None: an object store as large as `ray start` makes it; here it would be so small that it spills
-                cluster.add_node(num_cpus=cores, include_dashboard=False, object_store_memory=None,
+                # By itself a test's cluster has an object store so small that it spills vectors to disk
+                cluster.add_node(num_cpus=cores, include_dashboard=False, object_store_memory=STORE_BYTES,
                                  temp_dir=str(folder))
             print(cluster.address, flush=True)
             sys.stdin.read()
