@@ -10,7 +10,7 @@ its own: what one would write without clients, messages and flat vectors. Nothin
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -26,9 +26,8 @@ from utils.machine.device import device_of
 from utils.machine.precision import resolve_arithmetic
 from utils.model import loading
 from utils.model.dropout import Masks, fast_dropout
-from utils.model.encoder import fast_encoder
+from utils.model.feed import feeding
 from utils.model.lengths import length_rule
-from utils.model.linear import linear_layers_by
 from utils.model.used_embeddings import embedding_table, used_embeddings
 from utils.seeds import generator, torch_seed
 
@@ -48,8 +47,8 @@ def prepared(model: PreTrainedModel, data: TaskData, rows: np.ndarray, masks: Ma
     table, tokens = embedding_table(model), data.tokens["train"]
     assert table is not None, "this loop is for models with one table of embeddings"
     ids = np.unique(np.concatenate([[pad_id], *(ids for row in rows for ids in tokens.sequences(row))]))
-    library = data.config.fp32_products if data.config.precision == "fp32" else "torch"
-    with (fast_dropout(model, masks), fast_encoder(model, masks), linear_layers_by(library, model),
+    config = data.config
+    with (fast_dropout(model, masks), feeding(model, device_of(config), config, config.precision, masks),
           used_embeddings(table, ids) as weight):
         yield [weight, *(parameter for parameter in model.parameters() if parameter is not table.weight)]
 
@@ -103,10 +102,7 @@ def evaluate(model: PreTrainedModel, data: TaskData, pad_id: int) -> float:
     test, device = data.evaluation_sets[0], device_of(data.config)
     model.eval()
     total = torch.zeros((), dtype=torch.float64, device=device)
-    with ExitStack() as shortcuts:
-        if not data.config.n_gpus:
-            shortcuts.enter_context(fast_encoder(model))
-            shortcuts.enter_context(linear_layers_by(data.config.fp32_products, model))
+    with nullcontext() if data.config.n_gpus else feeding(model, device, data.config, "fp32"):
         for places in test.batches:
             batch = batch_of(data, "test", test.rows[places], pad_id)
             total += cross_entropy(model(**batch).logits, batch["labels"], reduction="sum")

@@ -21,6 +21,7 @@ from benchmarks.common import ROOT, Figure, Outcome, parser, report, timed_lines
 from benchmarks.end_to_end import stock_command
 from benchmarks.products import forward_operations, operations_per_second
 from benchmarks.rows import export_shards, open_rows, toy_flags, workspace
+from sweeps.study import read_study
 from utils.data.dataset import TaskData
 from utils.machine import onednn
 from utils.machine.workers import usable_cores
@@ -29,8 +30,6 @@ from utils.record.runlog import read_json
 
 TARGET, FLOOR_TARGET = 6, 1.6
 SEEDS = (1, 2)
-METHODS: dict[str, list] = {"centralized": ["--centralized"], "iid": ["--lang_mix", 0.99],
-                            "noniid": ["--lang_mix", 0.0]}
 RUNS_LIKE = {("rte", "iid"): 4, ("rte", "centralized"): 2, ("cola", "iid"): 4}  # of stock's, in the study
 
 STUDY = """
@@ -90,16 +89,17 @@ def main() -> None:
         if options.small:
             flags = [*toy_flags(folder)[2:], "--max_length", 32]
         flags += ["--n_iterations", 1 if options.small else 2, "--batch_size", 16, "--epoch", 1, "--lr", 1e-4]
-        runs = {(task, method, seed): open_rows(flags + ["--data", task, "--seed", seed] + words, options.source)
-                for task in tasks for method, words in METHODS.items() for seed in SEEDS}
+        study = written(folder, tasks, flags)
+        _, planned = read_study(study, folder / "study", [], tasks)
+        runs = {run.name: open_rows(list(run.words), options.source) for run in planned}
         start = timed_lines([sys.executable, "main_lm.py", *flags, "--data", "rte", "--test", 1, "--n_iterations", 1,
                              "--run_dir", folder / "start"]).at("round=0")
-        ours = timed_lines([sys.executable, "sweeps/run.py", written(folder, tasks, flags), "--out", folder / "study",
+        ours = timed_lines([sys.executable, "sweeps/run.py", study, "--out", folder / "study",
                             "--results"])
         stock = {}
         for task, method in RUNS_LIKE:
             if task in tasks:
-                data = runs[task, method, SEEDS[0]]
+                data = runs[f"{method}-{task}-seed{SEEDS[0]}"]
                 command = stock_command(data, export_shards(data, folder / f"{task}-{method}"))
                 outcome = timed_lines(command + ["--threads", usable_cores()] * (method == "centralized"))
                 stock[task, method] = outcome.at(f"round={data.config.n_iterations}")
