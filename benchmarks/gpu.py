@@ -34,7 +34,7 @@ def main() -> int:
     from benchmarks.on_gpu import correct, speed
     from benchmarks.on_gpu.bench import Bench
     from benchmarks.on_gpu.card import card_here
-    from utils.model.compiled import PLACE
+    from utils.machine.compiler import PLACE
 
     card = card_here(rehearse)
     options.out = options.out or (RESULTS / "small" if rehearse else RESULTS)

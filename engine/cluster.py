@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.errors import UserError, in_short
+from utils.machine.compiler import PLACE
 from utils.machine.limits import object_store_bytes
 from utils.machine.process import held_back
 from utils.machine.scratch import private_folder, remove_stale, short_place
@@ -85,7 +86,7 @@ class OwnCluster:
         from ray._private.node import Node
 
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH"))))
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder.with_name("compiled")))  # what --compile writes
+        os.environ.setdefault(PLACE, str(folder.with_name("compiled")))  # what --compile writes
         # Processes that one run on one machine has no use for cost a second of a core each: the dashboard's server,
         # the autoscaler, the forwarding of logs. ray.init has no flag for them.
         for name in ("start_api_server", "start_monitor", "start_log_monitor"):

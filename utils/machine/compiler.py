@@ -8,6 +8,8 @@ from pathlib import Path
 
 from utils.errors import UserError
 
+PLACE = "TORCHINDUCTOR_CACHE_DIR"  # the variable that says where torch writes what it compiles, and reads it again
+
 
 def check_compiler(n_gpus: int) -> None:
     """Raise UserError when `--compile` cannot work on this machine.

@@ -11,7 +11,7 @@ from pathlib import Path
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.machine.cgroup import cpu_quota
-from utils.machine.compiler import check_compiler
+from utils.machine.compiler import PLACE, check_compiler
 from utils.machine.environment import EVERYWHERE, FLOWER, RAY, check_variables, leave_out
 from utils.machine.limits import check_limits
 
@@ -33,7 +33,7 @@ QUIET_MODELS = {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_UPDATE_DOWNLOAD_COUNTS": "0
                 "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
 #: what the libraries read in a worker's environment as in the driver's
 PASSED_ON = (*QUIET_MODELS, "FLWR_TELEMETRY_ENABLED", "FLWR_LOG_LEVEL", "OMP_WAIT_POLICY", "TOKENIZERS_PARALLELISM",
-             "TORCHINDUCTOR_CACHE_DIR")
+             PLACE)
 
 
 def quiet_environment(own_ray: bool) -> None:

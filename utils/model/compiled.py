@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from utils.machine.compiler import PLACE
 from utils.machine.scratch import private_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-PLACE = "TORCHINDUCTOR_CACHE_DIR"  # the variable that says where torch writes what it compiles, and reads it again
 
 
 def compile_forward(model: "PreTrainedModel", device: torch.device, graphs: bool) -> None:
