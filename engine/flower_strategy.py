@@ -24,7 +24,7 @@ from flwr.server.client_manager import ClientManager
 from flwr.server.client_proxy import ClientProxy
 from flwr.server.strategy import Strategy as FlowersStrategy
 
-from engine.merging import Updates, is_finite, merged
+from engine.merging import Updates, is_finite, merged, windows_of
 from strategies import Participant, Round, Strategy
 from utils.config import RunConfig
 from utils.data.partition import n_participants
@@ -224,7 +224,7 @@ class FlowerStrategy(FlowersStrategy):
 
     def _step(self, this: Round, means: list[np.ndarray]) -> None:
         """Have the method turn the mean into the new global vector, window by window."""
-        for part in self.transport.windows():
+        for part in windows_of(self.method):
             windows = tuple(self.messages.window(means, part, number) for number in range(self.messages.vectors))
             before, *kept = (self.transport.window(arrays, part) for arrays in (self.vector, *self.kept))
             self.method.step(this, part, before, windows if len(windows) > 1 else windows[0], kept)

@@ -53,12 +53,21 @@ def merged(method: Strategy, this: Round, updates: Updates, held: Sequence[list[
         models = clients if transport.vectors == 1 else [vectors[0] for vectors in clients]
         return [float(np.square(model - new, dtype=np.float64).sum()) for model in models]
 
-    window = 4 * min(WINDOW, transport.size) * transport.vectors * len(updates.arrays)
-    with ThreadPoolExecutor(max(1, min(threads, AT_ONCE // window))) as pool:
+    windows = windows_of(method)
+    most = 4 * max(part.stop - part.start for part in windows) * transport.vectors * len(updates.arrays)
+    with ThreadPoolExecutor(max(1, min(threads, AT_ONCE // most))) as pool:
         for _ in range(method.looks):
-            seen.append(sum_of(pool.map(look, transport.windows())))
-        squares = list(pool.map(merge, transport.windows()))
+            seen.append(sum_of(pool.map(look, windows)))
+        squares = list(pool.map(merge, windows))
     return out, [math.sqrt(sum(of_one)) for of_one in zip(*squares)]
+
+
+def windows_of(method: Strategy) -> list[slice]:
+    """Return the windows in which `method` gets vectors: of WINDOW elements, or longer where it needs whole tensors."""
+    layout = method.layout
+    if method.whole:
+        return list(layout.whole(method.unit, WINDOW))
+    return [slice(start, min(start + WINDOW, layout.size)) for start in range(0, layout.size, WINDOW)]
 
 
 def sum_of(arrays: Iterable[np.ndarray]) -> np.ndarray:

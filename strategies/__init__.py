@@ -66,11 +66,15 @@ class Strategy:
     class Flags:
         """None of its own."""
 
+    #: what `--help` lists the method under
+    group = "means"
     #: Whether the server needs the weighted mean alone, which is made while clients still train. Else `merge` sees all
     #: updates of a round at once, which need a buffer each.
     streams = True
     #: how often all windows are looked at before they are merged
     looks = 0
+    #: whether a window holds whole tensors, and all of one `unit`, for what needs a matrix at once
+    whole = False
     #: vectors that the server, and each client, keeps from round to round; zeros at first
     server_vectors = client_vectors = 0
     #: Vectors out and back: the global one, then the first of the server's; the model, then what a Term returns.
@@ -110,6 +114,10 @@ class Strategy:
     def weight(self, participant: Participant) -> float:
         """Return what an update weighs in the means: its client's rows."""
         return participant.rows
+
+    def unit(self, name: str) -> str:
+        """Return what the tensor `name` shares with the neighbours that come in one window with it (whole = True)."""
+        return name
 
     def step(self, round: Round, window: slice, before: Array, mean: Any, kept: Sequence[Array]) -> None:
         """Turn the `mean` of the models into the new global vector, in place.

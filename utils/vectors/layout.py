@@ -1,7 +1,8 @@
 """The names of a vector's parts: which tensor of the model lies where."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,16 @@ class Layout:
             start, stop = max(place.part.start, window.start), min(place.part.stop, window.stop)
             if start < stop:
                 yield number, slice(start - window.start, stop - window.start)
+
+    def whole(self, unit: Callable[[str], str], size: int) -> Iterator[slice]:
+        """Yield the parts of the vector, of `size` elements at most where they can, that cut no unit.
+
+        A unit is a tensor, or neighbours for whose names `unit` returns the same.
+        """
+        begins = [next(places).part.start for _, places in groupby(self.places, lambda place: unit(place.name))]
+        start = 0
+        for begin, end in zip(begins[1:], [*begins[2:], self.size]):
+            if end - start > size:
+                yield slice(start, begin)
+                start = begin
+        yield slice(start, self.size)
