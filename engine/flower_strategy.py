@@ -183,8 +183,9 @@ class FlowerStrategy(FlowersStrategy):
         else:
             arrays = [update[0] for update in valid() if update is not None]
             self._check(server_round, len(clients), failures)
-            new, distances = merged(self.method, self._round(server_round, clients), Updates(arrays, self.messages),
-                                    [self.vector, *self.kept], slot, usable_cores())
+            new = self.messages.buffer(slot)
+            updates = Updates(arrays, [self.vector, *self.kept], new, self.messages)
+            distances = merged(self.method, self._round(server_round, clients), updates, usable_cores())
             drifts = dict(zip(clients, distances))
         for k, drift in drifts.items():
             clients[k]["drift"] = float(f"{drift:.6g}")

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,52 +14,91 @@ from utils.vectors.transport import WINDOW, Transport
 AT_ONCE = 1 << 30  # bytes of all updates' windows; a merge may copy them once or twice
 
 
+class Vectors(Protocol):
+    """What a merge reads and writes, each a window at a time; threads ask for windows side by side."""
+
+    @property
+    def nbytes(self) -> int:
+        """What an element of all updates takes."""
+
+    def before(self, part: slice) -> np.ndarray:
+        """Return elements `part` of the vector that the updates are of, float32 [part]."""
+
+    def kept(self, part: slice) -> list[np.ndarray]:
+        """Return those of the method's own vectors, float32 [part] each, to be changed in place."""
+
+    def clients(self, part: slice) -> list[Any]:
+        """Return each update's elements `part`: float32 [part], or a tuple of those of all its vectors."""
+
+    def write(self, part: slice, new: np.ndarray) -> np.ndarray:
+        """Take elements `part` of the merged vector; return them as they are kept, float32 [part]."""
+
+
 @dataclass(frozen=True)
 class Updates:
-    """The finite updates of a round: the arrays of each participant's message, and how their vectors travel."""
+    """The finite updates of a round: the arrays of each participant's message, and how their vectors travel.
+
+    `held`: the arrays of the global vector that the round began with, then of the method's own; `out`: of the new one.
+    """
 
     arrays: Sequence[list[np.ndarray]]
+    held: Sequence[list[np.ndarray]]
+    out: list[np.ndarray]
     transport: Transport
 
-    def windows(self, part: slice) -> list[Any]:
-        """Return each participant's elements `part`: float32 [part], or a tuple of those of all its vectors."""
+    @property
+    def nbytes(self) -> int:
+        """What an element of all updates takes."""
+        return 4 * self.transport.vectors * len(self.arrays)
+
+    def before(self, part: slice) -> np.ndarray:
+        """Return elements `part` of the global vector."""
+        return self.transport.window(self.held[0], part)
+
+    def kept(self, part: slice) -> list[np.ndarray]:
+        """Return those of the method's own vectors, in their buffers."""
+        return [self.transport.window(arrays, part) for arrays in self.held[1:]]
+
+    def clients(self, part: slice) -> list[Any]:
+        """Return each participant's elements `part`."""
         transport = self.transport
         if transport.vectors == 1:
             return [transport.window(arrays, part) for arrays in self.arrays]
         return [tuple(transport.window(arrays, part, number) for number in range(transport.vectors))
                 for arrays in self.arrays]
 
+    def write(self, part: slice, new: np.ndarray) -> np.ndarray:
+        """Write elements `part` of the new global vector to its buffer."""
+        window = self.transport.window(self.out, part)
+        window[:] = new
+        return window
 
-def merged(method: Strategy, this: Round, updates: Updates, held: Sequence[list[np.ndarray]], slot: str,
-           threads: int = 1) -> tuple[list[np.ndarray], list[float]]:
-    """Have `method` merge a round's updates into buffer `slot`, after as many looks at them as it asks for.
 
-    `held`: the arrays of the global vector that the round began with, then of the method's own. Returns the arrays of
-    the new one, float32 [n], and each update's L2 distance from it. A window of all updates is in memory for each
-    thread: at most `threads`, and fewer where those windows would take more than AT_ONCE. Sums over windows are made in
-    window order, so `threads` changes no bit.
+def merged(method: Strategy, this: Round, vectors: Vectors, threads: int = 1) -> list[float]:
+    """Have `method` merge the updates of `vectors`, after as many looks at them as it asks for.
+
+    Returns each update's L2 distance from the merged vector. A window of all updates is in memory for each thread: at
+    most `threads`, and fewer where those windows would take more than AT_ONCE. Sums over windows are made in window
+    order, so `threads` changes no bit.
     """
-    transport = updates.transport
-    out = transport.buffer(slot)
     seen: list[np.ndarray] = []
 
     def look(part: slice) -> np.ndarray:
-        return method.look(len(seen), this, part, transport.window(held[0], part), updates.windows(part), seen)
+        return method.look(len(seen), this, part, vectors.before(part), vectors.clients(part), seen)
 
     def merge(part: slice) -> list[float]:
-        before, *kept = (transport.window(arrays, part) for arrays in held)
-        clients, new = updates.windows(part), transport.window(out, part)
-        new[:] = method.merge(this, part, before, clients, seen, kept)
-        models = clients if transport.vectors == 1 else [vectors[0] for vectors in clients]
+        clients = vectors.clients(part)
+        new = vectors.write(part, method.merge(this, part, vectors.before(part), clients, seen, vectors.kept(part)))
+        models = [client[0] if isinstance(client, tuple) else client for client in clients]
         return [float(np.square(model - new, dtype=np.float64).sum()) for model in models]
 
     windows = windows_of(method)
-    most = 4 * max(part.stop - part.start for part in windows) * transport.vectors * len(updates.arrays)
+    most = vectors.nbytes * max(part.stop - part.start for part in windows)
     with ThreadPoolExecutor(max(1, min(threads, AT_ONCE // most))) as pool:
         for _ in range(method.looks):
             seen.append(sum_of(pool.map(look, windows)))
         squares = list(pool.map(merge, windows))
-    return out, [math.sqrt(sum(of_one)) for of_one in zip(*squares)]
+    return [math.sqrt(sum(of_one)) for of_one in zip(*squares)]
 
 
 def windows_of(method: Strategy) -> list[slice]:

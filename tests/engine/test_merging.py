@@ -55,7 +55,8 @@ def test_threads_change_no_bit_and_drift_is_the_distance_from_the_merged_vector(
     clients = updated(start, 1)
     arrays = [transport.send(f"client-{k}", client) for k, client in enumerate(clients)]
     vectors = [transport.send("global-0", start), transport.send("state-0", np.zeros(SIZE, np.float32))]
-    out, drifts = merged(Unit(Unit.Flags(), LAYOUT), THIS, Updates(arrays, transport), vectors, "global-1", threads)
+    out = transport.buffer("global-1")
+    drifts = merged(Unit(Unit.Flags(), LAYOUT), THIS, Updates(arrays, vectors, out, transport), threads)
     new = transport.receive(out)
     assert np.array_equal(new, play(server(Unit(Unit.Flags(), LAYOUT)), 1, 1).vector)
     np.testing.assert_allclose(drifts, [np.linalg.norm((client - new).astype(np.float64)) for client in clients])
