@@ -3,9 +3,8 @@
     python main_lm.py --data sentiment --model minilm --lang_mix 0.0 --n_iterations 3     parameter averaging
     python main_lm.py --data sentiment --model minilm --centralized --n_iterations 3      standard fine-tuning
 
-Results go to stdout, everything else to stderr; the record of the run goes to log/<run>/. `--help` lists all
-flags. Exit code 0: done, also where only the hub did not take the model; 1: a fault of the program; 2: the input is
-wrong; 3: a round failed; 130: interrupted.
+Results go to stdout, all else to stderr, the record to log/<run>/; `--help` lists all flags. Exit code 0: done, if
+only the hub did not take the model, too; 1: a fault of the program; 2: wrong input; 3: a round failed; 130: interrupted
 """
 
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import preprocess.common as preprocess
 from engine.cluster import cluster_for
 from engine.engine import Engine, running_engine
+from strategies import check_strategy
 from utils.clock import Clock
 from utils.command_line import parse_flags
 from utils.config import RunConfig
@@ -86,6 +86,7 @@ def rows_of(folder: RunFolder, progress: Progress) -> "TaskData":
     preprocess.prepare(config.data, config.source or folder.before.get("data_source"), Path(config.data_dir))
     data = TaskData(config, preprocess.load(config.data).SPEC)
     folder.check_rows(data.table.fingerprint, data.set_names)
+    check_strategy(config, data.fewest)
     return data
 
 

@@ -86,12 +86,12 @@ class Strategy:
     def __init_subclass__(cls) -> None:
         """Raise TypeError for a method that would silently be another one: a hook misspelt, or that is never called."""
         own = {name: value for name, value in vars(cls).items() if not name.startswith("_")}
-        for name, value in own.items():
+        for name in own:
             if not hasattr(Strategy, name):
                 raise TypeError(f"{cls.__name__}.{name}: a Strategy has nothing of this name; one of its own begins "
                                 "with _")
             hook = getattr(Strategy, name)
-            if callable(hook) and not isinstance(hook, type) and [*signature(value).parameters] != [
+            if callable(hook) and not isinstance(hook, type) and [*signature(getattr(cls, name)).parameters] != [
                     *signature(hook).parameters]:
                 raise TypeError(f"{cls.__name__}.{name}: must take ({', '.join(signature(hook).parameters)})")
         if cls.streams and {"merge", "look"} & own.keys():
@@ -110,6 +110,10 @@ class Strategy:
     def has_term(self) -> bool:
         """Whether clients train with a term of the method's."""
         return type(self).term is not Strategy.term
+
+    @classmethod
+    def check(cls, flags: Any, participants: int) -> None:
+        """Raise UserError, or make a note, where a round may have so few `participants`; called before the first."""
 
     def weight(self, participant: Participant) -> float:
         """Return what an update weighs in the means: its client's rows."""
@@ -148,6 +152,11 @@ class Strategy:
         `received` are the vectors sent, the global one first, `own` the client's: float32 tensors [n] on its device.
         """
         return None
+
+
+def check_strategy(config: RunConfig, participants: int) -> None:
+    """Raise UserError, naming flags, where what `--strategy` names needs more than the fewest `participants`."""
+    STRATEGIES.load(config.strategy).check(config.strategy_flags, participants)
 
 
 def strategy_of(config: RunConfig, layout: Layout) -> Strategy:

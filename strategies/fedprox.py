@@ -18,6 +18,8 @@ class FedProx(Strategy):
     class Flags:
         mu: float = flag(0.01, "weight of the proximal term (0: plain averaging)", valid=NOT_NEGATIVE)
 
+    group = "client-side terms"
+
     def term(self, received: "Sequence[Tensor]", own: "Sequence[Tensor]") -> Term:
         start, mu = received[0], self.flags.mu
         return Term(gradient=lambda values, place: mu * (values - start[place]))

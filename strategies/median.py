@@ -10,6 +10,7 @@ from strategies import Array, Round, Strategy
 class Median(Strategy):
     """wᵢ ← median of the clients' wᵢ, for each parameter i; clients count alike, whatever their rows."""
 
+    group = "robust means"
     streams = False
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],

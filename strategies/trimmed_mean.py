@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +20,20 @@ class TrimmedMean(Strategy):
         trim: float = flag(0.2, "part of the clients' values left out at each end",
                            valid=(lambda value: 0 <= value < 0.5, "a number from 0 to below 0.5"))
 
+    group = "robust means"
     streams = False
+
+    @classmethod
+    def check(cls, flags: Any, participants: int) -> None:
+        if flags.trim and not left_out(flags, participants):
+            NOTES.warning("--trim %g leaves none of %d clients out: this is their plain mean", flags.trim, participants)
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
               kept: Sequence[Array]) -> Array:
-        out = int(Fraction(str(self.flags.trim)) * len(clients))  # of the decimal number that was typed
-        if self.flags.trim and not out and not window.start and round.number == 1:
-            NOTES.warning("--trim %g leaves none of %d clients out: this is their plain mean", self.flags.trim,
-                          len(clients))
-        ordered = np.sort(clients, axis=0)[out:len(clients) - out]
-        return ordered.mean(axis=0, dtype=np.float64)
+        out = left_out(self.flags, len(clients))
+        return np.sort(clients, axis=0)[out:len(clients) - out].mean(axis=0, dtype=np.float64)
+
+
+def left_out(flags: Any, participants: int) -> int:
+    """Return how many of the clients' values are left out at each end."""
+    return int(Fraction(str(flags.trim)) * participants)  # of the decimal number that was typed

@@ -115,6 +115,8 @@ ROWS = cases(
      "--n_clients"),
     ("domain without test rows", "--data rte --n_clients 8", "slice7 has no test rows; use fewer domains (--n_clients"),
     ("too many successes", "--data rte --frac_fit 0.4 --min_success 2", "--min_success 2: only 1 take part"),
+    ("too few clients for Krum", "--data rte --n_clients 4 --strategy krum --byzantine 1", "--strategy krum: needs 5",
+     "or a lower --byzantine than 1"),
     ("no natural domains", "--data rte --domain_by natural", "--domain_by natural: rte has no natural", "use slices"),
     ("resuming what is no run", "--data rte --run_dir {base}/data --resume", "--resume",
      "holds no run (no config.json)"),

@@ -47,7 +47,7 @@ def play(strategy: FlowerStrategy, first: int, last: int,
         def answers() -> Iterator[FitRes]:
             for k, vectors in enumerate(clients(state_of(strategy, number).vector, number)):
                 sent = strategy.messages.send(f"client-{k}", *(vectors if isinstance(vectors, tuple) else (vectors,)))
-                yield answer(k, sent, ROWS[k])
+                yield answer(k, sent, ROWS[k % len(ROWS)])
 
         strategy.aggregate(number, answers(), [])
     return state_of(strategy, last)

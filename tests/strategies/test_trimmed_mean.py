@@ -19,10 +19,10 @@ def test_it_is_scipys_on_whole_vectors(tmp_path, trim):
     np.testing.assert_allclose(mine, trim_mean(np.array(updated(initial(), 1), np.float64), trim), rtol=1e-6)
 
 
-def test_that_it_leaves_none_out_is_said_once(monkeypatch, caplog):
+def test_that_it_leaves_none_out_is_said_before_the_first_round(monkeypatch, caplog):
     monkeypatch.setattr("utils.console.NOTES.propagate", True)
-    for number in (1, 2):
-        play(server(TrimmedMean(TrimmedMean.Flags(), LAYOUT)), number, number)
+    for participants in (5, 3):
+        TrimmedMean.check(TrimmedMean.Flags(), participants)
     assert caplog.messages == ["--trim 0.2 leaves none of 3 clients out: this is their plain mean"]
 
 

@@ -24,8 +24,8 @@ class TaskData:
 
     `splits[key]` names a split of the table: "train" and "test" are those trained and tested on, any other one that an
     evaluation set needs has its own name as its key. `labels[key]`: float64 [rows]; `plan`: see
-    utils/data/partition.py; `chosen`: see `chosen_rows`. After `tokenise`, `tokens[key]` too, and `evaluation_sets`,
-    the headline first.
+    utils/data/partition.py; `fewest`: clients that a round has at least; `chosen`: see `chosen_rows`. After `tokenise`,
+    `tokens[key]` too, and `evaluation_sets`, the headline first.
     """
 
     def __init__(self, config: RunConfig, spec: TaskSpec) -> None:
@@ -44,6 +44,7 @@ class TaskData:
         if config.min_success > most:
             raise UserError(f"--min_success {config.min_success}: only {most} take part in a round; "
                             f"give at most {most}, or 0 for all")
+        self.fewest = config.min_success or most
 
     def tokenise(self, tokenizer: "PreTrainedTokenizerFast", text_to_text: bool, lent: Path | None = None) -> None:
         """Open the token ids, made first where no run has made them, and cut the evaluation sets.
