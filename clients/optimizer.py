@@ -1,6 +1,6 @@
 """AdamW on a model that is one vector."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -14,8 +14,9 @@ class FlatAdamW:
     """AdamW (Loshchilov & Hutter 2019) on a ParameterVector, with moments that can be cleared, saved and loaded.
 
     `moments`: float32 [2, n], the running means of the gradient and of its square, at each parameter's part of the
-    vector; `steps`: the number of updates made, as the optimizer counts it for each of its tensors; `covered`: the
-    parts (start, stop) of the vector that an update changes; `written`: those of the moments that may not be zero.
+    vector; `parts`: those tensors of the vector that are trained; `steps`: the number of updates made, as the optimizer
+    counts it for each of its tensors; `covered`: the parts (start, stop) of the vector that an update changes;
+    `written`: those of the moments that may not be zero.
 
     Gradients are autograd's own tensors, new in each step: to add them to one vector would read and write them twice
     more.
@@ -25,7 +26,19 @@ class FlatAdamW:
         self.vector, self.weight_decay = vector, weight_decay
         self.moments = zeros(2, vector.size, device=vector.values.device)
         self.written: set[tuple[int, int]] = set()
-        self._cover(vector.parts, step=0)
+        self.parts = vector.parts
+        self._cover(self.parts, step=0)
+
+    def freeze(self, names: Collection[str]) -> None:
+        """From now on leave the tensors `names` of the vector as they are, without a gradient; train all others."""
+        tensors = list(zip(self.vector.parts, self.vector.layout.places))
+        for (parameter, _), place in tensors:
+            parameter.requires_grad_(place.name not in names)
+            parameter.grad = None
+        parts = [part for part, place in tensors if place.name not in names]
+        if len(parts) != len(self.parts) or any(one[1] != other[1] for one, other in zip(parts, self.parts)):
+            self.parts = parts
+            self._cover(parts, self.step)
 
     def _cover(self, parts: Sequence[tuple[torch.nn.Parameter, slice]], step: int) -> None:
         """From now on update these tensors, each with the moments at its part of the vector."""
@@ -51,11 +64,11 @@ class FlatAdamW:
         """
         with used_embeddings(table, ids) as weight:
             self._cover([(weight, slice(part.start, part.start + weight.numel())) if parameter is table.weight
-                         else (parameter, part) for parameter, part in self.vector.parts], self.step)
+                         else (parameter, part) for parameter, part in self.parts], self.step)
             try:
                 yield
             finally:
-                self._cover(self.vector.parts, self.step)
+                self._cover(self.parts, self.step)
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:

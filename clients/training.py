@@ -161,9 +161,11 @@ def train_steps(trained: Trained, shard: Shard, turn: Turn, so_far: SoFar, end: 
 
 
 def add_gradient(vector: ParameterVector, term: Term) -> None:
-    """Add what `term` has for each parameter to its gradient."""
+    """Add what `term` has for each parameter that is trained to its gradient."""
     assert term.gradient is not None
     for parameter, place in vector.parts:
+        if not parameter.requires_grad:
+            continue
         added = term.gradient(vector.values[place], place).view_as(parameter)
         # A copy where there is no gradient yet: what is added may be a part of a vector that others read.
         parameter.grad = added.clone() if parameter.grad is None else parameter.grad.add_(added)
@@ -182,7 +184,8 @@ def take_shortcuts(shortcuts: ExitStack, trained: Trained, shard: Shard, turn: T
     feed = shortcuts.enter_context(feeding(trained.model, device, config, config.precision, masks))
     table = embedding_table(trained.model)
     # Embeddings of tokens that the shard lacks stay as they are where nothing but the loss moves them.
-    if table is not None and config.optimizer_state == "fresh" and not config.weight_decay and not turn.term:
+    alone = config.optimizer_state == "fresh" and not config.weight_decay and not turn.term
+    if table is not None and table.weight.requires_grad and alone:
         sequences = [ids for row in shard.rows for ids in shard.tokens.sequences(row)]
         ids = np.unique(np.concatenate([[trained.head.pad_id], *sequences]))
         shortcuts.enter_context(trained.optimizer.only_rows(table, ids))

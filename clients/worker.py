@@ -24,6 +24,7 @@ from utils.model.compiled import compile_forward
 from utils.model.feed import Feeder, feeding
 from utils.model.heads import make_head
 from utils.model.lengths import length_rule
+from utils.model.trainable import choose_trained
 from utils.record.runlog import CLIENT_STATES
 from utils.vectors.parameters import ParameterVector
 from utils.vectors.transport import Transport
@@ -65,6 +66,8 @@ class Worker:
         goes_on = piece.begin and not self.method.client_vectors
         state = {} if goes_on else self.states.load(client, server_round)
         own = self._own(state)
+        names = [place.name for place in self.vector.layout.places]
+        self.optimizer.freeze({name for name in names if self.method.freezes(server_round, name)})
         if piece.begin:
             so_far = self.resume(piece)
         else:
@@ -157,6 +160,7 @@ class LoadedModel:
         config, device = job.config, device_of(job.config)
         wanted = replace(loading.Wanted.by(job.config, job.commit), name=str(job.skeleton), random_init=True)
         model, self.tokenizer = loading.load(wanted, job.spec)
+        choose_trained(model, config)
         self.text_to_text = loading.is_text_to_text(model)
         self.model: PreTrainedModel = model.to(device)
         self.vector = ParameterVector(self.model)

@@ -77,6 +77,10 @@ class Strategy:
     whole = False
     #: vectors that the server, and each client, keeps from round to round; zeros at first
     server_vectors = client_vectors = 0
+    #: whether the matrices that have adapters beside them (`--train lora`) are in the vectors, for the server to change
+    moves_base = False
+    #: whether clients may have adapters of different ranks (`--lora_r 4,8`)
+    mixes_ranks = False
     #: Vectors out and back: the global one, then the first of the server's; the model, then what a Term returns.
     sent = returned = 1
 
@@ -122,6 +126,13 @@ class Strategy:
     def unit(self, name: str) -> str:
         """Return what the tensor `name` shares with the neighbours that come in one window with it (whole = True)."""
         return name
+
+    def freezes(self, server_round: int, name: str) -> bool:
+        """Return whether clients keep the tensor `name` as they got it in a round: no gradient, step or decay.
+
+        Of a method of one's own that is beside what this returns, which is true for the matrices of `moves_base`.
+        """
+        return name.endswith(".base_layer.weight")
 
     def step(self, round: Round, window: slice, before: Array, mean: Any, kept: Sequence[Array]) -> None:
         """Turn the `mean` of the models into the new global vector, in place.

@@ -22,9 +22,9 @@ from utils.flags import (
     typed,
 )
 from utils.hub_names import split_revision
-from utils.plugins import PARTITIONERS, STRATEGIES, TRACKERS
+from utils.plugins import PARTITIONERS, STRATEGIES, TRACKERS, TRAINED
 
-WITH_FLAGS = (STRATEGIES, PARTITIONERS)  # the plug-ins that bring flags of their own
+WITH_FLAGS = (STRATEGIES, PARTITIONERS, TRAINED)  # the plug-ins that bring flags of their own
 HUB_NAME = re.compile(r"(?!.*(--|\.\.|\.git$))(?=.{3,96}$)\w([\w.-]*\w)?/\w([\w.-]*\w)?", re.ASCII)
 HUB_REPOSITORY = (lambda value: not value or bool(HUB_NAME.fullmatch(value)),
                   "the NAME/REPO of a repository on the hub: letters, digits, - _ and .")
@@ -36,8 +36,9 @@ RAY_ADDRESS = (lambda value: bool(re.fullmatch(r"(auto|[^\s/]+:\d{1,5})?", value
 class RunConfig:
     """All that decides a run's result, and where it runs and writes. Values are checked when it is made.
 
-    `strategy_flags` and `partitioner_flags` are values of the chosen plug-ins' `Flags`; None: their defaults. Raises
-    UserError, naming the flag, for a value out of range or a contradiction, and for a plug-in that cannot be used.
+    `strategy_flags`, `partitioner_flags` and `train_flags` are values of the chosen plug-ins' `Flags`; None: their
+    defaults. Raises UserError, naming the flag, for a value out of range or a contradiction, and for a plug-in that
+    cannot be used.
     """
 
     data: str = flag("sentiment", "task to train on: one of the files in preprocess/ (cola, rte, mnli, …)",
@@ -83,8 +84,10 @@ class RunConfig:
     strategy: str = flag("averaging", "what the server makes of the clients' models, and what it adds to their "
                                       "training: one of strategies/", choices=STRATEGIES.names())
 
-    epoch: int = flag(1, "local epochs: passes over its shard that a client makes each round", valid=WHOLE_FROM_1,
+    train: str = flag("all", "what of the model is trained and averaged, beside its head: all of it, or one of "
+                             "utils/model/trained/; the rest stays as it is", choices=TRAINED.names(),
                       opens="a client's training")
+    epoch: int = flag(1, "local epochs: passes over its shard that a client makes each round", valid=WHOLE_FROM_1)
     batch_size: int = flag(16, "rows per forward pass", valid=WHOLE_FROM_1)
     batch_accum: int = flag(1, "batches per optimizer step: the effective batch is batch_size x batch_accum",
                             valid=WHOLE_FROM_1)
@@ -142,6 +145,7 @@ class RunConfig:
 
     strategy_flags: Any = None
     partitioner_flags: Any = None
+    train_flags: Any = None
 
     def __post_init__(self) -> None:
         check_flags(self)
@@ -194,7 +198,8 @@ class RunConfig:
     def flags(self, *, fixed: bool = False) -> dict[str, Any]:
         """Return {flag: value} of all flags, then of the chosen plug-ins'; or only of those that may not change."""
         return {field.name: getattr(flags, field.name)
-                for flags in (self, self.strategy_flags, self.partitioner_flags) for field in fields_of(flags)
+                for flags in (self, self.strategy_flags, self.partitioner_flags, self.train_flags)
+                for field in fields_of(flags)
                 if not (fixed and field.metadata["may_change"])}
 
     @property
@@ -212,7 +217,8 @@ class RunConfig:
         """The run's kind: centralized, iid, noniid, mix<m>, or another partitioner with its flags, as dirichlet0.5.
 
         Then -partial<f> if clients are sampled, the strategy with those of its flags that are not at their defaults, as
-        -fedavgm0.5, if it is not the default one, and -keep if the clients' moments are kept.
+        -fedavgm0.5, if it is not the default one, what is trained if that is not all, as -lora8 or -head, and -keep if
+        the clients' moments are kept.
         """
         word = {0.0: "noniid", 0.99: "iid"}.get(self.lang_mix, f"mix{self.lang_mix:g}")
         if self.partitioner != RunConfig.partitioner:
@@ -223,6 +229,8 @@ class RunConfig:
             word += f"-partial{self.frac_fit:g}"
         if self.strategy != RunConfig.strategy:
             word += f"-{self.strategy}{in_a_name(self.strategy_flags)}"
+        if self.train != RunConfig.train:
+            word += f"-{self.train}{in_a_name(self.train_flags, first_always=True)}"
         return word + ("-keep" if self.optimizer_state == "keep" else "")
 
     @property

@@ -94,10 +94,13 @@ def fault_of(field: Field) -> str:
 
 
 def typed(field: Field, value: Any) -> Any:
-    """Return a flag's value in its type: a whole number may stand for a real one. Raises UserError for another type."""
+    """Return a flag's value in its type: a whole number may stand for a real one, and for a text.
+
+    Raises UserError for another type.
+    """
     kind = type_of(field)
-    if kind is float and type(value) is int:
-        return float(value)
+    if kind in (float, str) and type(value) is int:
+        return kind(value)
     if kind and type(value) is not kind:
         raise UserError(f"--{field.name} {quoted(value)}: must be of type {kind.__name__}")
     return value

@@ -120,5 +120,6 @@ class Plugins:
 
 STRATEGIES = Plugins("strategy", "strategies", base="Strategy")
 PARTITIONERS = Plugins("partitioner", "utils.data.partitioners", built_in=("lang_mix",))
+TRAINED = Plugins("train", "utils.model.trained", built_in=("all",))
 TRACKERS = Plugins("track", "utils.record.trackers", built_in=("none",))
 EVALUATION_SETS = Plugins("", "utils.data.evaluation_sets")

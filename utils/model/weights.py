@@ -29,12 +29,12 @@ def check_weights(asked: str, model: transformers.PreTrainedModel, found: Mappin
     The head may be new, and a pooler with it.
     """
     family = model.config.model_type
-    body = sorted(key for key in lacking(found) if "pooler" not in key and _in_body(model, key))
+    body = sorted(key for key in lacking(found) if "pooler" not in key and in_body(model, key))
     if body:
         raise UserError(f"{asked}: the weights are not those of its config.json's "
                         f"{family} model: {len(body)} missing or misshapen, first {body[0]}")
     unused = {key for key in found["unexpected_keys"] if not _BUFFERS.search(key)}
-    lost = {key for key in unused if _in_body(model, key)}
+    lost = {key for key in unused if in_body(model, key)}
     if lost:  # a part of the body that this head does not need, as a pooler, is no loss
         prefix = f"{model.base_model_prefix}."
         with torch.device("meta"):
@@ -50,8 +50,8 @@ def check_weights(asked: str, model: transformers.PreTrainedModel, found: Mappin
                    len(unused))
 
 
-def _in_body(model: transformers.PreTrainedModel, key: str) -> bool:
-    """Whether a weight, of the model or of a checkpoint with the body alone, belongs to the model's body."""
+def in_body(model: transformers.PreTrainedModel, key: str) -> bool:
+    """Return whether a weight, of the model or of a checkpoint with the body alone, belongs to the model's body."""
     prefix = model.base_model_prefix
     if not hasattr(model, prefix):  # T5's language model has none: all its parts but the head are body
         return key.split(".")[0] in {name for name, _ in model.named_children()} - {"lm_head"}

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
 from utils.model import loading
+from utils.model.trainable import choose_trained
 from utils.record.run_folder import RunFolder
 from utils.record.runlog import RunLog
 from utils.vectors.parameters import ParameterVector
@@ -38,6 +39,7 @@ class Start:
 def load_model(config: RunConfig, data: TaskData, commit: str) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Return the model that the flags name, of the hub at `commit` if that is given, and open the tokens of `data`."""
     model, tokenizer = loading.load(loading.Wanted.by(config, commit), data.table.spec)
+    choose_trained(model, config)
     data.tokenise(tokenizer, loading.is_text_to_text(model))
     return model, tokenizer
 

@@ -1,0 +1,37 @@
+"""What of a model is trained: all of it, or what a file of utils/model/trained/ says; and what its head is."""
+
+import torch
+from transformers import PreTrainedModel
+
+from utils.config import RunConfig
+from utils.model.weights import in_body
+from utils.plugins import TRAINED
+from utils.seeds import torch_seed
+
+
+def choose_trained(model: PreTrainedModel, config: RunConfig) -> None:
+    """Let the parameters of `model` that `--train` names require a gradient, and no others, in place.
+
+    What is drawn, as adapters, comes from (seed, "adapters"): the same bits in any process. Raises UserError for a
+    model that has nothing of the kind.
+    """
+    if config.train == RunConfig.train:
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(torch_seed(config.seed, "adapters"))
+        names = {*TRAINED.load(config.train).trained(model, head_of(model), config)}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in names)
+
+
+def head_of(model: PreTrainedModel) -> list[str]:
+    """Return the names of the parameters of a model's head: what is outside its body, and the pooler that it reads.
+
+    A language model's head that is its token embeddings has none: they are the body's.
+    """
+    return [name for name, _ in model.named_parameters() if in_head(model, name)]
+
+
+def in_head(model: PreTrainedModel, name: str) -> bool:
+    """Return whether `name` is a parameter of the head; a tied one goes by the name that it is asked for."""
+    return not in_body(model, name) or "pooler" in name.split(".")

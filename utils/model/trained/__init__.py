@@ -1,0 +1,7 @@
+"""What of a model is trained, and so travels: each file NAME.py here is what `--train NAME` takes, beside all.
+
+A file defines `trained(model, head, config)`, which returns the names of the parameters that are trained, `head` (the
+names of the head's) among them, after it has added to the model, in place, what that takes. A frozen dataclass `Flags`
+declares its own flags (utils/flags.py), whose values are `config.train_flags`. What is drawn comes from torch's
+generator, which is seeded.
+"""
