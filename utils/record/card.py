@@ -13,7 +13,7 @@ from utils.data.dataset import TaskData
 from utils.data.partition import n_participants
 from utils.data.task import TaskSpec
 from utils.flags import shown, values_of
-from utils.hub_names import split_revision
+from utils.hub_names import MINILM, split_revision
 from utils.machine.durable import whole_file
 from utils.model import loading
 from utils.plugins import STRATEGIES
@@ -21,7 +21,6 @@ from utils.record.runlog import metric_names, versions
 
 _HUB_METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
 _LARGEST = 10**6  # bytes of a card that is read
-_MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _PAPERS = """\
 - Chung, Cho, Thorne, Yun: *Parameter Averaging Laws for Multitask Language Models*. FL@FM-NeurIPS 2023.
 - Weller et al.: *Pretrained Models for Multilingual Federated Learning*. NAACL 2022."""
@@ -104,7 +103,7 @@ def _start(config: RunConfig) -> str:
     """Return the model that the run started from, of NAME@REV without REV."""
     name = config.load_model or config.model
     if name == "minilm":
-        return _MINILM
+        return MINILM
     return _shown(name) if _is_local(name) else split_revision(name)[0]
 
 

@@ -27,7 +27,7 @@ from utils.model import loading
     ("", "tiny bert", "tiny bert is neither a folder here nor a name on the hub; give minilm"),
     ("", "tiny/pickle", "its weights are a pickle"),
     ("", "tiny/empty", "{url}/tiny/empty has no such file: "),
-    ("", "tiny/adapter", "that is a PEFT adapter of 'tiny/bert', not a whole model"),
+    ("", "tiny/adapter", "a PEFT adapter of 'tiny/gone', which is not at hand: --model tiny/gone: there is no {url}/"),
 ])
 def test_causes_come_first(hub, folder, endpoint, monkeypatch, token, name, words):
     for other, access in (("tiny/bert", {}), ("tiny/gated", {"gated": True}), ("me/hidden", {"private": True})):
@@ -39,7 +39,7 @@ def test_causes_come_first(hub, folder, endpoint, monkeypatch, token, name, word
     (folder / "model.safetensors").touch()
     hub.add_model("tiny/empty", folder)
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
-    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "tiny/bert"}')
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "base_model_name_or_path": "tiny/gone"}')
     hub.add_model("tiny/adapter", folder)
     monkeypatch.setenv("HF_TOKEN", token)
     assert refused(name).startswith(f"--model {name}: ") and words.format(url=hub.url) in refused(name)

@@ -58,12 +58,3 @@ def test_big_bird_s_sparse_attention_does_not_depend_on_what_was_read_before(tin
 def test_what_cannot_be_is_refused(copied, keys, words):
     message = refused(edit(copied("bert"), **keys))
     assert all(word in message for word in words)
-
-
-@pytest.mark.parametrize("whole", [False, True], ids=["alone", "beside-a-model"])
-def test_an_adapter_is_no_model(copied, whole):
-    folder = copied("bert") if whole else copied("bert", "config.json", "model.safetensors")
-    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "bert-base-cased", "peft_type": "LORA"}')
-    (folder / "adapter_model.safetensors").write_bytes(b"")
-    message = refused(folder)
-    assert "a PEFT adapter of 'bert-base-cased'" in message and "merge_and_unload().save_pretrained(FOLDER)" in message
