@@ -24,7 +24,7 @@ from flwr.server.client_manager import ClientManager
 from flwr.server.client_proxy import ClientProxy
 from flwr.server.strategy import Strategy as FlowersStrategy
 
-from engine.merging import Updates, is_finite, merged, windows_of
+from engine.merging import Updates, is_finite, merged, stepped
 from strategies import Participant, Round, Strategy
 from utils.config import RunConfig
 from utils.data.partition import n_participants
@@ -32,6 +32,7 @@ from utils.errors import RoundFailed
 from utils.machine.workers import usable_cores
 from utils.seeds import generator
 from utils.vectors.mean import weighted_mean
+from utils.vectors.step import Step
 from utils.vectors.sums import GROUP
 from utils.vectors.transport import Transport
 
@@ -53,13 +54,14 @@ class FlowerStrategy(FlowersStrategy):
 
     `transport` moves single vectors; `n_parts` is how many parts an evaluation is cut into, one per worker.
     Participants are drawn from (seed, round), and each message names the client it is for, because Flower's own
-    sampling follows random node ids.
+    sampling follows random node ids. `step` is the last round's, beside the plain mean's; None before there is one.
     """
 
     def __init__(self, method: Strategy, config: RunConfig, start: ServerState, transport: Transport, n_clients: int,
                  n_parts: int) -> None:
         self.method, self.config, self.transport = method, config, transport
         self.n_clients, self.n_parts = n_clients, n_parts
+        self.step: Step | None = None
         self.messages = Transport(transport.folder, transport.size, vectors=method.returned)
         self.vector = self.messages.buffer(f"global-{start.round % 2}")[:1]
         self.kept = [transport.buffer(f"state-{k}") for k in range(method.server_vectors)]
@@ -156,7 +158,7 @@ class FlowerStrategy(FlowersStrategy):
         clients: dict[int, dict] = {}  # by their positions
         most = len(self.participants(server_round))
 
-        def valid() -> Iterator[tuple[list[np.ndarray], float] | None]:
+        def valid() -> Iterator[tuple[list[np.ndarray], tuple[float, ...]] | None]:
             for position, answer in enumerate(answers):
                 arrays = None if answer is None else self._valid(answer, failures)
                 if answer is None or arrays is None:
@@ -165,28 +167,31 @@ class FlowerStrategy(FlowersStrategy):
                 metrics: dict[str, Any] = answer.metrics
                 clients[position] = {"client": metrics["client"], "rows": answer.num_examples, "loss": metrics["loss"],
                                      "seconds": round(metrics["seconds"], 3), "steps": metrics["steps"]}
-                yield arrays, self._weight(server_round, participant(clients[position]))
+                of = participant(clients[position])
+                yield arrays, (self._weight(server_round, of), of.rows)[:1 + self.method.has_weight]
 
         # Two slots in turn: were a round to fail while it is written, the last global vector would still be whole.
         slot = f"global-{server_round % 2}"
         if self.method.streams:
-            mean = weighted_mean(valid(), most, self.messages, slot, usable_cores())
+            mean = weighted_mean(valid(), most, self.messages, slot, usable_cores(),
+                                 None if self.method.has_step else self.vector, "plain-0" * self.method.has_weight)
             for k in sorted(mean.refused):
                 failures.append(refusal(clients.pop(k)["client"], "it holds NaN or infinity"))
-            drifts = mean.drifts
+            drifts, new = mean.drifts, mean.arrays
             self._check(server_round, len(clients), failures)
-            if mean.arrays is None:
+            if new is None:
                 raise RoundFailed(f"round {server_round}: --strategy {self.config.strategy} gives no update any weight")
-            if self.method.has_step:
-                self._step(self._round(server_round, clients), mean.arrays)
-            new = mean.arrays
+            vectors = Updates([], [self.vector, *self.kept], new, self.messages)
+            self.step = stepped(self.method, self._round(server_round, clients), mean, vectors, usable_cores(),
+                                self.config.match_norm)
         else:
             arrays = [update[0] for update in valid() if update is not None]
             self._check(server_round, len(clients), failures)
             new = self.messages.buffer(slot)
-            updates = Updates(arrays, [self.vector, *self.kept], new, self.messages)
-            distances = merged(self.method, self._round(server_round, clients), updates, usable_cores())
-            drifts = dict(zip(clients, distances))
+            vectors = Updates(arrays, [self.vector, *self.kept], new, self.messages)
+            done = merged(self.method, self._round(server_round, clients), vectors, usable_cores(),
+                          self.config.match_norm)
+            drifts, self.step = dict(zip(clients, done.drifts)), done.step
         for k, drift in drifts.items():
             clients[k]["drift"] = float(f"{drift:.6g}")
         self.vector = new[:1]
@@ -222,13 +227,6 @@ class FlowerStrategy(FlowersStrategy):
         participants = tuple(map(participant, clients.values()))
         return Round(server_round, self.config.seed, self.n_clients, participants,
                      tuple(map(self.method.weight, participants)))
-
-    def _step(self, this: Round, means: list[np.ndarray]) -> None:
-        """Have the method turn the mean into the new global vector, window by window."""
-        for part in windows_of(self.method):
-            windows = tuple(self.messages.window(means, part, number) for number in range(self.messages.vectors))
-            before, *kept = (self.transport.window(arrays, part) for arrays in (self.vector, *self.kept))
-            self.method.step(this, part, before, windows if len(windows) > 1 else windows[0], kept)
 
     def aggregate_evaluate(self, server_round: int, results: list[tuple[ClientProxy, EvaluateRes]],
                            failures: list) -> tuple[float, dict]:

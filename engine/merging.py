@@ -1,4 +1,4 @@
-"""A round's updates, all of them at once, a window at a time: for methods that need more than their mean."""
+"""What a method makes of a round's updates, a window at a time: of all of them at once, or of their mean."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,6 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from strategies import Round, Strategy
+from utils.vectors.mean import Mean
+from utils.vectors.norms import compare, squared_distance
+from utils.vectors.step import Step
+from utils.vectors.sums import mean_of
 from utils.vectors.transport import WINDOW, Transport
 
 AT_ONCE = 1 << 30  # bytes of all updates' windows; a merge may copy them once or twice
@@ -32,6 +36,17 @@ class Vectors(Protocol):
 
     def write(self, part: slice, new: np.ndarray) -> np.ndarray:
         """Take elements `part` of the merged vector; return them as they are kept, float32 [part]."""
+
+    def written(self, part: slice) -> np.ndarray:
+        """Return elements `part` of the merged vector, float32 [part]."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What came of a merge: each update's L2 `drifts` from the merged vector, and the step that it has made."""
+
+    drifts: list[float]
+    step: Step
 
 
 @dataclass(frozen=True)
@@ -69,36 +84,85 @@ class Updates:
 
     def write(self, part: slice, new: np.ndarray) -> np.ndarray:
         """Write elements `part` of the new global vector to its buffer."""
-        window = self.transport.window(self.out, part)
+        window = self.written(part)
         window[:] = new
         return window
 
+    def written(self, part: slice) -> np.ndarray:
+        """Return elements `part` of the new global vector, in its buffer."""
+        return self.transport.window(self.out, part)
 
-def merged(method: Strategy, this: Round, vectors: Vectors, threads: int = 1) -> list[float]:
+
+def merged(method: Strategy, this: Round, vectors: Vectors, threads: int = 1, match_norm: bool = False) -> Merged:
     """Have `method` merge the updates of `vectors`, after as many looks at them as it asks for.
 
-    Returns each update's L2 distance from the merged vector. A window of all updates is in memory for each thread: at
-    most `threads`, and fewer where those windows would take more than AT_ONCE. Sums over windows are made in window
-    order, so `threads` changes no bit.
+    With `match_norm` the step is then rescaled to the length of the mean's. A window of all updates is in memory for
+    each thread: at most `threads`, and fewer where those windows would take more than AT_ONCE. Sums over windows are
+    made in window order, so `threads` changes no bit.
     """
     seen: list[np.ndarray] = []
+    rows = [participant.rows for participant in this.participants]
 
     def look(part: slice) -> np.ndarray:
         return method.look(len(seen), this, part, vectors.before(part), vectors.clients(part), seen)
 
-    def merge(part: slice) -> list[float]:
-        clients = vectors.clients(part)
-        new = vectors.write(part, method.merge(this, part, vectors.before(part), clients, seen, vectors.kept(part)))
-        models = [client[0] if isinstance(client, tuple) else client for client in clients]
-        return [float(np.square(model - new, dtype=np.float64).sum()) for model in models]
+    def merge(part: slice) -> tuple[np.ndarray, list[float]]:
+        clients, before = vectors.clients(part), vectors.before(part)
+        new = vectors.write(part, method.merge(this, part, before, clients, seen, vectors.kept(part)))
+        models = models_of(clients)
+        return compare(before, mean_of(models, rows), new), [squared_distance(model, new) for model in models]
+
+    def distances(part: slice) -> list[float]:
+        return [squared_distance(model, vectors.written(part)) for model in models_of(vectors.clients(part))]
 
     windows = windows_of(method)
     most = vectors.nbytes * max(part.stop - part.start for part in windows)
     with ThreadPoolExecutor(max(1, min(threads, AT_ONCE // most))) as pool:
         for _ in range(method.looks):
             seen.append(sum_of(pool.map(look, windows)))
-        squares = list(pool.map(merge, windows))
-    return [math.sqrt(sum(of_one)) for of_one in zip(*squares)]
+        compared, squares = zip(*pool.map(merge, windows))
+        step = Step(*sum_of(compared).tolist())
+        if match_norm:
+            step = rescaled(step, vectors, windows, pool)
+            squares = tuple(pool.map(distances, windows))
+    return Merged([math.sqrt(sum(of_one)) for of_one in zip(*squares)], step)
+
+
+def rescaled(step: Step, vectors: Vectors, windows: Sequence[slice], pool: ThreadPoolExecutor) -> Step:
+    """Make a step that is written as long as the mean's: before + s · (merged − before). Return what it is then."""
+    def rescale(part: slice) -> None:
+        before, new = vectors.before(part), vectors.written(part)
+        vectors.write(part, before + step.to_match * (new - before.astype(np.float64)))
+
+    for _ in pool.map(rescale, windows):
+        pass
+    return step.times(step.to_match)
+
+
+def models_of(clients: Sequence[Any]) -> list[np.ndarray]:
+    """Return the first vector of each of the `clients`, whose windows `merge` gets."""
+    return [client[0] if isinstance(client, tuple) else client for client in clients]
+
+
+def stepped(method: Strategy, this: Round, mean: Mean, vectors: Updates, threads: int = 1, match_norm: bool = False
+            ) -> Step:
+    """Have `method` turn the `mean` of a round's updates, in the `out` of `vectors`, into the new global vector there.
+
+    With `match_norm` the step is then rescaled to the length of the mean's. `threads` changes no bit.
+    """
+    transport = vectors.transport
+
+    def one_step(part: slice) -> np.ndarray:
+        before, kept = vectors.before(part), vectors.kept(part)
+        new, *others = (transport.window(vectors.out, part, number) for number in range(transport.vectors))
+        plain = new.copy() if mean.plain is None else transport.window(mean.plain, part)
+        method.step(this, part, before, (new, *others) if others else new, kept)
+        return compare(before, plain, new)
+
+    windows = windows_of(method)
+    with ThreadPoolExecutor(threads) as pool:
+        step = mean.step or Step(*sum_of(pool.map(one_step, windows)).tolist())
+        return rescaled(step, vectors, windows, pool) if match_norm else step
 
 
 def windows_of(method: Strategy) -> list[slice]:

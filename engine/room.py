@@ -49,9 +49,10 @@ def room_for(config: RunConfig, method: Strategy, n_clients: int, workers: int, 
 def buffers(method: Strategy, participants: int, n_nodes: int, workers: int) -> int:
     """Return how many vectors a run's buffers have room for.
 
-    Those of the participants, two global ones (with what comes back beside the models), the method's own, two sums
-    (float64), and clients cut in two.
+    Those of the participants, two global ones (with what comes back beside the models), the plain mean where another
+    one is made, the method's own, two sums (float64), and clients cut in two.
     """
     at_once = min(participants, n_nodes + GROUP) if method.streams else participants
-    sums = 4 * method.returned if method.streams and participants > GROUP else 0
-    return method.returned * (at_once + 2) + method.server_vectors + sums + 3 * workers
+    plain = int(method.streams and method.has_weight)
+    sums = 4 * (method.returned + plain) if method.streams and participants > GROUP else 0
+    return method.returned * (at_once + 2) + plain + method.server_vectors + sums + 3 * workers

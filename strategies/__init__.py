@@ -105,10 +105,20 @@ class Strategy:
         if bool(cls.looks) != (cls.look is not Strategy.look):
             raise TypeError(f"{cls.__name__}: looks = {cls.looks} and a hook look go together")
 
+    @classmethod
+    def is_plain(cls) -> bool:
+        """Whether the new global vector is the mean of the models, weighted by rows."""
+        return cls.streams and cls.step is Strategy.step and cls.weight is Strategy.weight
+
     @property
     def has_step(self) -> bool:
         """Whether the new global vector is another one than the mean."""
         return type(self).step is not Strategy.step
+
+    @property
+    def has_weight(self) -> bool:
+        """Whether updates weigh something else than rows."""
+        return type(self).weight is not Strategy.weight
 
     @property
     def has_term(self) -> bool:

@@ -84,6 +84,7 @@ FLAGS = cases(
     ("ray_address of no cluster", "--ray_address 127.0.0.1:9", "--ray_address 127.0.0.1:9: no cluster answers there"),
     ("partitioner unknown", "--partitioner moon", "--partitioner: invalid choice: 'moon'"),
     ("partitioner and lang_mix", "--partitioner dirichlet --lang_mix 0.5", "dirichlet and --lang_mix 0.5 contradict"),
+    ("match_norm of a mean", "--match_norm", "--match_norm: the step of --strategy averaging is the plain mean's"),
     ("tracker unknown", "--track paper", "--track: invalid choice: 'paper'"),
     ("alpha zero", "--partitioner dirichlet --alpha 0", "--alpha 0.0: must be a number above 0"),
     ("server_lr of another strategy", "--server_lr 0.1", "--server_lr 0.1: is a flag of --strategy", "fedadam"),

@@ -83,6 +83,8 @@ class RunConfig:
                            valid=(lambda value: 0 < value <= 1, "a number above 0, up to 1"))
     strategy: str = flag("averaging", "what the server makes of the clients' models, and what it adds to their "
                                       "training: one of strategies/", choices=STRATEGIES.names())
+    match_norm: bool = flag(False, "rescale each round's step to the length of the plain mean's, so that methods are "
+                                   "compared at one step length")
 
     train: str = flag("all", "what of the model is trained and averaged, beside its head: all of it, or one of "
                              "utils/model/trained/; the rest stays as it is", choices=TRAINED.names(),
@@ -171,6 +173,9 @@ class RunConfig:
                             "give one of them")
         if self.strategy != RunConfig.strategy and self.centralized:
             raise UserError(f"--strategy {self.strategy} and --centralized contradict each other: give one of them")
+        if self.match_norm and STRATEGIES.load(self.strategy).is_plain():
+            raise UserError(f"--match_norm: the step of --strategy {self.strategy} is the plain mean's; leave it out, "
+                            "or give another strategy")
         if self.hub_public and not self.push_to_hub:
             raise UserError("--hub_public: there is nothing to send; name the repository by --push_to_hub NAME/REPO")
         if self.random_init and self.load_model:
@@ -217,8 +222,8 @@ class RunConfig:
         """The run's kind: centralized, iid, noniid, mix<m>, or another partitioner with its flags, as dirichlet0.5.
 
         Then -partial<f> if clients are sampled, the strategy with those of its flags that are not at their defaults, as
-        -fedavgm0.5, if it is not the default one, what is trained if that is not all, as -lora8 or -head, and -keep if
-        the clients' moments are kept.
+        -fedavgm0.5, if it is not the default one, -matched if its step is rescaled, what is trained if that is not all,
+        as -lora8 or -head, and -keep if the clients' moments are kept.
         """
         word = {0.0: "noniid", 0.99: "iid"}.get(self.lang_mix, f"mix{self.lang_mix:g}")
         if self.partitioner != RunConfig.partitioner:
@@ -229,6 +234,7 @@ class RunConfig:
             word += f"-partial{self.frac_fit:g}"
         if self.strategy != RunConfig.strategy:
             word += f"-{self.strategy}{in_a_name(self.strategy_flags)}"
+        word += "-matched" * self.match_norm
         if self.train != RunConfig.train:
             word += f"-{self.train}{in_a_name(self.train_flags, first_always=True)}"
         return word + ("-keep" if self.optimizer_state == "keep" else "")

@@ -9,10 +9,16 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from utils.model import loading
 from utils.vectors.parameters import ParameterVector
+from utils.vectors.step import Step
 
 
 class GlobalVectors(Protocol):
-    """What holds the global vector and what a strategy keeps beside it: each float32 [n]."""
+    """What holds the global vector and what a strategy keeps beside it: each float32 [n].
+
+    `step`: the last round's, beside the plain mean's; None before there is one.
+    """
+
+    step: Step | None
 
     def read(self, out: np.ndarray) -> None:
         """Copy the global vector into `out`."""

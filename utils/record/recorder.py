@@ -47,9 +47,11 @@ class Recorder:
             self.clock.done("workers")
             self.clock.seconds["workers"] -= seconds["evaluate"]
             seconds = {**self.clock.seconds, **seconds}
+        step = self.model.vectors.step
         record: dict[str, Any] = {
             "round": server_round, "participants": [client["client"] for client in clients], "clients": clients,
             **({"failed": failures} if failures else {}),
+            **({"step": step.record(self.log.config.match_norm)} if clients and step else {}),
             **(results_of(self.data, server_round, evaluation) if evaluation is not None else {}),
             "seconds": {phase: round(value, 3) for phase, value in seconds.items()}}
         self.summary.round(record)

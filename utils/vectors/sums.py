@@ -22,13 +22,26 @@ def add(windows: Sequence[np.ndarray], weights: Sequence[float], before: np.ndar
 
     `windows`: float32, at most GROUP; `before` (None: 0) float64; `out` float32 with a divisor, else float64. The sums
     are float64 and made in the order given. With a divisor, each window's squared distance from `out` is added to
-    `squares`, float64 [windows]. Returns False, with `out` of no use, when not every number is finite: sums of finite
-    numbers are.
+    `squares`, float64 [windows], unless that is empty. Returns False, with `out` of no use, when not every number is
+    finite: sums of finite numbers are.
     """
     nothing = [np.empty(0, np.float32)] * (GROUP - len(windows))  # so that one compiled function serves any number
     total = _compiled_add((*windows, *nothing), np.array(weights, np.float64),
                           np.empty(0) if before is None else before, out, float(divisor), squares)
     return bool(np.isfinite(total))
+
+
+def mean_of(windows: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+    """Return the weighted mean of float32 windows, float32, with the bits that it has as a part of a streamed one."""
+    sums = None
+    for first in range(0, len(windows), GROUP):
+        last = first + GROUP >= len(windows)
+        out = np.empty(windows[0].size, np.float32 if last else np.float64)
+        add(windows[first:first + GROUP], weights[first:first + GROUP], sums, out, sum(weights) if last else 0,
+            np.empty(0))
+        sums = out
+    assert sums is not None
+    return sums
 
 
 @njit(nogil=True, fastmath={"reassoc"})  # many lanes at once, so in an order of the compiler's
@@ -69,7 +82,7 @@ def _add(windows: tuple[np.ndarray, ...], weights: np.ndarray, before: np.ndarra
             continue
         for i in range(sums.size):
             here[i] = sums[i] / divisor
-        for k in range(weights.size):
+        for k in range(squares.size):
             squares[k] += _squared_distance(windows[k][start:stop], here)
     return all_sums
 

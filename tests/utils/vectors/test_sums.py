@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.vectors import sums
-from utils.vectors.sums import GROUP, add
+from utils.vectors.sums import GROUP, add, mean_of
 
 
 def numbers(seed: int, n_windows: int, size: int) -> tuple[list[np.ndarray], list[int], np.ndarray]:
@@ -69,3 +69,10 @@ def test_a_damaged_cache_of_compiled_code_is_no_fault(tmp_path):
         hits.append(subprocess.run(use, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split())
     first, again, after_damage = hits
     assert first == after_damage and first != again
+
+
+@pytest.mark.parametrize("n", [1, 8, 9, 20])
+def test_a_mean_of_windows_is_the_weighted_mean(n):
+    windows = np.random.default_rng(n).standard_normal((n, 77)).astype(np.float32)
+    exact = np.average(windows.astype(np.float64), axis=0, weights=range(1, n + 1))
+    np.testing.assert_allclose(mean_of(list(windows), list(range(1, n + 1))), exact, rtol=3e-7, atol=1e-8)
