@@ -1,7 +1,7 @@
 """What a method makes of a round's updates, a window at a time: of all of them at once, or of their mean."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from strategies import Round, Strategy
-from utils.vectors.mean import Mean
+from utils.vectors.mean import PIECE, Mean
 from utils.vectors.norms import compare, squared_distance
 from utils.vectors.step import Step
 from utils.vectors.sums import mean_of
@@ -154,10 +154,15 @@ def stepped(method: Strategy, this: Round, mean: Mean, vectors: Updates, threads
 
     def one_step(part: slice) -> np.ndarray:
         before, kept = vectors.before(part), vectors.kept(part)
-        new, *others = (transport.window(vectors.out, part, number) for number in range(transport.vectors))
-        plain = new.copy() if mean.plain is None else transport.window(mean.plain, part)
-        method.step(this, part, before, (new, *others) if others else new, kept)
-        return compare(before, plain, new)
+        means = [transport.window(vectors.out, part, number) for number in range(transport.vectors)]
+        plain = None if mean.plain is None else transport.window(mean.plain, part)
+        compared = np.zeros(3)
+        for window, here in pieces_of(method, part):
+            new, *others = (each[here] for each in means)
+            beside = new.copy() if plain is None else plain[here]
+            method.step(this, window, before[here], (new, *others) if others else new, [own[here] for own in kept])
+            compared += compare(before[here], beside, new)
+        return compared
 
     windows = windows_of(method)
     with ThreadPoolExecutor(threads) as pool:
@@ -171,6 +176,16 @@ def windows_of(method: Strategy) -> list[slice]:
     if method.whole:
         return list(layout.whole(method.unit, WINDOW))
     return [slice(start, min(start + WINDOW, layout.size)) for start in range(0, layout.size, WINDOW)]
+
+
+def pieces_of(method: Strategy, part: slice) -> Iterator[tuple[slice, slice]]:
+    """Yield the pieces of a window that `method` steps on, and where each is in it: arithmetic on them stays in caches.
+    """
+    size = part.stop - part.start
+    length = size if method.whole else PIECE
+    for start in range(0, size, length):
+        stop = min(start + length, size)
+        yield slice(part.start + start, part.start + stop), slice(start, stop)
 
 
 def sum_of(arrays: Iterable[np.ndarray]) -> np.ndarray:

@@ -1,0 +1,135 @@
+"""Seconds of the server's part of a round, for every method of strategies/, at the layout of BERT-base (110 M).
+
+    python -m benchmarks.methods                                  3 and 8 clients
+    python -m benchmarks.methods --clients 3 --only ties median
+
+The updates are made up and lie in shared memory, as clients leave them by reference; the method has its default flags.
+Of each turn's seconds, which are from the first update in hand to the new global vector, the least counts. A method
+that a run of default flags cannot have (adapters' need --train lora) says so on stderr and has no row.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from flwr.common import Code, FitRes, Status, ndarrays_to_parameters
+
+from benchmarks.common import Figure, parser, report
+from engine.flower_strategy import FlowerStrategy, ServerState
+from engine.room import buffers
+from strategies import Strategy, strategy_of
+from utils.config import RunConfig
+from utils.console import in_bytes
+from utils.errors import UserError
+from utils.machine.scratch import scratch_folder
+from utils.plugins import STRATEGIES
+from utils.vectors.layout import Layout
+from utils.vectors.transport import Transport
+
+STREAMED, MERGED, LOOKED = 0.5, 2.0, 5.0  # seconds at most
+
+
+def layout_of(small: bool) -> Layout:
+    """Return where BERT-base's tensors, or a tiny one's, lie in a vector."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    from utils.vectors.parameters import ParameterVector
+
+    tiny = {"vocab_size": 500, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "max_position_embeddings": 16}
+    with torch.device("meta"):
+        return ParameterVector(BertForSequenceClassification(BertConfig(**tiny if small else {}))).layout
+
+
+def made_up(size: int, number: int, scale: float) -> np.ndarray:
+    """Return normal numbers, float32 [size], of a standard deviation."""
+    values = np.random.default_rng(number).standard_normal(size, dtype=np.float32)
+    values *= np.float32(scale)
+    return values
+
+
+class Bench:
+    """A global vector and the messages of `clients` updates of it in a `folder`, with vectors as methods need them."""
+
+    def __init__(self, folder: Path, layout: Layout, clients: int) -> None:
+        self.folder, self.layout, self.clients = str(folder), layout, clients
+        self.vector = made_up(layout.size, 0, 0.02)
+        self.vectors = 0  # of a message, so far
+
+    def fill(self, vectors: int) -> None:
+        """See to it that each message has so many vectors: the model, then others, which are positive."""
+        transport = Transport(self.folder, self.layout.size, vectors=max(vectors, self.vectors))
+        for client in range(self.clients):
+            arrays = transport.buffer(f"client-{client}")
+            for number in range(self.vectors, vectors):
+                values = made_up(self.layout.size, client + number * self.clients + 1, 1e-3)
+                values = np.abs(values) if number else values + self.vector
+                with transport.opened(arrays, number) as elements:
+                    elements.write(0, values)
+        self.vectors = max(vectors, self.vectors)
+
+    def seconds(self, method: Strategy, config: RunConfig) -> float:
+        """Return what one round takes."""
+        transport = Transport(self.folder, self.layout.size)
+        server = FlowerStrategy(method, config, ServerState(0, self.vector), transport, self.clients, n_parts=1)
+        answers = [FitRes(Status(Code.OK, ""), ndarrays_to_parameters([np.frombuffer(b"client-%d" % k, np.uint8)]),
+                          100 + k, {"client": k, "loss": 0.5, "seconds": 1.0, "steps": 10 + k})
+                   for k in range(self.clients)]
+        began = time.perf_counter()
+        server.aggregate(1, answers, [])
+        return time.perf_counter() - began
+
+
+def figure(name: str, method: Strategy, clients: int, seconds: float) -> Figure:
+    """Return a method's seconds beside what they are to be; of methods that need whole tensors they are only said."""
+    what = f"{name}, {clients} clients"
+    if method.whole:
+        return Figure(what, seconds, "s")
+    return Figure.at_most(what, seconds, "s", STREAMED if method.streams else LOOKED if method.looks else MERGED)
+
+
+def measure(layout: Layout, clients: int, options: argparse.Namespace) -> list[Figure]:
+    """Return the figures of all methods for so many clients."""
+    figures, methods = [], {}
+    for name in options.only or STRATEGIES.names():
+        try:
+            config = RunConfig(strategy=name)
+            methods[name] = strategy_of(config, layout), config
+        except UserError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+    with scratch_folder(4 * layout.size * clients) as folder:
+        bench = Bench(folder, layout, clients)
+        for name, (method, config) in sorted(methods.items(), key=lambda item: item[1][0].returned):
+            needed = 4 * layout.size * (buffers(method, clients, clients, 0) - bench.vectors * clients)
+            if needed > free_memory():
+                print(f"{name}: {in_bytes(needed)} for {clients} clients, more than is free", file=sys.stderr)
+                continue
+            bench.fill(method.returned)
+            seconds = min(bench.seconds(method, config) for _ in range(options.turns))
+            figures.append(figure(name, method, clients, seconds))
+            print(figures[-1].row(), file=sys.stderr)
+    return figures
+
+
+def free_memory() -> int:
+    """Return the bytes of this machine that nothing uses, not even as a cache of files."""
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """Measure and report."""
+    flags = parser(__doc__)
+    flags.add_argument("--clients", type=int, nargs="+", default=[3, 8], help="of a round (default: 3 8)")
+    flags.add_argument("--only", nargs="+", default=[], metavar="NAME", help="of the methods (default: all)")
+    flags.add_argument("--turns", type=int, default=3, help="rounds of each method, of which the fastest counts")
+    options = flags.parse_args()
+    layout = layout_of(options.small)
+    report("methods", [one for clients in options.clients for one in measure(layout, clients, options)], options)
+
+
+if __name__ == "__main__":
+    main()
