@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from strategies import Array, Round, Strategy
 from utils.console import NOTES
-from utils.flags import flag
+from utils.flags import flag, floor_of
 
 
 class TrimmedMean(Strategy):
@@ -36,4 +35,4 @@ class TrimmedMean(Strategy):
 
 def left_out(flags: Any, participants: int) -> int:
     """Return how many of the clients' values are left out at each end."""
-    return int(Fraction(str(flags.trim)) * participants)  # of the decimal number that was typed
+    return floor_of(flags.trim, participants)

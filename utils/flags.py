@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import Field
+from fractions import Fraction
 from typing import Any
 
 from utils.errors import UserError, quoted
@@ -109,6 +110,11 @@ def typed(field: Field, value: Any) -> Any:
 def shown(value: Any) -> str:
     """Return a flag's value as sentences and names have it."""
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def floor_of(share: float, number: int) -> int:
+    """Return ⌊share·number⌋ of the decimal number that was typed: in floats 0.29·100 falls just short of 29."""
+    return int(Fraction(str(share)) * number)
 
 
 def check_flags(flags: Any) -> None:

@@ -34,20 +34,22 @@ def answer(client: int, arrays: list[np.ndarray], rows: int = 1, steps: int = 5)
                   {"client": client, "loss": 0.5, "seconds": 2.0, "steps": steps})
 
 
-def server(method: Strategy, folder: str = "", start: ServerState | None = None, **flags: object) -> FlowerStrategy:
+def server(method: Strategy, folder: str = "", start: ServerState | None = None, n_clients: int = len(ROWS),
+           **flags: object) -> FlowerStrategy:
     """Return a server for the clients, whose vectors travel through `folder`, or in messages."""
     start = start or ServerState(0, initial())
-    return FlowerStrategy(method, RunConfig(**flags), start, Transport(folder, len(start.vector)), len(ROWS), n_parts=2)
+    return FlowerStrategy(method, RunConfig(**flags), start, Transport(folder, len(start.vector)), n_clients, n_parts=2)
 
 
 def play(strategy: FlowerStrategy, first: int, last: int,
-         clients: Callable[[np.ndarray, int], Sequence[np.ndarray | tuple[np.ndarray, ...]]] = updated) -> ServerState:
+         clients: Callable[[np.ndarray, int], Sequence[np.ndarray | tuple[np.ndarray, ...]]] = updated,
+         rows: Sequence[int] = ROWS) -> ServerState:
     """Play rounds `first` to `last`, in which `clients(global vector, round)` are what they send; return the end."""
     for number in range(first, last + 1):
         def answers() -> Iterator[FitRes]:
             for k, vectors in enumerate(clients(state_of(strategy, number).vector, number)):
                 sent = strategy.messages.send(f"client-{k}", *(vectors if isinstance(vectors, tuple) else (vectors,)))
-                yield answer(k, sent, ROWS[k % len(ROWS)])
+                yield answer(k, sent, rows[k % len(rows)])
 
         strategy.aggregate(number, answers(), [])
     return state_of(strategy, last)
@@ -58,3 +60,33 @@ def state_of(strategy: FlowerStrategy, number: int) -> ServerState:
     vector = np.empty(strategy.transport.size, np.float32)
     strategy.read(vector)
     return ServerState(number, vector, strategy.read_states())
+
+
+def once(method: Strategy, before: np.ndarray, clients: Sequence[np.ndarray], rows: Sequence[int] = (1,)) -> np.ndarray:
+    """Return what a first round that begins with `before` makes of these clients, which have equal rows if not said."""
+    return play(server(method, start=ServerState(0, before), n_clients=len(clients)), 1, 1, lambda *_: clients, rows
+                ).vector
+
+
+def gaussian(cosine: float, n_clients: int = 4, seed: int = 0) -> list[np.ndarray]:
+    """Return updates of the elements of LAYOUT, normal and each two at this cosine; zeros between the tensors."""
+    rng = np.random.default_rng(seed)
+    common, own = rng.standard_normal(SIZE), rng.standard_normal((n_clients, SIZE))
+    values = (np.sqrt(cosine) * common + np.sqrt(1 - cosine) * own).astype(np.float32)
+    values[:, 100:112] = 0
+    return list(values)
+
+
+def distinct(n_clients: int) -> list[np.ndarray]:
+    """Return updates like those of `gaussian`, without two magnitudes that are equal or sums that are zero."""
+    rng = np.random.default_rng(1)
+    values = np.array([rng.permutation(SIZE) + 1 for _ in range(n_clients)]) * rng.choice([-1, 1], (n_clients, SIZE))
+    values = (values * (1 + np.arange(n_clients)[:, None] / 1000) / SIZE).astype(np.float32)
+    values[:, 100:112] = 0
+    return list(values)
+
+
+def step_length(method: Strategy, updates: Sequence[np.ndarray]) -> float:
+    """Return the norm of what a method makes of updates, over that of their mean."""
+    new = once(method, np.zeros_like(updates[0]), updates)
+    return float(np.linalg.norm(new) / np.linalg.norm(np.mean(updates, axis=0)))

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_PIECE_BYTES = 1 << 21  # of all updates' pieces together, as float64: they stay in a core's caches
+from utils.vectors.layout import Layout
+from utils.vectors.updates import updates
+
+_PIECE = 1 << 14  # elements of a sum that stay in a core's caches
 
 
 def gram(vectors: Sequence[np.ndarray], origin: np.ndarray) -> np.ndarray:
@@ -12,14 +15,18 @@ def gram(vectors: Sequence[np.ndarray], origin: np.ndarray) -> np.ndarray:
 
     Those of a whole vector are the sums of its windows' ones.
     """
-    n, size = len(vectors), max(1, _PIECE_BYTES // 8 // len(vectors))
-    products, room = np.zeros((n, n)), np.empty((n, min(size, len(origin))))
-    for start in range(0, len(origin), size):
-        part = slice(start, min(start + size, len(origin)))
-        deltas = room[:, :part.stop - start]
-        for vector, delta in zip(vectors, deltas):
-            np.subtract(vector[part], origin[part], out=delta)
-        products += deltas @ deltas.T
+    from utils.vectors.dots import dots  # Numba takes half a second to import: --help need not wait for it
+    products = np.zeros((len(vectors), len(vectors)))
+    for _, deltas in updates(origin, vectors, slice(0, len(origin))):
+        products += dots(deltas)
+    return products
+
+
+def grams_of_tensors(layout: Layout, window: slice, vectors: Sequence[np.ndarray], origin: np.ndarray) -> np.ndarray:
+    """Return those products of each tensor's elements in a `window`, as float64 [tensors, K, K]."""
+    products = np.zeros((len(layout.places), len(vectors), len(vectors)))
+    for number, place in layout.within(window):
+        products[number] = gram([vector[place] for vector in vectors], origin[place])
     return products
 
 
@@ -29,10 +36,14 @@ def squared_distances(products: np.ndarray) -> np.ndarray:
     return np.maximum(norms[:, None] + norms - 2 * products, 0)
 
 
-def combination(coefficients: np.ndarray, vectors: Sequence[np.ndarray]) -> np.ndarray:
-    """Return Σ coefficientₖ·vₖ of float32 vectors [n] as float64 [n], added in their order."""
+def combination(coefficients: Sequence[float] | np.ndarray, vectors: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    """Return Σ coefficientₖ·vₖ of vectors [n], of numbers or truth values, as float64 [n], added in their order."""
     total = np.zeros(len(vectors[0]))
-    for coefficient, vector in zip(coefficients, vectors):
-        if coefficient:
-            total += coefficient * vector.astype(np.float64)
+    product = np.empty(min(_PIECE, len(total)))
+    for start in range(0, len(total), _PIECE):
+        part = slice(start, min(start + _PIECE, len(total)))
+        room = product[:part.stop - start]
+        for coefficient, vector in zip(coefficients, vectors):
+            if coefficient:
+                total[part] += np.multiply(vector[part], coefficient, out=room, dtype=np.float64)
     return total

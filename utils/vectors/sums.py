@@ -1,13 +1,11 @@
-"""The arithmetic of the mean, compiled by Numba: one pass over memory, where NumPy makes one for each operation.
+"""The arithmetic of the mean, compiled."""
 
-The machine code is kept beside Python's own, in `__pycache__`; where that cannot be, each run compiles it anew, in 4
-seconds. Threads run it side by side.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numba import njit, types
+
+from utils.vectors.compiled import compiled
 
 GROUP = 8  # vectors added in one pass, at most
 _BLOCK = 2048  # elements, whose sums stay in a core's fastest cache
@@ -87,11 +85,4 @@ def _add(windows: tuple[np.ndarray, ...], weights: np.ndarray, before: np.ndarra
     return all_sums
 
 
-def _compiled(kept: bool) -> Callable[..., float]:
-    return njit(_SIGNATURES, nogil=True, cache=kept, error_model="numpy")(_add)
-
-
-try:
-    _compiled_add = _compiled(kept=True)
-except Exception:  # Numba has no error of its own for code that is damaged, or cannot be written
-    _compiled_add = _compiled(kept=False)
+_compiled_add = compiled(_add, _SIGNATURES)

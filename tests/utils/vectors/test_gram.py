@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from utils.vectors.gram import combination, gram, squared_distances
+from utils.vectors.gram import combination, gram, grams_of_tensors, squared_distances
+from utils.vectors.layout import Layout, Place
 
 SIZES = [1, 1000, 600_000]  # one piece, or several
 
@@ -23,3 +24,22 @@ def test_products_and_distances_are_numpys(size):
 def test_a_combination_leaves_out_what_has_no_share():
     vectors = [np.full(3, np.inf, np.float32), np.array([1, 2, 3], np.float32), np.array([1, 0, 1], np.float32)]
     np.testing.assert_array_equal(combination(np.array([0, 2, -1]), vectors), [1, 4, 5])
+
+
+def test_a_combination_is_float64_and_in_order():
+    rows = np.random.default_rng(0).standard_normal((3, 40_000)).astype(np.float32)
+    weights = [0.1, 3.0, 1e9]
+    assert np.array_equal(combination(weights, rows), sum(w * row.astype(np.float64) for w, row in zip(weights, rows)))
+    assert np.array_equal(combination(weights, rows > 0), sum(w * (row > 0) for w, row in zip(weights, rows)))
+
+
+def test_products_of_tensors_are_those_of_their_parts():
+    layout = Layout(9000, (Place("a", (30,), slice(0, 30)), Place("b", (8000,), slice(32, 8032)),
+                           Place("c", (9,), slice(8032, 8041))))
+    rng = np.random.default_rng(0)
+    origin, vectors = rng.standard_normal(9000).astype(np.float32), rng.standard_normal((3, 9000)).astype(np.float32)
+    found = sum(grams_of_tensors(layout, window, vectors[:, window], origin[window])
+                for window in (slice(0, 5000), slice(5000, 9000)))
+    for place, products in zip(layout.places, found):
+        own = (vectors - origin)[:, place.part].astype(np.float64)
+        np.testing.assert_allclose(products, own @ own.T, rtol=1e-12, atol=1e-12)
