@@ -145,13 +145,15 @@ def train_steps(trained: Trained, shard: Shard, turn: Turn, so_far: SoFar, end: 
             (loss * (count / sum(terms))).backward()
             total_loss += loss.detach() * count
 
-        # The strategy's own term, the clipping, and the step at the schedule's rate
+        # The strategy's own terms, the clipping, and the step at the schedule's rate
         if turn.term and turn.term.gradient:
             add_gradient(trained.vector, turn.term)
         if config.max_grad_norm:
             torch.nn.utils.clip_grad_norm_(trained.optimizer.parameters, config.max_grad_norm)
         done = ((turn.server_round - 1) * per_round + step) / (config.n_iterations * per_round)
         rate = config.lr * (1 - done if config.lr_schedule == "linear" else 1.0)
+        if turn.term and turn.term.direction:
+            move(trained.vector, turn.term, rate)
         trained.optimizer.update(rate)
 
         so_far.made, so_far.travelled = step + 1, so_far.travelled + rate
@@ -169,6 +171,14 @@ def add_gradient(vector: ParameterVector, term: Term) -> None:
         added = term.gradient(vector.values[place], place).view_as(parameter)
         # A copy where there is no gradient yet: what is added may be a part of a vector that others read.
         parameter.grad = added.clone() if parameter.grad is None else parameter.grad.add_(added)
+
+
+def move(vector: ParameterVector, term: Term, rate: float) -> None:
+    """Take `rate` times what `term` has for each parameter off it."""
+    assert term.direction is not None
+    for _, place in vector.parts:
+        values = vector.values[place]
+        values.sub_(term.direction(values, place), alpha=rate)
 
 
 def take_shortcuts(shortcuts: ExitStack, trained: Trained, shard: Shard, turn: Turn) -> Way:

@@ -46,12 +46,15 @@ class Term:
     """What a client adds to its training.
 
     `gradient(values, place)`: float32 tensor of the shape of `values`, which are the parameters at `place` (a slice) of
-    the vector; it is added to their gradient in each step, before clipping. `returned(values, travelled)`: the
-    vectors, float32 [n], that go back beside the trained model `values`, where `travelled` is the sum of the learning
-    rates of the steps made. It may change the client's own vectors in place; they are kept once it has returned.
+    the vector; it is added to their gradient in each step, before clipping. `direction(values, place)`: likewise, but
+    what the step's learning rate times it is subtracted from the parameters, beside the optimizer, which rescales
+    gradients. `returned(values, travelled)`: the vectors, float32 [n], that go back beside the trained model `values`,
+    where `travelled` is the sum of the learning rates of the steps made. It may change the client's own vectors in
+    place; they are kept once it has returned.
     """
 
     gradient: Callable[[Any, slice], Any] | None = None
+    direction: Callable[[Any, slice], Any] | None = None
     returned: Callable[[Any, float], Sequence[Any]] | None = None
 
 

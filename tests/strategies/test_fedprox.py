@@ -1,5 +1,6 @@
-"""FedProx: the gradient against autograd's own of the proximal loss, and μ = 0 against plain averaging."""
+"""FedProx: the gradient against autograd's own of the proximal loss, fixed points, μ = 0 against plain averaging."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,6 +9,7 @@ from clients.training import Trained, Turn, add_gradient, local_training
 from strategies.fedprox import FedProx
 from tests.clients.test_training import ROWS, tiny  # noqa: F401
 from tests.loading import loaded
+from tests.strategies.quadratics import LAYOUT, Quadratics
 from tests.tiny import RTE
 from utils.config import RunConfig
 from utils.model.heads import make_head
@@ -55,3 +57,11 @@ def test_mu_0_is_plain_averaging_bit_for_bit_and_a_large_one_stays_near(tiny):  
     plain, distance = trained(None)
     assert torch.equal(trained(0.0)[0], plain)
     assert trained(100.0)[1] < distance / 2
+
+
+@pytest.mark.parametrize("mu", [0.3, 5.0])
+def test_its_fixed_point_on_quadratics(mu):
+    """A client goes the part 1 − (1 − lr·(a + μ))^steps of the way to a/(a + μ) of its minimum's distance."""
+    problem = Quadratics.drawn()
+    pull = problem.shares * problem.moved(mu) * problem.curve / (problem.curve + mu)
+    np.testing.assert_allclose(problem.played(FedProx(FedProx.Flags(mu=mu), LAYOUT)), problem.balance(pull), atol=1e-9)
