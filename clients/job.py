@@ -35,7 +35,8 @@ WHOLE = Piece(0)  #: a participant's round from its first step to its last
 class Job:
     """A run's configuration and task; `scratch` holds the model's configuration and tokenizer, and the buffers.
 
-    `commit` is the hub's that the model is of, "" if it is not of the hub; `fingerprint` is that of the task's table.
+    `commit` is the hub's that the model is of, "" if it is not of the hub; `fingerprint` is that of the task's table,
+    `frozen` that of the weights that are not trained, "" if all are.
     """
 
     config: RunConfig
@@ -44,6 +45,10 @@ class Job:
     run_dir: str
     commit: str = ""
     fingerprint: str = ""
+    frozen: str = ""
+
+    #: whether the model's weights are where its skeleton is
+    skeleton_has_weights = False
 
     @property
     def skeleton(self) -> Path | str:
@@ -57,6 +62,16 @@ class Job:
         for path in sorted(path for path in Path(self.skeleton).rglob("*") if path.is_file()):
             digest.update(str(path.relative_to(self.skeleton)).encode() + path.read_bytes())
         return digest.hexdigest()
+
+    @property
+    def model_key(self) -> str:
+        """What the model is made of beside its vector: the skeleton and the weights that are not trained."""
+        return f"{self.skeleton_key} {self.frozen}"
+
+    @property
+    def frozen_weights(self) -> Path:
+        """The file of the weights that are not trained, which workers map; none where all are."""
+        return Path(self.scratch) / "frozen-weights"
 
     @property
     def tokens(self) -> Path:
@@ -87,12 +102,14 @@ class Job:
 class NodeJob(Job):
     """A job for nodes that share no disk with the server: each takes the skeleton from the model that the flags name.
 
-    Of the hub that is the model at the server's `commit`.
+    Of the hub that is the model at the server's `commit`. Its weights are read where some of them are not trained.
     """
+
+    skeleton_has_weights = True
 
     @property
     def skeleton(self) -> str:
-        """The name of the model: its configuration and tokenizer are read, not its weights."""
+        """The name of the model."""
         return self.config.load_model or self.config.model
 
     @property

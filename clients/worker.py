@@ -18,6 +18,7 @@ from clients.training import Shard, SoFar, Trained, Turn, local_training
 from strategies import strategy_of
 from utils.data.dataset import TaskData
 from utils.data.evaluation import EvaluationSet
+from utils.errors import UserError
 from utils.machine.device import device_of
 from utils.model import loading
 from utils.model.compiled import compile_forward
@@ -25,7 +26,9 @@ from utils.model.feed import Feeder, feeding
 from utils.model.heads import make_head
 from utils.model.lengths import length_rule
 from utils.model.trainable import choose_trained
+from utils.plugins import STRATEGIES
 from utils.record.runlog import CLIENT_STATES
+from utils.vectors.frozen import FrozenWeights
 from utils.vectors.parameters import ParameterVector
 from utils.vectors.transport import Transport
 
@@ -153,14 +156,27 @@ class Worker:
 
 
 class LoadedModel:
-    """The model of a job on its device, with its head and tokenizer; the weights arrive with each message."""
+    """The model of a job on its device, with its head and tokenizer.
+
+    The weights that are trained arrive with each message. The others are mapped from the job's file, or read with the
+    skeleton, where that has them. Raises UserError when those are not the driver's.
+    """
 
     def __init__(self, job: Job) -> None:
         self.key = self.key_of(job)
         config, device = job.config, device_of(job.config)
-        wanted = replace(loading.Wanted.by(job.config, job.commit), name=str(job.skeleton), random_init=True)
+        read = bool(job.frozen) and job.skeleton_has_weights
+        wanted = replace(loading.Wanted.by(config, job.commit), name=str(job.skeleton),
+                         random_init=config.random_init or not read)
         model, self.tokenizer = loading.load(wanted, job.spec)
         choose_trained(model, config)
+        frozen = FrozenWeights(model)
+        if not read:
+            frozen.map(job.frozen_weights)
+        elif frozen.fingerprint == job.frozen:
+            frozen.align()
+        else:
+            raise UserError(f"--{config.start_flag} {job.skeleton}: has other weights here than at the server")
         self.text_to_text = loading.is_text_to_text(model)
         self.model: PreTrainedModel = model.to(device)
         self.vector = ParameterVector(self.model)
@@ -174,7 +190,8 @@ class LoadedModel:
         """Return what the model of a job depends on; its seed draws weights that no message leaves as they are."""
         config = job.config
         compiled = config.compile and (config.threads, config.deterministic, config.batch_accum == 1)
-        return job.skeleton_key, job.spec, config.text_to_text, config.max_length, bool(config.n_gpus), compiled
+        trained = config.train, config.train_flags, STRATEGIES.load(config.strategy).moves_base
+        return job.model_key, job.spec, config.text_to_text, config.max_length, bool(config.n_gpus), compiled, trained
 
 
 class Resident:

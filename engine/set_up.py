@@ -30,10 +30,11 @@ def strategy_for(log: RunLog, data: TaskData, start: Start, workers: int, progre
     config, size, n_clients = log.config, start.vector.size, len(data.plan.shards)
     method = strategy_of(config, start.vector.layout)
     base = log.folder if config.over_machines else None
-    with room_for(config, method, n_clients, workers, data.lent_bytes, base) as scratch:
+    with room_for(config, method, n_clients, workers, data.lent_bytes + start.frozen.nbytes, base) as scratch:
         job = Job(config, data.table.spec, str(scratch), str(log.folder.resolve()), loading.commit_of(start.model),
-                  data.table.fingerprint)
+                  data.table.fingerprint, start.frozen.fingerprint)
         job.save_skeleton(start.model, start.tokenizer)
+        start.frozen.share(job.frozen_weights)
         data.lend(job.tokens)
         state = ServerState(start.round, start.values, start.states)
         progress.follow(job.rows_shown(n_clients), [config.epoch * len(shard) for shard in data.plan.shards])
@@ -50,5 +51,5 @@ def known_evaluation(job: Job, data: TaskData, start: Start) -> KnownEvaluation 
     """
     if start.records or job.config.n_gpus or job.config.compile:
         return None
-    key = evaluation_key(job.config, data, job.skeleton_key, start.values)
+    key = evaluation_key(job.config, data, job.model_key, start.values)
     return KnownEvaluation(data.table.folder / EVALUATIONS, key, data.evaluation_sets)

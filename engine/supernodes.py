@@ -39,7 +39,8 @@ class GridEngine:
 
         job = run.job
         facts = {"precision": job.config.precision, "fp32_products": job.config.fp32_products, "run_dir": job.run_dir,
-                 "scratch": job.scratch, "fingerprint": job.fingerprint, "commit": job.commit}
+                 "scratch": job.scratch, "fingerprint": job.fingerprint, "commit": job.commit,
+                 "frozen": job.frozen}
         nodes = Nodes(GridWithFacts(self.nodes.grid, facts), self.nodes.ids)
         Rounds(run, nodes, self.machine.workers).all()
 

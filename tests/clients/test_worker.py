@@ -16,6 +16,10 @@ from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
 from utils.machine.onednn import product
+from utils.model import loading
+from utils.model.trainable import choose_trained
+from utils.vectors.frozen import FrozenWeights
+from utils.vectors.parameters import ParameterVector
 from utils.vectors.transport import Transport
 
 
@@ -135,6 +139,28 @@ def test_a_client_that_stops_and_goes_on_elsewhere_ends_with_the_same_bits(job, 
         losses.append(other.fit([start], server_round, 1, Piece(0, 1, cut=3))["loss"])
     assert losses == whole[0]
     assert np.array_equal(vector_of(other), whole[1])
+
+
+def lora_job(job, place, **flags):
+    """Return a job of `--train lora` whose driver has written the frozen weights into `place`."""
+    config = replace(job.config, train="lora", train_flags=None, **flags)
+    folder = place / "scratch"
+    (folder / "model").mkdir(parents=True)
+    model, tokenizer = loading.load(replace(loading.Wanted.by(config), name=str(job.skeleton)), job.spec)
+    choose_trained(model, config)
+    frozen = FrozenWeights(model)
+    other = replace(job, config=config, scratch=str(folder), run_dir=str(place), frozen=frozen.fingerprint)
+    other.save_skeleton(model, tokenizer)
+    frozen.share(other.frozen_weights)
+    return other, ParameterVector(model).numpy()
+
+
+def test_a_worker_has_the_frozen_weights_of_the_driver_and_leaves_them_as_they_are(job, tmp_path):
+    other, start = lora_job(job, tmp_path, weight_decay=0.1, max_grad_norm=1.0)
+    worker = Worker(other)
+    worker.fit([start], 1, 0)
+    assert FrozenWeights(worker.model).fingerprint == other.frozen
+    assert (vector_of(worker) != start).mean() > 0.9 and len(start) < 4000  # of 62,370
 
 
 def test_a_process_keeps_the_model_of_the_last_run_where_nothing_of_it_differs(job, tmp_path):

@@ -25,7 +25,7 @@ EVALUATIONS = "evaluations"  # the folder, in the table's
 ROOT = Path(__file__).parents[2]
 COMPUTING = ("clients", "utils")  # the rooms with what computes an evaluation
 #: of RunConfig: what an evaluation's bits depend on beside model, rows and the machine
-DECIDING = ("threads", "fp32_products", "max_length", "text_to_text", "n_gpus")
+DECIDING = ("threads", "fp32_products", "max_length", "text_to_text", "n_gpus", "train", "train_flags")
 
 
 class KnownEvaluation:
@@ -83,13 +83,14 @@ def checksum(known: Mapping[str, np.ndarray]) -> str:
     return digest.hexdigest()
 
 
-def evaluation_key(config: RunConfig, data: TaskData, skeleton_key: str, vector: np.ndarray) -> str:
+def evaluation_key(config: RunConfig, data: TaskData, model_key: str, vector: np.ndarray) -> str:
     """Return the sha256, in hex, of all that the evaluation of `vector`, float32 [n], depends on.
 
-    That is the model (`skeleton_key`: its configuration and tokenizer), the task, the rows in their batches as the
-    model reads them, the flags that decide bits, this program's own files, the libraries and the processor.
+    That is the model (`model_key`: its configuration, its tokenizer and what no client trains of it), the task, the
+    rows in their batches as the model reads them, the flags that decide bits, this program's own files, the libraries
+    and the processor.
     """
-    facts = [skeleton_key, asdict(data.table.spec), {name: getattr(config, name) for name in DECIDING}, versions(),
+    facts = [model_key, asdict(data.table.spec), {name: getattr(config, name) for name in DECIDING}, versions(),
              torch.__config__.show(), torch.backends.cpu.get_cpu_capability(), processor()]
     digest = sha256(json.dumps(facts, default=str).encode())
     for room in COMPUTING:

@@ -129,13 +129,20 @@ class RunFolder:
             temporary.write_text("".join(map(json_line, records)), encoding="utf-8")
         return records, last
 
-    def check_commit(self, commit: str) -> None:
-        """Raise UserError when the run would go on with a model of another `commit` than it began with."""
+    def check_model(self, commit: str, frozen: str) -> None:
+        """Raise UserError when the run would go on with a model of another `commit` than it began with.
+
+        Or with other weights than the `frozen` ones, which are not in its checkpoints: that is their fingerprint.
+        """
         before = self.before.get("model_commit", commit)
         if before != commit:
             names = [f"commit {each} on the hub" if each else "a folder" for each in (before, commit)]
             raise UserError(f"--resume: {self.path} was made with another model: it was {names[0]}, and is {names[1]} "
                             "now; start a new run")
+        if self.before.get("frozen_fingerprint", frozen) != frozen:
+            raise UserError(f"--resume: {self.path} was made with other weights of --{self.config.start_flag} "
+                            f"{self.config.load_model or self.config.model}, which are not trained, than it has now; "
+                            "put them back, or start a new run")
 
     def _hold(self) -> None:
         """Lock the folder until the end, a new run's once it is made; see to what a killed run has left."""

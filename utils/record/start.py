@@ -12,12 +12,13 @@ from utils.model import loading
 from utils.model.trainable import choose_trained
 from utils.record.run_folder import RunFolder
 from utils.record.runlog import RunLog
+from utils.vectors.frozen import FrozenWeights
 from utils.vectors.parameters import ParameterVector
 
 
 @dataclass(frozen=True)
 class Start:
-    """`vector` are the parameters of `model`, the driver's own, in its memory.
+    """`vector` are the trained parameters of `model`, the driver's own, in its memory; `frozen` are its others.
 
     `values`: float32 [n], the global vector after the last of `records`, the rounds that an earlier process has done;
     `states`: likewise, what the strategy keeps beside it, none before the first round.
@@ -26,9 +27,15 @@ class Start:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
     vector: ParameterVector
+    frozen: FrozenWeights
     values: np.ndarray
     states: Sequence[np.ndarray]
     records: list[dict]
+
+    @property
+    def all_parameters(self) -> int:
+        """The number of the model's parameters, trained or not."""
+        return self.vector.n_parameters + self.frozen.n_parameters
 
     @property
     def round(self) -> int:
@@ -49,12 +56,12 @@ def start_of(run: RunFolder, model: PreTrainedModel, tokenizer: PreTrainedTokeni
 
     Raises UserError when its record is not whole, or of another model.
     """
-    vector = ParameterVector(model)
+    vector, frozen = ParameterVector(model), FrozenWeights(model)
     records, last = run.go_back()
     if last is None:
-        return Start(model, tokenizer, vector, vector.numpy(), (), [])
-    run.check_commit(loading.commit_of(model))
-    return Start(model, tokenizer, vector, last.vector, last.states, records)
+        return Start(model, tokenizer, vector, frozen, vector.numpy(), (), [])
+    run.check_model(loading.commit_of(model), frozen.fingerprint)
+    return Start(model, tokenizer, vector, frozen, last.vector, last.states, records)
 
 
 def write_config(log: RunLog, data: TaskData, start: Start, workers: int) -> None:
@@ -62,7 +69,8 @@ def write_config(log: RunLog, data: TaskData, start: Start, workers: int) -> Non
     if not start.records:
         log.write_config({
             "data_fingerprint": data.table.fingerprint, "data_source": data.table.source,
-            "model_commit": loading.commit_of(start.model), "parameters": start.vector.n_parameters,
-            "workers": workers, "shards": data.shards_by_domain(), "shard_labels": data.shards_by_label(),
+            "model_commit": loading.commit_of(start.model), "frozen_fingerprint": start.frozen.fingerprint,
+            "parameters": start.vector.n_parameters, "all_parameters": start.all_parameters, "workers": workers,
+            "shards": data.shards_by_domain(), "shard_labels": data.shards_by_label(),
             "rows_cut": {key: tokens.cuts.rows for key, tokens in data.tokens.items()},
             "evaluation_sets": data.set_names})

@@ -2,6 +2,7 @@
 
 import math
 import mmap
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import numpy as np
@@ -30,16 +31,12 @@ class ParameterVector:
         self.size = self.n_decayed + sum(map(aligned_size, others))
         self.values = torch.zeros(self.size, dtype=torch.float32, device=next(iter(trainable)).device)
         self.parts: list[tuple[torch.nn.Parameter, slice]] = []
-        places = []
-        start = 0
-        for p in matrices + others:
-            part = slice(start, start + p.numel())
-            self.values[part] = p.detach().reshape(-1)
-            p.data = self.values[part].view(p.shape)
-            self.parts.append((p, part))
-            places.append(Place(trainable[p], tuple(p.shape), part))
-            start += aligned_size(p)
-        self.layout = Layout(self.size, tuple(places))
+        places = tuple(placed((trainable[p], p) for p in matrices + others))
+        for p, place in zip(matrices + others, places):
+            self.values[place.part] = p.detach().reshape(-1)
+            p.data = self.values[place.part].view(p.shape)
+            self.parts.append((p, place.part))
+        self.layout = Layout(self.size, places)
 
     @property
     def nbytes(self) -> int:
@@ -74,6 +71,14 @@ def zeros(*shape: int, device: torch.device) -> torch.Tensor:
         return torch.zeros(shape, device=device)
     memory = mmap.mmap(-1, 4 * math.prod(shape), mmap.MAP_PRIVATE)  # shared, it would be taken by reading, too
     return torch.frombuffer(memory, dtype=torch.float32).view(shape)
+
+
+def placed(named: Iterable[tuple[str, torch.Tensor]]) -> Iterator[Place]:
+    """Yield the places of tensors that lie one after the other, each from a line of its own on."""
+    start = 0
+    for name, tensor in named:
+        yield Place(name, tuple(tensor.shape), slice(start, start + tensor.numel()))
+        start += aligned_size(tensor)
 
 
 def aligned_size(p: torch.Tensor) -> int:

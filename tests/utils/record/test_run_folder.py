@@ -145,6 +145,15 @@ def test_a_run_goes_on_with_the_products_that_it_began_with(recorded, other, tmp
         RunFolder(replace(config, fp32_products=other))
 
 
+def test_weights_that_are_not_trained_stay_as_they_were(tmp_path):
+    config = replace(recorded_run(tmp_path, {"frozen_fingerprint": "abc"}, train="head"), resume=True)
+    RunFolder(config).check_model("", "abc")
+    with pytest.raises(UserError, match="was made with other weights of --model minilm, which are not trained, than"):
+        RunFolder(config).check_model("", "abd")
+    with pytest.raises(UserError, match="was made with --train head, not all; give the same flags"):
+        RunFolder(replace(config, train="all", train_flags=None))
+
+
 def test_a_model_of_the_hub_stays_at_its_commit(tmp_path):
     config = replace(recorded_run(tmp_path, {"model_commit": "c" * 40}, model="org/m@v1"), resume=True)
     for same in ("org/m@v1", "org/m@" + "c" * 40):
@@ -153,9 +162,9 @@ def test_a_model_of_the_hub_stays_at_its_commit(tmp_path):
     for other in ("org/m", "org/m@v2", "org/other@" + "c" * 40):
         with pytest.raises(UserError, match=f"made with --model org/m@v1, not {other}"):
             RunFolder(replace(config, model=other))
-    folder.check_commit("c" * 40)
+    folder.check_model("c" * 40, "f")
     with pytest.raises(UserError, match="it was commit ccc.* on the hub, and is a folder now; start a new run"):
-        folder.check_commit("")
+        folder.check_model("", "f")
 
 
 @pytest.mark.parametrize("model", ["minilm", "m[1]", "m*", "m?"])
