@@ -24,6 +24,15 @@ def choose_trained(model: PreTrainedModel, config: RunConfig) -> None:
         parameter.requires_grad_(name in names)
 
 
+def trained_in_words(model: PreTrainedModel) -> str:
+    """Return how many of the parameters are trained, and whether the head is."""
+    sizes = {name: p.numel() for name, p in model.named_parameters()}
+    trained = sum(sizes[name] for name, p in model.named_parameters() if p.requires_grad)
+    head = sum(sizes[name] for name in head_of(model))
+    return (f"{trained:,} of {sum(sizes.values()):,} parameters are trained, " +
+            (f"{head:,} of them the head's" if head else "no head: it is the table of token embeddings"))
+
+
 def head_of(model: PreTrainedModel) -> list[str]:
     """Return the names of the parameters of a model's head: what is outside its body, and the pooler that it reads.
 

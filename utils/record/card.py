@@ -16,7 +16,7 @@ from utils.flags import shown, values_of
 from utils.hub_names import MINILM, split_revision
 from utils.machine.durable import whole_file
 from utils.model import loading
-from utils.plugins import STRATEGIES
+from utils.plugins import STRATEGIES, TRAINED
 from utils.record.runlog import metric_names, versions
 
 _HUB_METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
@@ -164,14 +164,17 @@ def _training(config: RunConfig, n_clients: int, summary: dict) -> str:
         words = (f"Parameter averaging (`{config.method}`): the rows are cut into the shards of {n_clients} client(s) "
                  f"{cut}; {passes}, in which {share}. After each round the strategy "
                  f"`{config.strategy}`{_given(config.strategy_flags)} makes the next model of theirs: {made}")
+    if config.train != RunConfig.train:
+        words += (f" Of its {summary['all_parameters']:,} parameters {summary['parameters']:,} were trained "
+                  f"(`--train {config.train}`{_given(config.train_flags)}): {TRAINED.sentence(config.train)}")
     best = summary.get("best")
     return words + " This is the model after the last round." + (
         f" The best on held-out rows was that after round {best['round']}." if best else "")
 
 
 def _given(flags: Any) -> str:
-    """Return a plug-in's flags in brackets; "" if it has none."""
-    words = ", ".join(f"{name} {shown(value)}" for name, value in values_of(flags).items())
+    """Return a plug-in's flags in brackets, but for empty ones; "" if it has none."""
+    words = ", ".join(f"{name} {shown(value)}" for name, value in values_of(flags).items() if value != "")
     return f" ({words})" if words else ""
 
 

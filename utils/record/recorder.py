@@ -8,7 +8,6 @@ from utils.clock import Clock
 from utils.console import NOTES
 from utils.data.dataset import TaskData
 from utils.failure import Failure
-from utils.model import loading
 from utils.record.averaged_model import AveragedModel, GlobalVectors
 from utils.record.best_model import BestModel
 from utils.record.card import Facts, write_card
@@ -31,7 +30,7 @@ class Recorder:
         config, records = log.config, start.records
         self.log, self.data, self.clock = log, data, clock
         self.model = AveragedModel(start.model, start.tokenizer, start.vector, vectors)
-        self.summary = Summary(config, data, records)
+        self.summary = Summary(config, data, records, start.model_facts)
         self.best = BestModel(self.model, data.table.spec.metrics[0], log.folder, records)
         self.checkpoints = CheckpointWriter(log, self.model)
         self.tracking = Tracking(config, log.folder, data.set_names, records)
@@ -76,7 +75,7 @@ class Recorder:
         """
         config, folder, model = self.log.config, self.log.folder, self.model.model
         self.model.save(folder / "model", config.n_iterations)
-        summary = self.summary.value(loading.commit_of(model), self.best.record)
+        summary = self.summary.value(self.best.record)
         write_card(folder / "model", config, self.data.table.spec, summary, Facts.of(self.data, model))
         self.tracking.close()
         self.log.summary(summary)

@@ -7,9 +7,10 @@ import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from utils.config import RunConfig
+from utils.console import NOTES
 from utils.data.dataset import TaskData
 from utils.model import loading
-from utils.model.trainable import choose_trained
+from utils.model.trainable import choose_trained, trained_in_words
 from utils.record.run_folder import RunFolder
 from utils.record.runlog import RunLog
 from utils.vectors.frozen import FrozenWeights
@@ -33,9 +34,11 @@ class Start:
     records: list[dict]
 
     @property
-    def all_parameters(self) -> int:
-        """The number of the model's parameters, trained or not."""
-        return self.vector.n_parameters + self.frozen.n_parameters
+    def model_facts(self) -> dict[str, object]:
+        """What the record says of the model: the hub's commit; how many parameters are in the vector, and in all."""
+        in_vector = self.vector.n_parameters
+        return {"model_commit": loading.commit_of(self.model), "parameters": in_vector,
+                "all_parameters": in_vector + self.frozen.n_parameters}
 
     @property
     def round(self) -> int:
@@ -47,6 +50,8 @@ def load_model(config: RunConfig, data: TaskData, commit: str) -> tuple[PreTrain
     """Return the model that the flags name, of the hub at `commit` if that is given, and open the tokens of `data`."""
     model, tokenizer = loading.load(loading.Wanted.by(config, commit), data.table.spec)
     choose_trained(model, config)
+    if config.train != RunConfig.train:
+        NOTES.info("--train %s: %s", config.train, trained_in_words(model))
     data.tokenise(tokenizer, loading.is_text_to_text(model))
     return model, tokenizer
 
@@ -69,8 +74,7 @@ def write_config(log: RunLog, data: TaskData, start: Start, workers: int) -> Non
     if not start.records:
         log.write_config({
             "data_fingerprint": data.table.fingerprint, "data_source": data.table.source,
-            "model_commit": loading.commit_of(start.model), "frozen_fingerprint": start.frozen.fingerprint,
-            "parameters": start.vector.n_parameters, "all_parameters": start.all_parameters, "workers": workers,
+            **start.model_facts, "frozen_fingerprint": start.frozen.fingerprint, "workers": workers,
             "shards": data.shards_by_domain(), "shard_labels": data.shards_by_label(),
             "rows_cut": {key: tokens.cuts.rows for key, tokens in data.tokens.items()},
             "evaluation_sets": data.set_names})

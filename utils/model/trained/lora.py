@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EVERY_LAYER = "all-linear"  # PEFT's word
 #: the query and value projections of families that PEFT has no targets for, as their models name them
 PROJECTIONS = (("query", "value"), ("q_lin", "v_lin"), ("q_proj", "v_proj"), ("query_proj", "value_proj"), ("q", "v"),
-               ("Wqkv",), ("qkv_proj",))
+               ("q_head", "v_head"), ("Wqkv",), ("qkv_proj",))
 RANKS = (lambda value: bool(re.fullmatch(r"[1-9]\d{0,3}(,[1-9]\d{0,3})*", value)),
          "a rank from 1 to 9999, or several as 4,8,16")
 
