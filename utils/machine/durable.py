@@ -4,6 +4,8 @@ import errno
 import fcntl
 import os
 import re
+import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +36,25 @@ def whole_file(path: Path) -> Iterator[Path]:
         sync_folder(path.parent)  # the name
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder beside `path` to be filled, which then gets that name, in place of a folder that has it.
+
+    After an error nothing is left of it, and an older folder stays as it was. Raises OSError as `whole_file` does.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new, old = (path.with_name(f".{path.name}.{uuid.uuid4().hex}") for _ in range(2))
+    try:
+        with system_errors():
+            yield new
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def sync_folder(path: Path) -> bool:

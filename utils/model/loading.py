@@ -6,8 +6,6 @@ cannot be loaded is the user's to mend, so it ends as one line naming the flag t
 
 import importlib.util
 import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +21,8 @@ from utils.console import NOTES
 from utils.data.task import TaskSpec
 from utils.errors import UserError, quoted
 from utils.hub_names import MINILM, split_revision
-from utils.machine.durable import system_errors
+from utils.machine.durable import whole_folder
+from utils.model.adapted import plain_state
 from utils.model.adapter import CONFIG, Adapter
 from utils.model.byte_order import without_marks
 from utils.model.hub_model import model_folder
@@ -179,29 +178,19 @@ def load(wanted: Wanted, spec: TaskSpec
 def save(model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerFast, folder: Path) -> None:
     """Write a folder that `AutoModel…` and `AutoTokenizer.from_pretrained` load, whole or not at all.
 
-    It is written beside `folder` and renamed into place; a folder already there is replaced. Parameters may
-    be views of one tensor, on any device: each goes out as a tensor of its own, tied ones once.
+    Parameters may be views of one tensor, on any device: each goes out as a tensor of its own, tied ones once.
+    Adapters are merged into the matrices beside them.
     """
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new, old = (folder.with_name(f".{folder.name}.{uuid.uuid4().hex}") for _ in range(2))
     copies: dict[tuple, torch.Tensor] = {}  # one per place in memory, so that tied weights stay tied
     state = {}
-    for key, tensor in model.state_dict().items():
+    for key, tensor in plain_state(model).items():
         place = (tensor.data_ptr(), tensor.shape, tensor.stride())
         if place not in copies:
             copies[place] = tensor.detach().to("cpu", copy=True)
         state[key] = copies[place]
-    try:
-        with _quiet(), system_errors():
-            model.save_pretrained(new, state_dict=state)
-            tokenizer.save_pretrained(new)
-        if folder.exists():
-            folder.rename(old)
-        new.rename(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
+    with whole_folder(Path(folder)) as new, _quiet():
+        model.save_pretrained(new, state_dict=state)
+        tokenizer.save_pretrained(new)
 
 
 def usable_positions(model: transformers.PreTrainedModel) -> int | None:

@@ -8,6 +8,8 @@ import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from utils.model import loading
+from utils.model.adapted import save_adapter
+from utils.record.adapter_base import Base
 from utils.vectors.parameters import ParameterVector
 from utils.vectors.step import Step
 
@@ -30,12 +32,13 @@ class GlobalVectors(Protocol):
 class AveragedModel:
     """`model`, whose parameters `vector` holds, as it was after the round last read from `vectors`.
 
-    `lent`: work that still reads this memory, such as the writing of a checkpoint; the memory changes after that.
+    `base` is what the adapters of a model that has some stand on, where a folder has it. `lent`: work that still reads
+    this memory, such as the writing of a checkpoint; the memory changes after that.
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, vector: ParameterVector,
-                 vectors: GlobalVectors) -> None:
-        self.model, self.tokenizer, self.vector, self.vectors = model, tokenizer, vector, vectors
+                 vectors: GlobalVectors, base: Base | None = None) -> None:
+        self.model, self.tokenizer, self.vector, self.vectors, self.base = model, tokenizer, vector, vectors, base
         self.lent: Future | None = None
         self._round: int | None = None
 
@@ -49,6 +52,16 @@ class AveragedModel:
         return self.vector.numpy()
 
     def save(self, folder: Path, server_round: int) -> None:
-        """Write the model after a round, with its tokenizer, into `folder`."""
+        """Write the model after a round, with its tokenizer, into `folder`, and its adapters beside it.
+
+        Of …model they are …adapter.
+        """
         self.read(server_round)
         loading.save(self.model, self.tokenizer, folder)
+        if self.base:
+            save_adapter(self.model, self.tokenizer, adapter_beside(folder), self.base.name, self.base.revision)
+
+
+def adapter_beside(folder: Path) -> Path:
+    """Return where the adapters of the model in …model are, where the run writes them."""
+    return folder.with_name(folder.name.removesuffix("model") + "adapter")

@@ -17,6 +17,7 @@ from utils.hub_names import MINILM, split_revision
 from utils.machine.durable import whole_file
 from utils.model import loading
 from utils.plugins import STRATEGIES, TRAINED
+from utils.record.adapter_base import Base
 from utils.record.runlog import metric_names, versions
 
 _HUB_METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
@@ -35,6 +36,7 @@ class Facts:
     text_to_text: bool = False
     license: str | None = None  #: of the model that the run started from
     data_commit: str | None = None  #: of the hub's data set that the rows are of, where they are
+    loading: str = ""  #: of adapters alone, the code that adds them to their base
 
     @classmethod
     def of(cls, data: TaskData, model: PreTrainedModel) -> "Facts":
@@ -56,6 +58,19 @@ def license_of(folder: Path) -> str | None:
     return stated if isinstance(stated, str) else None
 
 
+def adding(base: Base, model: PreTrainedModel) -> str:
+    """Return the code that adds the adapters of `model` to their base."""
+    auto, name = type(model).__name__, _shown(base.name)
+    revision = f', revision="{base.revision}"' * bool(base.revision)
+    return f"""\
+from peft import PeftModel
+from transformers import AutoConfig, {auto}
+
+config = AutoConfig.from_pretrained("adapter")  # this folder: it has the head's labels
+base = {auto}.from_pretrained("{name}", config=config{revision})
+model = PeftModel.from_pretrained(base, "adapter")"""
+
+
 def write_card(folder: Path, config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -> None:
     """Write the card of the model in `folder`, whole or not at all; `summary` is what summary.json gets."""
     with whole_file(folder / "README.md") as path:
@@ -68,7 +83,7 @@ def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -
     name = f"{config.data}-{start.rpartition('/')[2]}-{config.method}-seed{config.seed}"
     averaged = config.n_iterations and not config.centralized and n_participants(facts.n_clients, config.frac_fit) > 1
     data = ModelCardData(
-        model_name=name, library_name="transformers", base_model=_base_model(config),
+        model_name=name, library_name="peft" if facts.loading else "transformers", base_model=_base_model(config),
         language=[*origin.languages], license=None if config.random_init else facts.license,
         datasets=[origin.repo] if origin.repo else None,
         metrics=[_HUB_METRICS.get(metric, metric) for metric in spec.metrics],
@@ -81,6 +96,8 @@ def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -
         f"# {name}",
         f"`{start}`{commit}, {done} on **{spec.name}** ({spec.kind.replace('_', ' ')}"
         + (f" of {', '.join(f'`{label}`' for label in spec.labels)}" if spec.labels else "") + ").",
+        *(["The adapters and the head alone, which PEFT adds to their base:", f"```python\n{facts.loading}\n```"]
+          if facts.loading else []),
         "## Data", _data(spec, summary, facts),
         "## How it was trained", _training(config, facts.n_clients, summary),
         "## Metrics", _metrics(summary, facts),

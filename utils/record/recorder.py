@@ -1,5 +1,6 @@
 """What is kept of each round, and of the run at its end: one small piece after the other, in this order."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,10 @@ from utils.clock import Clock
 from utils.console import NOTES
 from utils.data.dataset import TaskData
 from utils.failure import Failure
-from utils.record.averaged_model import AveragedModel, GlobalVectors
+from utils.record.adapter_base import base_of
+from utils.record.averaged_model import AveragedModel, GlobalVectors, adapter_beside
 from utils.record.best_model import BestModel
-from utils.record.card import Facts, write_card
+from utils.record.card import Facts, adding, write_card
 from utils.record.checkpoint import CheckpointWriter
 from utils.record.result_lines import print_round, print_summary
 from utils.record.results import results_of
@@ -29,7 +31,8 @@ class Recorder:
     def __init__(self, log: RunLog, data: TaskData, start: Start, vectors: GlobalVectors, clock: Clock) -> None:
         config, records = log.config, start.records
         self.log, self.data, self.clock = log, data, clock
-        self.model = AveragedModel(start.model, start.tokenizer, start.vector, vectors)
+        self.model = AveragedModel(start.model, start.tokenizer, start.vector, vectors,
+                                    base_of(config, start.model))
         self.summary = Summary(config, data, records, start.model_facts)
         self.best = BestModel(self.model, data.table.spec.metrics[0], log.folder, records)
         self.checkpoints = CheckpointWriter(log, self.model)
@@ -76,7 +79,11 @@ class Recorder:
         config, folder, model = self.log.config, self.log.folder, self.model.model
         self.model.save(folder / "model", config.n_iterations)
         summary = self.summary.value(self.best.record)
-        write_card(folder / "model", config, self.data.table.spec, summary, Facts.of(self.data, model))
+        facts = Facts.of(self.data, model)
+        write_card(folder / "model", config, self.data.table.spec, summary, facts)
+        if self.model.base:
+            facts = replace(facts, loading=adding(self.model.base, model))
+            write_card(adapter_beside(folder / "model"), config, self.data.table.spec, summary, facts)
         self.tracking.close()
         self.log.summary(summary)
         print_summary(folder, summary)
