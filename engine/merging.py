@@ -93,12 +93,13 @@ class Updates:
         return self.transport.window(self.out, part)
 
 
-def merged(method: Strategy, this: Round, vectors: Vectors, threads: int = 1, match_norm: bool = False) -> Merged:
-    """Have `method` merge the updates of `vectors`, after as many looks at them as it asks for.
+def merged(method: Strategy, this: Round, vectors: Vectors, threads: int = 1, match_norm: bool = False,
+           size: int = WINDOW) -> Merged:
+    """Have `method` merge the updates of `vectors`, after as many looks at them as it asks for, or step to their mean.
 
-    With `match_norm` the step is then rescaled to the length of the mean's. A window of all updates is in memory for
-    each thread: at most `threads`, and fewer where those windows would take more than AT_ONCE. Sums over windows are
-    made in window order, so `threads` changes no bit.
+    `size`: elements of a window, as in `windows_of`. With `match_norm` the step is then rescaled to the length of the
+    mean's. A window of all updates is in memory for each thread: at most `threads`, and fewer where those windows would
+    take more than AT_ONCE. Sums over windows are made in window order, so `threads` changes no bit.
     """
     seen: list[np.ndarray] = []
     rows = [participant.rows for participant in this.participants]
@@ -107,15 +108,20 @@ def merged(method: Strategy, this: Round, vectors: Vectors, threads: int = 1, ma
         return method.look(len(seen), this, part, vectors.before(part), vectors.clients(part), seen)
 
     def merge(part: slice) -> tuple[np.ndarray, list[float]]:
-        clients, before = vectors.clients(part), vectors.before(part)
-        new = vectors.write(part, method.merge(this, part, before, clients, seen, vectors.kept(part)))
+        clients, before, kept = vectors.clients(part), vectors.before(part), vectors.kept(part)
+        if method.streams:
+            made = mean_of(clients, this.weights)
+            method.step(this, part, before, made, kept)
+        else:
+            made = method.merge(this, part, before, clients, seen, kept)
+        new = vectors.write(part, made)
         models = models_of(clients)
         return compare(before, mean_of(models, rows), new), [squared_distance(model, new) for model in models]
 
     def distances(part: slice) -> list[float]:
         return [squared_distance(model, vectors.written(part)) for model in models_of(vectors.clients(part))]
 
-    windows = windows_of(method)
+    windows = windows_of(method, size)
     most = vectors.nbytes * max(part.stop - part.start for part in windows)
     with ThreadPoolExecutor(max(1, min(threads, AT_ONCE // most))) as pool:
         for _ in range(method.looks):
@@ -170,12 +176,12 @@ def stepped(method: Strategy, this: Round, mean: Mean, vectors: Updates, threads
         return rescaled(step, vectors, windows, pool) if match_norm else step
 
 
-def windows_of(method: Strategy) -> list[slice]:
-    """Return the windows in which `method` gets vectors: of WINDOW elements, or longer where it needs whole tensors."""
+def windows_of(method: Strategy, size: int = WINDOW) -> list[slice]:
+    """Return the windows in which `method` gets vectors: of `size` elements, or longer where it needs whole tensors."""
     layout = method.layout
     if method.whole:
-        return list(layout.whole(method.unit, WINDOW))
-    return [slice(start, min(start + WINDOW, layout.size)) for start in range(0, layout.size, WINDOW)]
+        return list(layout.whole(method.unit, size))
+    return [slice(start, min(start + size, layout.size)) for start in range(0, layout.size, size)]
 
 
 def pieces_of(method: Strategy, part: slice) -> Iterator[tuple[slice, slice]]:

@@ -20,10 +20,13 @@ Array = np.ndarray  # float32 [elements of a window], unless said otherwise
 
 @dataclass(frozen=True)
 class Participant:
-    """A client whose update a round has: the `rows` that it holds and the optimizer `steps` that it has made."""
+    """A client whose update a round has: the `rows` that it holds and the optimizer `steps` that it has made.
+
+    In a merge of finished models, `rows` are whatever weights are given.
+    """
 
     client: int
-    rows: int
+    rows: float
     steps: int
 
 
@@ -78,6 +81,8 @@ class Strategy:
     looks = 0
     #: whether a window holds whole tensors, and all of one `unit`, for what needs a matrix at once
     whole = False
+    #: whether whole models may stand for updates: `before` may be zero, as in a merge of models that began anywhere
+    from_zero = False
     #: vectors that the server, and each client, keeps from round to round; zeros at first
     server_vectors = client_vectors = 0
     #: whether the matrices that have adapters beside them (`--train lora`) are in the vectors, for the server to change

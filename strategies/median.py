@@ -11,7 +11,7 @@ class Median(Strategy):
     """wᵢ ← median of the clients' wᵢ, for each parameter i; clients count alike, whatever their rows."""
 
     group = "robust means"
-    streams = False
+    streams, from_zero = False, True
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
               kept: Sequence[Array]) -> Array:

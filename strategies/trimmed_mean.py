@@ -20,7 +20,7 @@ class TrimmedMean(Strategy):
                            valid=(lambda value: 0 <= value < 0.5, "a number from 0 to below 0.5"))
 
     group = "robust means"
-    streams = False
+    streams, from_zero = False, True
 
     @classmethod
     def check(cls, flags: Any, participants: int) -> None:

@@ -35,6 +35,8 @@ FLOORS = (
     ("flower_app", "but", ("reports",)),
     ("sweeps", "but", ("reports", "flower_app")),
     ("report", "only", ("utils", "utils.machine", "reports")),
+    ("merging", "but", ("main_lm", "flower_app", "sweeps", "report")),
+    ("merge", "but", ("main_lm", "flower_app", "sweeps", "report")),
     ("tests' helpers", "but", ()),
     ("benchmarks", "but", ()),
     ("tests", "but", ()),

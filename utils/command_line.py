@@ -1,12 +1,13 @@
 """A command line → RunConfig, and `--help`, which alone imports every plug-in."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NoReturn
 
 from utils.config import EVERY_RUNS, WITH_FLAGS, RunConfig, elsewhere, plugin_flags
 from utils.errors import UserError, one_line
 from utils.flags import PARSERS, fields_of, type_of
+from utils.plugins import Plugins
 
 DESCRIPTION = ("Fine-tune a language model by averaging the parameters of clients, or (--centralized) on all rows, and "
                "evaluate it on every domain.")
@@ -36,18 +37,23 @@ def parse_flags(argv: list[str] | None, tasks: Sequence[str], prog: str = "main_
 
 
 class FlagParser(argparse.ArgumentParser):
-    """argparse, but an error is one line: the usage of thirty flags would bury it. `--help` ends with `last`."""
+    """argparse, but an error is one line: the usage of thirty flags would bury it.
 
-    def __init__(self, prog: str, last: str) -> None:
-        super().__init__(prog=prog, usage="main_lm.py [flags]", allow_abbrev=False, description=DESCRIPTION)
-        self.last = last
+    `--help` has the flags of `plugins` below those of every run, and ends with `last`.
+    """
+
+    def __init__(self, prog: str, last: str, usage: str = "main_lm.py [flags]", description: str = DESCRIPTION,
+                 plugins: Sequence[Plugins] = WITH_FLAGS) -> None:
+        super().__init__(prog=prog, usage=usage, allow_abbrev=False, description=description)
+        self.last, self.plugins = last, plugins
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {one_line(message)} (see --help)\n")
 
     def format_help(self) -> str:
         """Return the flags of every run, then those of each plug-in."""
-        return "\n".join([super().format_help(), *plugin_sections(), part_of_help(description=self.last).format_help()])
+        return "\n".join([super().format_help(), *plugin_sections(self.plugins),
+                          part_of_help(description=self.last).format_help()])
 
 
 def part_of_help(**words: str) -> argparse.ArgumentParser:
@@ -55,9 +61,9 @@ def part_of_help(**words: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(usage=argparse.SUPPRESS, add_help=False, **words)  # type: ignore[arg-type]
 
 
-def plugin_sections() -> Iterator[str]:
+def plugin_sections(families: Sequence[Plugins]) -> Iterator[str]:
     """Yield the help of each plug-in that has flags; of one that cannot be used, why, in one line."""
-    for plugins in WITH_FLAGS:
+    for plugins in families:
         for name in plugins.names():
             section, title = part_of_help(), f"--{plugins.flag} {name}"
             try:
@@ -69,10 +75,16 @@ def plugin_sections() -> Iterator[str]:
                 yield f"{title}:\n  {error}\n"
 
 
-def add_flags(parser: argparse.ArgumentParser, cls: type, title: str = "", words: str = "") -> None:
-    """Add the flags of a dataclass to a parser, below `title` and `words`, and below what its flags open."""
+def add_flags(parser: argparse.ArgumentParser, cls: type, title: str = "", words: str = "",
+              only: Collection[str] = ()) -> None:
+    """Add the flags of a dataclass to a parser, below `title` and `words`, and below what its flags open.
+
+    `only`: their names, where not all are added.
+    """
     group: Any = parser.add_argument_group(title, words) if title else parser
     for field in fields_of(cls):
+        if only and field.name not in only:
+            continue
         if field.metadata["opens"]:
             group = parser.add_argument_group(field.metadata["opens"])
         names = ["--" + name for name in (field.name, *field.metadata["also"])]

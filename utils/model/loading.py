@@ -136,7 +136,7 @@ def load(wanted: Wanted, spec: TaskSpec
     asked, found_at = f"--{wanted.flag} {name}", resolve(name, wanted.flag, wanted.commit, weights=not random_init)
     adapter = Adapter.of(asked, Path(found_at))
     base_at = _base_of(adapter, wanted) if adapter else found_at
-    with (_naming(asked), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]),
+    with (load_errors(asked), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]),
           without_marks(base_at) as path, without_marks(found_at) as own):
         torch.manual_seed(torch_seed(wanted.seed, "model"))
         config = load_config(asked, _having("config.json", own, path))
@@ -208,7 +208,7 @@ def usable_positions(model: transformers.PreTrainedModel) -> int | None:
 
 
 @contextmanager
-def _naming(asked: str) -> Iterator[None]:
+def load_errors(asked: str) -> Iterator[None]:
     """Turn any failure of a load into one line that names the model.
 
     Any, because what the hub, safetensors and tokenizers raise has no common class but Exception.

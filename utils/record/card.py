@@ -79,16 +79,17 @@ def write_card(folder: Path, config: RunConfig, spec: TaskSpec, summary: dict, f
 
 def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -> ModelCard:
     """Return the card. It names no path of this machine: of a local model it has the folder's name only."""
-    start, origin = _start(config), spec.origin
+    start, origin = model_called(config.load_model or config.model), spec.origin
+    base = None if config.random_init else hub_id(config.load_model or config.model)
     name = f"{config.data}-{start.rpartition('/')[2]}-{config.method}-seed{config.seed}"
     averaged = config.n_iterations and not config.centralized and n_participants(facts.n_clients, config.frac_fit) > 1
     data = ModelCardData(
-        model_name=name, library_name="peft" if facts.loading else "transformers", base_model=_base_model(config),
+        model_name=name, library_name="peft" if facts.loading else "transformers", base_model=base,
         language=[*origin.languages], license=None if config.random_init else facts.license,
         datasets=[origin.repo] if origin.repo else None,
         metrics=[_HUB_METRICS.get(metric, metric) for metric in spec.metrics],
         pipeline_tag=None if facts.text_to_text else _task_type(spec),
-        eval_results=_results(spec, summary, facts),
+        eval_results=eval_results(spec, summary, facts),
         tags=["text2text-generation"] * facts.text_to_text + ["parameter-averaging"] * bool(averaged))
     commit = f" (commit `{summary['model_commit']}`)" if summary.get("model_commit") else ""
     done = "fine-tuned" if config.n_iterations else "evaluated"
@@ -108,7 +109,7 @@ def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -
 
 
 def _is_local(name: str) -> bool:
-    return name != "minilm" and os.path.exists(os.path.expanduser(name))
+    return name != "minilm" and (name.startswith((".", "/", "~")) or os.path.exists(os.path.expanduser(name)))
 
 
 def _shown(name: str) -> str:
@@ -116,24 +117,23 @@ def _shown(name: str) -> str:
     return Path(name).expanduser().resolve().name if _is_local(name) else name
 
 
-def _start(config: RunConfig) -> str:
-    """Return the model that the run started from, of NAME@REV without REV."""
-    name = config.load_model or config.model
+def model_called(name: str) -> str:
+    """Return what a card calls the model that `name` stands for: of NAME@REV without REV, of a path the last part."""
     if name == "minilm":
         return MINILM
     return _shown(name) if _is_local(name) else split_revision(name)[0]
 
 
-def _base_model(config: RunConfig) -> str | None:
-    """Return the hub id that the run started from; None for a local folder, or random weights."""
-    return None if config.random_init or _is_local(config.load_model or config.model) else _start(config)
+def hub_id(name: str) -> str | None:
+    """Return the hub id of the model that `name` stands for; None for a local folder."""
+    return None if _is_local(name) else model_called(name)
 
 
 def _task_type(spec: TaskSpec) -> str:
     return "multiple-choice" if spec.kind == "multiple_choice" else "text-classification"
 
 
-def _results(spec: TaskSpec, summary: dict, facts: Facts) -> list[EvalResult]:
+def eval_results(spec: TaskSpec, summary: dict, facts: Facts) -> list[EvalResult]:
     """Return the macro averages, then each domain's figures, by the names that the hub has for the data and its splits.
 
     The domains are no configurations of the data set, so a figure's name says whose it is; so it does of the evaluation
@@ -176,20 +176,20 @@ def _training(config: RunConfig, n_clients: int, summary: dict) -> str:
     else:
         share = "all of them take part" if config.frac_fit == 1 else f"a part of {config.frac_fit:g} is drawn"
         cut = (f"with lang_mix {config.lang_mix:g}" if config.partitioner == RunConfig.partitioner
-               else f"by the partitioner {config.partitioner}{_given(config.partitioner_flags)}")
+               else f"by the partitioner {config.partitioner}{given(config.partitioner_flags)}")
         made = STRATEGIES.sentence(config.strategy) or "as its file says."
         words = (f"Parameter averaging (`{config.method}`): the rows are cut into the shards of {n_clients} client(s) "
                  f"{cut}; {passes}, in which {share}. After each round the strategy "
-                 f"`{config.strategy}`{_given(config.strategy_flags)} makes the next model of theirs: {made}")
+                 f"`{config.strategy}`{given(config.strategy_flags)} makes the next model of theirs: {made}")
     if config.train != RunConfig.train:
         words += (f" Of its {summary['all_parameters']:,} parameters {summary['parameters']:,} were trained "
-                  f"(`--train {config.train}`{_given(config.train_flags)}): {TRAINED.sentence(config.train)}")
+                  f"(`--train {config.train}`{given(config.train_flags)}): {TRAINED.sentence(config.train)}")
     best = summary.get("best")
     return words + " This is the model after the last round." + (
         f" The best on held-out rows was that after round {best['round']}." if best else "")
 
 
-def _given(flags: Any) -> str:
+def given(flags: Any) -> str:
     """Return a plug-in's flags in brackets, but for empty ones; "" if it has none."""
     words = ", ".join(f"{name} {shown(value)}" for name, value in values_of(flags).items() if value != "")
     return f" ({words})" if words else ""

@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import ROOT
 
-PROGRAMS = ("main_lm.py --help", "report.py --help", "sweeps/run.py --help", "sweeps/run.py sweeps/mini.toml --dry_run",
-            "preprocess/rte.py --help")
+PROGRAMS = ("main_lm.py --help", "merge.py --help", "report.py --help", "sweeps/run.py --help",
+            "sweeps/run.py sweeps/mini.toml --dry_run", "preprocess/rte.py --help")
 
 
 def shell(script: str, **environment: str) -> subprocess.CompletedProcess:

@@ -1,0 +1,76 @@
+"""Merge finished models by a method of strategies/, and evaluate what comes out beside each of them.
+
+    python merge.py log/a log/b --strategy ties --density 0.2 --out log/merged                    writes the model
+    python merge.py log/a log/b --strategy ties --out log/merged --data sentiment --test 100      and evaluates all
+
+The table goes to stdout, everything else to stderr; `--help` lists all flags. Exit code 0: done; 1: a fault of the
+program; 2: the input is wrong; 3: a model's loss is no finite number; 130: interrupted.
+"""
+
+from pathlib import Path
+
+import preprocess.common as preprocess
+from merging.flags import Asked, parse
+from utils.console import NOTES, notes_to_stderr
+from utils.errors import RoundFailed, UserError
+from utils.machine.durable import DISK_REFUSES
+from utils.machine.process import run_program
+from utils.machine.workers import check_machine, quiet_environment
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line; return the exit code."""
+    asked = parse(argv, preprocess.task_names())
+    notes_to_stderr()
+    try:
+        quiet_environment(own_ray=True)
+        merge(asked)
+        return 0
+    except (UserError, RoundFailed) as error:
+        NOTES.error("merge.py: %s", error)
+        return error.exit_code
+    except OSError as error:
+        if error.errno not in DISK_REFUSES:
+            raise
+        NOTES.error("merge.py: %s: free some space, or name another --out", error)
+        return 2
+    except KeyboardInterrupt:
+        NOTES.error("merge.py: interrupted: nothing is written")
+        return 130
+
+
+def merge(asked: Asked) -> None:
+    """Open the models, evaluate each if that is asked for, merge them, evaluate the result, give it its name."""
+    check_machine(asked.config)
+    from merging.card import write_card  # heavy imports wait: --help and a wrong flag answer at once
+    from merging.evaluation import Evaluator
+    from merging.plan import plan_of
+    from merging.table import tables_of
+    from merging.write import new_folder, write_model
+    from reports.tables import markdown
+
+    plan, config, out = plan_of(asked), asked.config, Path(asked.flags.out)
+    with new_folder(out) as folder:
+        evaluator = Evaluator.of(config, plan.fitted.frame) if asked.flags.data else None
+        parents = evaluator.parents(plan.models) if evaluator else {}
+        done = write_model(plan, config, folder)
+        if done and done.step.ratio is not None:
+            NOTES.info("merged by %s: %.4f times as long as the mean of the updates, cosine %.4f", config.strategy,
+                       done.step.ratio, done.step.cosine or 0)
+        evaluated = None
+        if evaluator:
+            results = {(called := f"merged by {config.strategy}"): evaluator.results(str(folder), called)}
+            if config.strategy != "averaging":
+                mean = folder.with_name("mean")
+                mean.mkdir()
+                write_model(plan, config, mean, "averaging")
+                results["their mean"] = evaluator.results(str(mean), "their mean")
+            evaluated = evaluator.evaluated(results | parents)
+        write_card(folder, plan, config, done, evaluated)
+    if evaluated:
+        print("\n\n".join(map(markdown, tables_of(evaluated))))
+    NOTES.info("merge.py: wrote %s", out)
+
+
+if __name__ == "__main__":
+    run_program(main)

@@ -1,0 +1,113 @@
+"""How models do on a task, in this process: the numbers that main_lm.py --n_iterations 0 gives for each."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clients.job import Job
+from clients.worker import LoadedModel, Worker
+from merging.models import SavedModel
+from utils.config import RunConfig
+from utils.console import NOTES
+from utils.data.dataset import TaskData
+from utils.errors import UserError
+from utils.machine.precision import resolve_arithmetic
+from utils.machine.scratch import private_folder
+from utils.model import loading
+from utils.model.task_head import describe_head
+from utils.record.results import majorities, results_of
+from utils.vectors.parameters import ParameterVector
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+Results = Mapping[str, dict]  # an evaluation set's name → its metrics, as `results_of` has them
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What models come to on `data`, by their names, the merged one first; None: its head is for another task.
+
+    `majority`: what the commonest training label comes to.
+    """
+
+    data: TaskData
+    results: Mapping[str, Results | None]
+    majority: Results
+
+    @property
+    def merged(self) -> Results:
+        """The merged model's."""
+        first = next(iter(self.results.values()))
+        assert first is not None
+        return first
+
+
+class Evaluator:
+    """Evaluates models that fit together, on the evaluation sets of `data`."""
+
+    def __init__(self, config: RunConfig, data: TaskData, frame: SavedModel) -> None:
+        self.config, self.data, self.frame = config, data, frame
+        self.worker: Worker | None = None
+
+    @classmethod
+    def of(cls, config: RunConfig, frame: SavedModel) -> "Evaluator":
+        """Return one for the task that `config` names, whose rows are made first where they are absent.
+
+        Raises UserError, naming `--data`, when the head of the merged model, which is the frame's or like it, was not
+        trained on such a task.
+        """
+        import preprocess.common as preprocess
+
+        config = resolve_arithmetic(replace(config, data_dir=str(Path(config.data_dir).resolve())))
+        preprocess.prepare(config.data, config.source or None, Path(config.data_dir))
+        found = cls(config, TaskData(config, preprocess.load(config.data).SPEC), frame)
+        if not found.has_head(frame):
+            raise UserError(f"--data {config.data}: the head of {frame.name} is not for this task but for "
+                            f"{frame.architecture or 'none'} ({', '.join(frame.labels)}); keep one that is by --head, "
+                            "or leave --data out")
+        return found
+
+    def has_head(self, model: SavedModel) -> bool:
+        """Return whether a model has a head that was trained on a task with these labels."""
+        if loading.text_to_text_model(model.config, self.config.text_to_text):
+            return True
+        spec = self.data.table.spec
+        return bool(model.head) and describe_head(copy.deepcopy(model.config), spec, spec.kind).order is not None
+
+    def parents(self, models: Sequence[SavedModel]) -> dict[str, Results | None]:
+        """Return how each of the models does, by its name; None where its head is for another task."""
+        return {model.name: self.results(model.name, model.name) if self.has_head(model) else None
+                for model in models}
+
+    def results(self, name: str, called: str) -> Results:
+        """Return how the model that `name` stands for does, as for `--model`. Raises UserError as `loading.load`."""
+        NOTES.info("evaluating %s", called)
+        config, spec = self.config, self.data.table.spec
+        wanted = loading.Wanted(name, config.seed, config.max_length, text_to_text=config.text_to_text, trained=True)
+        model, tokenizer = loading.load(wanted, spec)
+        values = ParameterVector(model).numpy()
+        if self.worker is None:
+            self.worker = self._worker(model, tokenizer)
+        answers = self.worker.evaluate(values, 0, 1)
+        return results_of(self.worker.data, 0, {each: [columns] for each, columns in answers.items()})
+
+    def evaluated(self, results: Mapping[str, Results | None]) -> Evaluated:
+        """Return the results with what they are on."""
+        assert self.worker is not None
+        return Evaluated(self.worker.data, results, majorities(self.worker.data))
+
+    def _worker(self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast") -> Worker:
+        """Return a run's worker, of which the evaluation alone is used."""
+        with private_folder() as scratch:
+            job = Job(self.config, self.data.table.spec, str(scratch), str(scratch), "", self.data.table.fingerprint)
+            job.save_skeleton(model, tokenizer)
+            level = NOTES.level
+            NOTES.setLevel("WARNING")  # that its weights are drawn: they come with each model
+            try:
+                loaded = LoadedModel(job)
+            finally:
+                NOTES.setLevel(level)
+            return Worker(job, loaded)

@@ -1,0 +1,138 @@
+"""Whether models can be merged, and which of their tensors are: one line says which model does not fit, and where."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from merging.models import SavedModel
+from merging.tensors import Tensor
+from utils.console import NOTES
+from utils.errors import UserError, quoted
+from utils.model.label_names import output_order
+
+#: of a configuration: what changes what a model computes though no tensor has another shape
+ALIKE = ("num_attention_heads", "num_key_value_heads", "hidden_act", "activation_function", "activation",
+         "feed_forward_proj", "layer_norm_eps", "layer_norm_epsilon", "rms_norm_eps", "position_embedding_type",
+         "rope_theta", "relative_attention")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Models that fit together. `frame` is the one whose configuration, tokenizer and names the result has.
+
+    By the frame's names: `merged` the tensors that the method makes, `averaged` those that the base has not (all in the
+    order of the models, the base's last), `copied` those of the frame alone.
+    """
+
+    frame: SavedModel
+    merged: dict[str, tuple[Tensor, ...]]
+    averaged: dict[str, tuple[Tensor, ...]]
+    copied: dict[str, Tensor]
+
+
+def fitted(models: Sequence[SavedModel], base: SavedModel | None, head: SavedModel | None) -> Fitted:
+    """Return how `models`, the `base` (None: zero) and the model whose `head` is kept (None: heads are merged) fit.
+
+    Raises UserError, naming the model and the place, for another architecture, shape or vocabulary, for other labels or
+    another order of them, and for tensors that are missing.
+    """
+    frame = head or models[0]
+    for model in models if head is None or head in models else (*models, head):
+        if model.lacking:
+            raise UserError(f"{model.asked}: {model.lacking[0]} is missing{and_more(model.lacking)}; give a whole "
+                            "model")
+    for model in (*models, *([base] if base else [])):
+        check_body(model, frame)
+    tensors: list[dict[str, Tensor]] = [named(model, frame) for model in models]
+    if head is None:
+        for model in models[1:]:
+            check_head(model, frame)
+        for own, model in zip(tensors, models):
+            own |= model.head
+    of_base = {} if base is None else named(base, frame)
+    if base and head is None and heads_differ(base, frame) is None:
+        of_base |= base.head
+    merged, averaged = {}, {}
+    for key in tensors[0]:
+        each = tuple(own[key] for own in tensors)
+        if base is None:
+            merged[key] = each
+        elif key in of_base:
+            merged[key] = (*each, of_base[key])
+        else:
+            averaged[key] = each
+    if averaged:
+        NOTES.info("%s has none of these, which are averaged: %s", base.asked if base else "", ", ".join(averaged))
+    return Fitted(frame, merged, averaged, {**(frame.head if head else {}), **frame.fixed})
+
+
+def named(model: SavedModel, frame: SavedModel) -> dict[str, Tensor]:
+    """Return a model's body by the frame's names."""
+    return {frame.prefix + key: tensor for key, tensor in model.body.items()}
+
+
+def check_body(model: SavedModel, frame: SavedModel) -> None:
+    """Raise UserError unless a model's body and vocabulary are the frame's; a base may lack a pooler."""
+    if model is frame:
+        return
+    ours, theirs = frame.config, model.config
+    if theirs.model_type != ours.model_type:
+        raise UserError(f"{model.asked}: is a {theirs.model_type} model, and {frame.asked} is a {ours.model_type} one: "
+                        "only models of one architecture are merged")
+    for key in sorted({*model.body, *frame.body}):
+        one, other = model.body.get(key), frame.body.get(key)
+        if other is None or one is None and "pooler" not in key:
+            raise UserError(f"{(frame if other is None else model).asked}: {key} is missing, which "
+                            f"{(model if other is None else frame).asked} has: only models of one architecture are "
+                            "merged")
+        if one is not None and one.shape != other.shape:
+            raise UserError(f"{model.asked}: {key} is {[*one.shape]}, and {[*other.shape]} in {frame.asked}: only "
+                            "models of one architecture and size are merged")
+    for name in ALIKE:
+        one, other = (getattr(config, name, None) for config in (theirs, ours))
+        if one != other:
+            raise UserError(f"{model.asked}: {name} in its config.json is {quoted(one)}, and {quoted(other)} in "
+                            f"{frame.asked}: only models of one architecture are merged")
+    check_vocabulary(model, frame)
+
+
+def check_vocabulary(model: SavedModel, frame: SavedModel) -> None:
+    """Raise UserError unless both tokenizers give the same number to each token."""
+    theirs, ours = (each.tokenizer.get_vocab() for each in (model, frame))
+    if theirs != ours:
+        other = min((key for key in {*theirs, *ours} if theirs.get(key) != ours.get(key)),
+                    key=lambda key: (min(theirs.get(key, len(theirs)), ours.get(key, len(ours))), key))
+        raise UserError(f"{model.asked}: its tokenizer has another vocabulary: {quoted(other)} is "
+                        f"{place_of(theirs, other)}, and {place_of(ours, other)} in {frame.asked}: rows of other words "
+                        "are not merged")
+
+
+def place_of(vocabulary: Mapping[str, int], token: str) -> str:
+    """Return a token's number, in words."""
+    return f"number {vocabulary[token]}" if token in vocabulary else "not there"
+
+
+def check_head(model: SavedModel, frame: SavedModel) -> None:
+    """Raise UserError unless a model's head means what the frame's does."""
+    different = heads_differ(model, frame)
+    if different:
+        raise UserError(f"{model.asked}: {different}")
+
+
+def heads_differ(model: SavedModel, frame: SavedModel) -> str | None:
+    """Return in what a model's head differs from the frame's, and what to do; None if it does not."""
+    shapes = [{key: tensor.shape for key, tensor in each.head.items()} for each in (model, frame)]
+    order = output_order(model.labels, frame.labels)
+    words = [f"{each.architecture or 'no architecture'} ({', '.join(each.labels)})" for each in (model, frame)]
+    if model.architecture != frame.architecture or order is None or shapes[0] != shapes[1]:
+        return (f"its head is for another task, {words[0]}, than that of {frame.asked}, {words[1]}: give --head MODEL "
+                "to merge the bodies and keep that model's head")
+    if order != sorted(order) and frame.head:
+        return (f"the labels of its head are in another order, {', '.join(model.labels)}, than those of {frame.asked}, "
+                f"{', '.join(frame.labels)}; train both by one version of their task, or give --head MODEL to keep "
+                "that model's")
+    return None
+
+
+def and_more(names: Sequence[str]) -> str:
+    """Return how many more names there are than one, in words."""
+    return f" and {len(names) - 1} more" * (len(names) > 1)

@@ -1,0 +1,104 @@
+"""What a merge is made of: the models opened and checked, their base, their weights, the method."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from merging.fitting import Fitted, fitted
+from merging.flags import Asked
+from merging.models import SavedModel, open_model
+from merging.records import common_start, origin_of, weights_of
+from strategies import Participant, Round, Strategy
+from utils.console import NOTES
+from utils.errors import UserError
+from utils.plugins import STRATEGIES
+
+TRAINING = ("client-side terms", "adapters")  # groups of methods that are half what clients do
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`models` that fit together (`fitted`), updates of `base` (None: of zero), which weigh `weights`.
+
+    `weighed_by` says in words where the weights are from.
+    """
+
+    models: tuple[SavedModel, ...]
+    base: SavedModel | None
+    fitted: Fitted
+    weights: tuple[float, ...]
+    weighed_by: str
+
+    def round(self, method: Strategy, seed: int) -> Round:
+        """Return the models as a method's first round has its participants."""
+        participants = tuple(Participant(k, weight, 0) for k, weight in enumerate(self.weights))
+        return Round(1, seed, len(self.models), participants, tuple(map(method.weight, participants)))
+
+
+def plan_of(asked: Asked) -> Plan:
+    """Open and check all that a command line names.
+
+    Raises UserError, naming the flag or the model, for a method that needs training, a base that is needed and not
+    known, and as `open_model`, `weights_of` and `fitted` do.
+    """
+    cls = STRATEGIES.load(asked.config.strategy)
+    check_method(asked.config.strategy, cls)
+    models = [open_model(name) for name in asked.models]
+    origins = [origin_of(model) for model in models]
+    weights, weighed_by = weights_of(asked.flags.weights, models, origins)
+    head = model_of(asked.flags.head, "head", models)
+    if head and not head.head:
+        raise UserError(f"{head.asked}: has no head to keep; name a model that has, or leave it out")
+    base = base_of(asked, cls, models, common_start(origins))
+    found = fitted(models, base, head)
+    words = [f"{model.name} {weight:g}" for model, weight in zip(models, weights)]
+    NOTES.info("weights (%s): %s; %s", weighed_by, ", ".join(words),
+               f"updates of {base.name}" if base else "without a base: the models themselves, as updates of zero")
+    return Plan(tuple(models), base, found, tuple(weights), weighed_by)
+
+
+def check_method(name: str, cls: type[Strategy]) -> None:
+    """Raise UserError for a method that is in part what clients do as they train."""
+    if needs_training(cls):
+        raise UserError(f"--strategy {name}: is in part what clients do as they train, and finished models are "
+                        f"trained: give one of {', '.join(without_training())}")
+
+
+def needs_training(cls: type[Strategy]) -> bool:
+    """Return whether a method is in part what clients do as they train."""
+    return cls.group in TRAINING or cls.term is not Strategy.term or bool(cls.client_vectors)
+
+
+def without_training() -> list[str]:
+    """Return the names of the methods that finished models can be merged by, but for files that are broken."""
+    found = []
+    for name in STRATEGIES.names():
+        with suppress(UserError):
+            found += [name] * (not needs_training(STRATEGIES.load(name)))
+    return found
+
+
+def model_of(name: str, flag: str, models: Sequence[SavedModel]) -> SavedModel | None:
+    """Return the model that a flag names, which may be one of `models`; None if the flag is not given."""
+    if not name:
+        return None
+    return next((model for model in models if model.name == name), None) or open_model(name, flag)
+
+
+def base_of(asked: Asked, cls: type[Strategy], models: Sequence[SavedModel], start: str | None) -> SavedModel | None:
+    """Return the model that the others are updates of; None where whole models may stand for updates."""
+    if asked.flags.base:
+        return model_of(asked.flags.base, "base", models)
+    needed = not (cls.from_zero or cls.is_plain())
+    if start is None and needed:
+        raise UserError(f"--strategy {asked.config.strategy}: acts on what training has changed, and these models do "
+                        "not all name one that they were trained from: give it by --base MODEL")
+    if start is None:
+        return None
+    try:
+        return model_of(start, "base", models)
+    except UserError as error:
+        if needed:
+            raise
+        NOTES.info("%s: so there is no base", error)
+        return None

@@ -1,0 +1,109 @@
+"""Tensors in safetensors files, read and written a piece at a time: no model need fit in memory."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from utils.errors import UserError, in_short
+from utils.model.trust import check_weight_files
+from utils.vectors.layout import Layout, Place
+
+#: numbers that are read as float32, by safetensors' names; of bfloat16 the bits
+KINDS = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "F64": np.float64}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of `shape` in a file, from byte `start` on; `dtype` is one of KINDS, or none that is read."""
+
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+
+    def read(self, first: int, out: np.ndarray) -> None:
+        """Fill `out`, float32, with the elements from `first` on. Raises UserError if the file has become shorter."""
+        kind = np.dtype(KINDS[self.dtype])
+        raw = out if kind == out.dtype else np.empty(len(out), kind)
+        with self.file.open("rb", buffering=0) as file:
+            file.seek(self.start + first * kind.itemsize)
+            rest = raw.data.cast("B")
+            while rest:
+                if not (count := file.readinto(rest)):
+                    raise UserError(f"{self.file}: has become shorter while it was read; begin anew")
+                rest = rest[count:]
+        if self.dtype == "BF16":
+            raw = (raw.astype(np.uint32) << 16).view(np.float32)
+        if raw is not out:
+            with np.errstate(over="ignore"):  # of float64 to infinity, which is found where windows are read
+                out[:] = raw
+
+
+def tensors_of(asked: str, folder: Path, named: str | None) -> dict[str, Tensor]:
+    """Return the tensors of a model's folder by their names in its files; `named` is the file its config.json names.
+
+    Raises UserError, beginning with `asked`, for weights that are absent, no safetensors, or damaged.
+    """
+    check_weight_files(asked, folder)
+    whole, index = folder / (named or "model.safetensors"), folder / "model.safetensors.index.json"
+    files = [whole]
+    if not named and not whole.exists() and index.is_file():
+        files = [folder / name for name in sorted({*json.loads(index.read_bytes())["weight_map"].values()})]
+    return {name: tensor for file in files for name, tensor in tensors_in(asked, file).items()}
+
+
+def tensors_in(asked: str, file: Path) -> dict[str, Tensor]:
+    """Return the tensors of one file. Raises UserError if it is no safetensors file that is whole."""
+    try:
+        with safe_open(file, "numpy"):  # checks the header, and that the tensors fill the file
+            pass
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(length))
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{asked}: {file.name}: {in_short(error)}; give a whole model") from None
+    header.pop("__metadata__", None)
+    return {name: Tensor(file, about["dtype"], tuple(about["shape"]), 8 + length + about["data_offsets"][0])
+            for name, about in header.items()}
+
+
+class NewFile:
+    """A safetensors file of float32 tensors, whose numbers are one vector: the tensors in the order given."""
+
+    def __init__(self, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        header: dict[str, dict] = {"__metadata__": {"format": "pt"}}
+        size = 0
+        for name, shape in shapes.items():
+            end = size + int(np.prod(shape, dtype=np.int64))
+            header[name] = {"dtype": "F32", "shape": [*shape], "data_offsets": [4 * size, 4 * end]}
+            size = end
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        self.path, self.size, self.first = path, size, 8 + len(text)
+        with path.open("wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            file.truncate(self.first + 4 * size)
+
+    def write(self, start: int, values: np.ndarray) -> None:
+        """Write `values`, float32, to the elements from `start` on; threads may do so side by side."""
+        with self.path.open("r+b") as file:
+            file.seek(self.first + 4 * start)
+            file.write(values.data.cast("B"))
+
+    def read(self, start: int, size: int) -> np.ndarray:
+        """Return `size` elements from `start` on."""
+        return np.fromfile(self.path, np.float32, size, offset=self.first + 4 * start)
+
+
+def layout_of(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> Layout:
+    """Return the layout of a vector in which tensors lie one behind the other, as in a NewFile."""
+    places, start = [], 0
+    for name, shape in shapes:
+        stop = start + int(np.prod(shape, dtype=np.int64))
+        places.append(Place(name, shape, slice(start, stop)))
+        start = stop
+    return Layout(start, tuple(places))

@@ -1,0 +1,113 @@
+"""The merged model's folder: weights made a window at a time, configuration, tokenizer; whole or not at all."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from engine.merging import Merged, merged
+from merging.plan import Plan
+from merging.tensors import NewFile, Tensor, layout_of
+from merging.vectors import SavedVectors
+from strategies import Strategy
+from utils.config import RunConfig
+from utils.errors import UserError
+from utils.machine.durable import held, sync_folder, system_errors
+from utils.machine.workers import usable_cores
+from utils.plugins import STRATEGIES
+from utils.vectors.transport import WINDOW
+
+ROOM = 1 << 25  # bytes of all models' windows, for each thread; a method may copy them a few times
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Yield a folder beside `out` to write into, which gets its name at the end; after an error nothing is left.
+
+    What a killed process has left goes first. Raises UserError, naming `--out`, where that holds something, where it
+    cannot be made, or where another process is at work on it.
+    """
+    if os.path.lexists(out) and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"--out {out}: is there already; name a new folder, or remove it")
+    half = out.with_name(f".{out.name}.half")
+    try:
+        half.mkdir(parents=True, exist_ok=True)
+        with held(half / "lock"):
+            for left in half.iterdir():
+                if left.name != "lock":
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+            try:
+                folder = half / "model"
+                folder.mkdir()
+                yield folder
+                for path in folder.iterdir():
+                    with path.open("rb") as file:
+                        os.fsync(file.fileno())
+                folder.replace(out)  # an empty one may be there
+                sync_folder(out.parent)
+            finally:
+                shutil.rmtree(half, ignore_errors=True)
+    except BlockingIOError:
+        raise UserError(f"--out {out}: another process is at work there; name another folder") from None
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise UserError(f"--out {out}: cannot be made: {error.strerror}; name another folder") from None
+
+
+def write_model(plan: Plan, config: RunConfig, folder: Path, strategy: str = "") -> Merged | None:
+    """Merge by the method that `config` names, or by a `strategy` with its defaults, and write the model into `folder`.
+
+    Its numbers are float32, whatever the models' are. Returns what the merge has found; None where no tensor of the
+    models is also the base's.
+    """
+    cls = STRATEGIES.load(strategy or config.strategy)
+    flags = cls.Flags() if strategy else config.strategy_flags
+    parts: list[tuple[type[Strategy], object, Mapping[str, tuple[Tensor, ...]]]] = [
+        (cls, flags, plan.fitted.merged), (Strategy, Strategy.Flags(), plan.fitted.averaged)]
+    tensors = plan.fitted.merged | plan.fitted.averaged | {
+        key: (tensor,) for key, tensor in plan.fitted.copied.items()}
+    out = NewFile(folder / "model.safetensors", {key: each[0].shape for key, each in tensors.items()})
+    first, done = 0, []
+    for number, (made_by, own, part) in enumerate(parts):
+        if part:
+            method = made_by(own, layout_of((key, each[0].shape) for key, each in part.items()))
+            based = plan.base is not None and not number
+            names = [model.asked for model in (*plan.models, *([plan.base] if plan.base and based else []))]
+            vectors = SavedVectors(method.layout, [*zip(*part.values())], names, out, first, based,
+                                   method.server_vectors)
+            done.append(merged(method, plan.round(method, config.seed), vectors, usable_cores(),
+                               config.match_norm and not strategy and not number, window_for(len(names))))
+            first += method.layout.size
+    copy(plan, out, first)
+    write_beside(plan, folder)
+    return done[0] if plan.fitted.merged else None
+
+
+def window_for(n_models: int) -> int:
+    """Return how many elements of each model are read at once, so that memory does not grow with their number."""
+    return max(1 << 10, min(WINDOW, ROOM // (4 * n_models)))
+
+
+def copy(plan: Plan, out: NewFile, first: int) -> None:
+    """Copy what the result has of one model alone, behind element `first`."""
+    copied = plan.fitted.copied
+    if copied:
+        layout = layout_of((key, tensor.shape) for key, tensor in copied.items())
+        one = SavedVectors(layout, [[*copied.values()]], [plan.fitted.frame.asked], out, first)
+        for start in range(0, layout.size, WINDOW):
+            part = slice(start, min(start + WINDOW, layout.size))
+            one.write(part, one.clients(part)[0])
+
+
+def write_beside(plan: Plan, folder: Path) -> None:
+    """Write the configuration and the tokenizer of the model that gives the result its frame."""
+    frame = plan.fitted.frame
+    frame.config.dtype = torch.float32
+    with system_errors():
+        frame.config.save_pretrained(folder)
+        frame.tokenizer.save_pretrained(folder)
+    generation = frame.folder / "generation_config.json"
+    if generation.is_file():
+        shutil.copyfile(generation, folder / generation.name)

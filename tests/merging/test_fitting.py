@@ -1,0 +1,139 @@
+"""Models that do not fit together: one line that names the model and the place."""
+
+import json
+import shutil
+
+import pytest
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
+
+from merging.plan import plan_of
+from tests.loading import edit
+from tests.merging.children import asked, child
+from tests.tiny import tiny_once
+from utils.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tmp_path_factory.mktemp("models")
+
+
+def spoilt(base, tmp_path, spoil, number=1):
+    """Return two models' folders, the second a copy that `spoil` has changed."""
+    folder = tmp_path / "spoilt"
+    shutil.copytree(child(base, "bert", number), folder)
+    spoil(folder)
+    return child(base, "bert", 0), folder
+
+
+def weights_changed(change):
+    """Return what changes the tensors of a folder."""
+    def spoil(folder):
+        tensors = load_file(folder / "model.safetensors")
+        change(tensors)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "model.safetensors",
+                  {"format": "pt"})
+    return spoil
+
+
+def another_vocabulary(folder):
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    first, second = [word for word in vocabulary if word.isalpha()][:2]
+    vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+
+
+QUERY = "bert.encoder.layer.0.attention.self.query.weight"
+WORDS = "bert.embeddings.word_embeddings.weight"
+
+
+@pytest.mark.parametrize("spoil, words", [
+    (lambda folder: edit(folder, hidden_act="relu"), "hidden_act in its config.json is 'relu', and 'gelu' in"),
+    (lambda folder: edit(folder, hidden_size=16), "embeddings.LayerNorm.bias is F32 [32], and its config.json's bert"),
+    (lambda folder: edit(folder, id2label={"0": "positive", "1": "negative"}),
+     "the labels of its head are in another order, positive, negative, than those of"),
+    (lambda folder: edit(folder, id2label={"0": "yes", "1": "maybe"}),
+     "its head is for another task, BertForSequenceClassification (yes, maybe), than that of"),
+    (another_vocabulary, "its tokenizer has another vocabulary: "),
+    (weights_changed(lambda tensors: tensors.pop(QUERY)), f"{QUERY} is missing; give a whole model"),
+    (weights_changed(lambda tensors: tensors.pop("classifier.bias")), "classifier.bias is missing; give a whole model"),
+    (weights_changed(lambda tensors: tensors.update({QUERY: tensors[QUERY].int()})), f"{QUERY} is I32 [32, 32]"),
+    (weights_changed(lambda tensors: tensors.update({QUERY: tensors[QUERY][:3]})), f"{QUERY} is F32 [3, 32]"),
+    (lambda folder: (folder / "model.safetensors").write_bytes(b"no"), "model.safetensors: "),
+    (lambda folder: (folder / "model.safetensors").unlink(), "no weights there"),
+    (lambda folder: (folder / "tokenizer.json").unlink(), "it has no tokenizer"),
+    (lambda folder: (folder / "config.json").unlink(), "no model there (no config.json)"),
+])
+def test_a_model_that_does_not_fit_is_named_with_the_place(base, tmp_path, spoil, words):
+    with pytest.raises(UserError) as raised:
+        plan_of(asked(*spoilt(base, tmp_path, spoil), "--out", tmp_path / "out"))
+    assert str(raised.value).startswith(f"{tmp_path / 'spoilt'}: ") and words in str(raised.value)
+
+
+def test_another_architecture_or_size_is_named(base, tmp_path):
+    for family, words in (("electra", "is a electra model, and"), ("roberta", "is a roberta model, and")):
+        with pytest.raises(UserError, match=f"{family}.*{words}.* is a bert one"):
+            plan_of(asked(child(base, "bert", 0), child(base, family, 0), "--out", tmp_path / "out"))
+    larger = shutil.copytree(child(base, "bert", 1), tmp_path / "larger")
+    edit(larger, max_position_embeddings=300)
+    weights_changed(lambda tensors: tensors.update(
+        {"bert.embeddings.position_embeddings.weight": tensors["bert.embeddings.position_embeddings.weight"][:300]})
+    )(larger)
+    with pytest.raises(UserError, match=r"larger: embeddings.position_embeddings.weight is \[300, 32\], and "
+                                        r"\[512, 32\] in .*bert-0"):
+        plan_of(asked(child(base, "bert", 0), larger, "--out", tmp_path / "out"))
+
+
+def test_a_number_that_is_not_finite_is_found_in_its_tensor(base, tmp_path):
+    from merging.write import new_folder, write_model
+
+    spoil = weights_changed(lambda tensors: tensors[WORDS][7].fill_(float("nan")))
+    question = asked(*spoilt(base, tmp_path, spoil), "--out", tmp_path / "out")
+    with pytest.raises(UserError, match=f"spoilt: {WORDS} holds NaN or infinity"), \
+            new_folder(tmp_path / "out") as folder:
+        write_model(plan_of(question), question.config, folder)
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_are_spelt_otherwise_are_the_same(base, tmp_path):
+    models = spoilt(base, tmp_path, lambda folder: edit(folder, id2label={"0": "NEG", "1": "Pos"}))
+    assert plan_of(asked(*models, "--out", tmp_path / "out")).fitted.merged
+
+
+@pytest.mark.parametrize("words, error", [
+    ("--strategy fedprox", "--strategy fedprox: is in part what clients do as they train"),
+    ("--strategy fedavgm", "--strategy fedavgm: acts on what training has changed, and these models do not all name"),
+    ("--weights 1", "--weights 1: must be 2 numbers from 0"), ("--weights 1,x", "must be 2 numbers"),
+    ("--weights 0,0", "must be 2 numbers"), ("--weights 1,-1", "must be 2 numbers"),
+    ("--base no/such-model", "--base no/such-model: not in the local cache"),
+    ("--base {tiny}/roberta", "--base {tiny}/roberta: is a roberta model, and"),
+    ("--head {tiny}/bert", "--head {tiny}/bert: has no head to keep"),
+])
+def test_a_flag_that_cannot_be_is_one_line(base, tmp_path, words, error):
+    tiny_once(base, "roberta")
+    words, error = (text.format(tiny=base / "tiny") for text in (words, error))
+    with pytest.raises(UserError) as raised:
+        plan_of(asked(child(base, "bert", 0), child(base, "bert", 1), "--out", tmp_path / "out", *words.split()))
+    assert error in str(raised.value)
+
+
+@pytest.mark.parametrize("words, error", [
+    ("", "--out: name the folder"), ("--out x --data nothing", "--data nothing: no such task"),
+    ("--out x --trim 0.2", "--trim: is a flag of --strategy trimmed_mean; --strategy averaging has no such flag"),
+    ("--out x --lr 1", "unrecognized arguments: --lr 1"), ("--out x --test -1", "--test -1: must be a whole number"),
+    ("--out x --strategy trimmed_mean --trim 0.7", "--trim 0.7: must be a number from 0 to below 0.5"),
+])
+def test_a_wrong_command_line_exits_with_2_and_one_line(capsys, words, error):
+    with pytest.raises(SystemExit) as stop:
+        asked("log/a", "log/b", *words.split())
+    said = capsys.readouterr()
+    assert stop.value.code == 2 and said.out == "" and said.err.count("\n") == 1 and error in said.err
+
+
+def test_the_tokenizers_are_compared_as_the_files_have_them(base, tmp_path):
+    """A copy without special settings is the same vocabulary."""
+    folder = shutil.copytree(child(base, "bert", 1), tmp_path / "again")
+    AutoTokenizer.from_pretrained(folder, model_max_length=77).save_pretrained(folder)
+    assert plan_of(asked(child(base, "bert", 0), folder, "--out", tmp_path / "out")).weights == (1.0, 1.0)

@@ -1,0 +1,98 @@
+"""Merged models against float64 definitions on whole vectors, of every family and kind of file."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from merging.plan import plan_of
+from merging.write import new_folder, write_model
+from tests.merging.children import asked, child, weights
+from tests.tiny import FAMILIES, tiny_once
+from utils.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return tmp_path_factory.mktemp("models")
+
+
+def merge(out, *words):
+    """Merge as `words` ask; return the weights."""
+    question = asked(*words, "--out", out)
+    with new_folder(out) as folder:
+        write_model(plan_of(question), question.config, folder)
+    return weights(out)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_mean_of_every_family_loads_and_is_torchs(base, tmp_path, family):
+    folders = [child(base, family, k) for k in range(3)]
+    found = merge(tmp_path / "out", *folders, "--weights", "3,1,4")
+    each = [weights(folder) for folder in folders]
+    for name, tensor in found.items():
+        expected = sum(w * one[name] for w, one in zip((3, 1, 4), each)) / 8
+        torch.testing.assert_close(tensor, expected, rtol=1e-6, atol=1e-8, msg=name)
+
+
+@pytest.mark.parametrize("saved", [{"dtype": torch.float16}, {"dtype": torch.bfloat16}, {"max_shard_size": "60KB"}])
+def test_other_kinds_of_files_are_read_as_transformers_reads_them(base, tmp_path, saved):
+    folders = [child(base, "bert", 0), child(base, "bert", 1, **saved)]
+    if "max_shard_size" in saved:
+        assert (folders[1] / "model.safetensors.index.json").exists()
+    found, each = merge(tmp_path / "out", *folders, "--strategy", "median"), [weights(folder) for folder in folders]
+    for name, tensor in found.items():
+        torch.testing.assert_close(tensor, (each[0][name] + each[1][name]) / 2, rtol=1e-6, atol=1e-8, msg=name)
+    with safe_open(tmp_path / "out" / "model.safetensors", "pt") as file:
+        assert {file.get_slice(name).get_dtype() for name in file.keys()} == {"F32"}
+
+
+def test_a_server_optimizer_steps_from_the_base_and_what_that_lacks_is_the_mean(base, tmp_path):
+    folders, start = [child(base, "bert", k) for k in range(2)], tiny_once(base, "bert")
+    found = merge(tmp_path / "out", *folders, "--strategy", "fedavgm", "--server_lr", 0.5, "--base", start)
+    each = [weights(folder) for folder in folders]
+    with safe_open(start / "model.safetensors", "pt") as file:
+        before = {f"bert.{name}": file.get_tensor(name).double() for name in file.keys()}
+    assert {*found} - {*before} == {"classifier.weight", "classifier.bias"}
+    for name, tensor in found.items():
+        mean = (each[0][name] + each[1][name]) / 2
+        expected = before[name] + 0.5 * (mean - before[name]) if name in before else mean
+        torch.testing.assert_close(tensor, expected, rtol=1e-5, atol=1e-7, msg=name)
+
+
+def test_the_head_that_is_named_is_kept_and_the_bodies_are_merged(base, tmp_path):
+    folders = [child(base, "bert", 0), child(base, "bert", 1, ("a", "b", "c"))]
+    found, each = merge(tmp_path / "out", *folders, "--head", folders[1]), [weights(folder) for folder in folders]
+    for name, tensor in found.items():
+        expected = each[1][name] if name.startswith("classifier") else (each[0][name] + each[1][name]) / 2
+        torch.testing.assert_close(tensor, expected, rtol=1e-6, atol=1e-8, msg=name)
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["id2label"] == {"0": "a", "1": "b", "2": "c"}
+
+
+def test_matching_the_norm_makes_the_step_as_long_as_the_means(base, tmp_path):
+    folders, start = [child(base, "bert", k) for k in range(3)], tiny_once(base, "bert")
+    question = asked(*folders, "--strategy", "median", "--base", start, "--match_norm", "--out", tmp_path / "out")
+    with new_folder(tmp_path / "out") as folder:
+        done = write_model(plan_of(question), question.config, folder)
+    assert done.step.ratio == pytest.approx(1) and done.step.scale != pytest.approx(1, rel=1e-3)
+    with safe_open(start / "model.safetensors", "pt") as file:
+        before = {f"bert.{name}": file.get_tensor(name).double() for name in file.keys()}
+    found, each = weights(tmp_path / "out"), [weights(folder) for folder in folders]
+    step = np.sqrt(sum(float(((found[name] - start) ** 2).sum()) for name, start in before.items()))
+    mean = np.sqrt(sum(float(((sum(one[name] for one in each) / 3 - start) ** 2).sum())
+                       for name, start in before.items()))
+    assert step == pytest.approx(mean, rel=1e-5)
+
+
+def test_a_folder_that_is_there_stays_as_it_is_and_after_an_error_there_is_none(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "file").write_text("mine")
+    with pytest.raises(UserError, match=f"--out {out}: is there already"), new_folder(out):
+        pass
+    with pytest.raises(ValueError), new_folder(tmp_path / "other") as folder:
+        (folder / "half").write_text("")
+        raise ValueError
+    assert [path.name for path in tmp_path.iterdir()] == ["out"] and (out / "file").read_text() == "mine"
