@@ -49,8 +49,9 @@ def merge(asked: Asked) -> None:
     from merging.write import new_folder, write_model
     from reports.tables import markdown
 
-    plan, config, out = plan_of(asked), asked.config, Path(asked.flags.out)
+    config, out = asked.config, Path(asked.flags.out)
     with new_folder(out) as folder:
+        plan = plan_of(asked)
         evaluator = Evaluator.of(config, plan.fitted.frame) if asked.flags.data else None
         parents = evaluator.parents(plan.models) if evaluator else {}
         done = write_model(plan, config, folder)

@@ -65,7 +65,7 @@ def test_runs_are_merged_evaluated_and_described(place):
             f"updates of {start}\n") in done.stderr and rows[1] < rows[0] == 60
     assert "has none of these, which are averaged: classifier.bias, classifier.weight" in done.stderr
     caption, _, header, _, *lines = done.stdout.splitlines()
-    assert caption == "rte, test: 24 rows" and header.split() == ["|", "model", "|", "accuracy", "|"]
+    assert caption == "rte, test: 24 rows" and header.split("|")[1:3] == [" model            ", " accuracy "]
     table = {cells[1].strip(): cells[2].strip() for cells in (line.split("|") for line in lines)}
     folders = {"merged by median": place / "merged", "runs/long": place / "runs" / "long" / "model",
                "runs/short": place / "runs" / "short" / "model"}
@@ -86,8 +86,8 @@ def test_runs_are_merged_evaluated_and_described(place):
     assert str(place) not in card.content
     assert sorted(path.name for path in place.iterdir() if path.name[0] == ".") == []
     again = typed(place, "merge.py", "runs/long", "runs/short", "--out", "merged")
-    assert (again.returncode, again.stdout) == (2, "") and again.stderr.count("\n") == 4
-    assert again.stderr.endswith("merge.py: --out merged: is there already; name a new folder, or remove it\n")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert again.stderr == "merge.py: --out merged: is there already; name a new folder, or remove it\n"
 
 
 def test_models_of_another_task_are_not_evaluated_and_the_head_must_be_for_it(place):
