@@ -8,7 +8,7 @@ from merging.fitting import Fitted, fitted
 from merging.flags import Asked
 from merging.models import SavedModel, open_model
 from merging.records import common_start, origin_of, weights_of
-from strategies import Participant, Round, Strategy
+from strategies import Participant, Round, Strategy, check_strategy
 from utils.console import NOTES
 from utils.errors import UserError
 from utils.plugins import STRATEGIES
@@ -42,7 +42,7 @@ def plan_of(asked: Asked) -> Plan:
     known, and as `open_model`, `weights_of` and `fitted` do.
     """
     cls = STRATEGIES.load(asked.config.strategy)
-    check_method(asked.config.strategy, cls)
+    check_method(asked, cls)
     models = [open_model(name) for name in asked.models]
     origins = [origin_of(model) for model in models]
     weights, weighed_by = weights_of(asked.flags.weights, models, origins)
@@ -57,11 +57,16 @@ def plan_of(asked: Asked) -> Plan:
     return Plan(tuple(models), base, found, tuple(weights), weighed_by)
 
 
-def check_method(name: str, cls: type[Strategy]) -> None:
-    """Raise UserError for a method that is in part what clients do as they train."""
+def check_method(asked: Asked, cls: type[Strategy]) -> None:
+    """Raise UserError for a method that is in part what clients do as they train, or that needs more models."""
     if needs_training(cls):
-        raise UserError(f"--strategy {name}: is in part what clients do as they train, and finished models are "
-                        f"trained: give one of {', '.join(without_training())}")
+        raise UserError(f"--strategy {asked.config.strategy}: is in part what clients do as they train, and "
+                        f"finished models are trained: give one of {', '.join(without_training())}")
+
+    try:
+        check_strategy(asked.config, len(asked.models))
+    except UserError as error:  # how a run has more clients is of no use here
+        raise UserError(f"{str(error).partition('; ')[0]}; each model is a client here: give more of them") from None
 
 
 def needs_training(cls: type[Strategy]) -> bool:

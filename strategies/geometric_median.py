@@ -21,7 +21,7 @@ class GeometricMedian(Strategy):
     """
 
     group = "robust means"
-    streams = False
+    streams, from_zero = False, True
     looks = 1
 
     @classmethod

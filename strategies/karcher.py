@@ -20,7 +20,7 @@ class Karcher(Strategy):
     """
 
     group = "merging"
-    streams = False
+    streams, from_zero = False, True
     looks = 1
 
     def look(self, number: int, round: Round, window: slice, before: Array, clients: Sequence[Array],

@@ -25,7 +25,7 @@ class Krum(Strategy):
                               valid=(lambda value: -1 <= value <= MANY, "a whole number from 0, or -1"))
 
     group = "robust means"
-    streams = False
+    streams, from_zero = False, True
     looks = 1
 
     @classmethod
