@@ -70,7 +70,7 @@ def open_model(name: str, flag: str = "") -> SavedModel:
     except UserError as error:  # the models to merge have no flag
         raise error if flag else UserError(str(error).removeprefix("--model ")) from None
     if (folder / CONFIG).is_file():
-        raise UserError(f"{asked}: that is a PEFT adapter; merge it into its model first: merge_and_unload() of peft (in "
+        raise UserError(f"{asked}: that is a PEFT adapter; merge it first: merge_and_unload() of peft (in "
                         "the folder of a run that trained it, model/ is that already)")
     with load_errors(asked), without_marks(str(folder)) as path:
         config = load_config(asked, path)
