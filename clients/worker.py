@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from clients.job import WHOLE, Job, Piece
 from clients.optimizer import FlatAdamW
+from clients.probe import probing
 from clients.states import ClientStates
 from clients.training import Shard, SoFar, Trained, Turn, local_training
 from strategies import strategy_of
@@ -28,6 +29,7 @@ from utils.model.lengths import length_rule
 from utils.model.trainable import choose_trained
 from utils.plugins import STRATEGIES
 from utils.record.runlog import CLIENT_STATES
+from utils.seeds import generator
 from utils.vectors.frozen import FrozenWeights
 from utils.vectors.parameters import ParameterVector
 from utils.vectors.transport import Transport
@@ -80,15 +82,20 @@ class Worker:
         so_far.shown = None if self.rows_shown is None else self.rows_shown[client:client + 1]
         term = self.method.term([self._tensor(vector) for vector in received], own) if self.method.has_term else None
         shard = Shard(self.data.tokens["train"], self.data.labels["train"], rows)
-        loss = local_training(Trained(self.model, self.vector, self.optimizer, self.head), shard,
-                              Turn(self.job.config, server_round, client, term), so_far, piece.end)
+        trained = Trained(self.model, self.vector, self.optimizer, self.head)
+        loss = local_training(trained, shard, Turn(self.job.config, server_round, client, term), so_far, piece.end)
+        beside: list[torch.Tensor] = []
+        if not piece.end:
+            if term and term.returned:
+                beside += term.returned(self.vector.values, so_far.travelled)
+            if self.method.has_measures:
+                rng = generator(self.job.config.seed, "probe", server_round, client)
+                with probing(trained, shard, self._tensor(received[0]), rng) as probe:
+                    beside += self.method.measured(probe)
         so_far.seconds += time.perf_counter() - began
-        beside: Sequence[torch.Tensor] = ()
         if piece.end:
             self.suspend(piece, so_far)
         else:
-            if term and term.returned:
-                beside = term.returned(self.vector.values, so_far.travelled)
             self._save_state(client, server_round, own)
         return {"rows": len(rows), "loss": loss, "seconds": so_far.seconds, "steps": so_far.made,
                 "beside": [vector.cpu().numpy() for vector in beside]}

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.messages import nodes_for
 from strategies import Strategy
 from utils.config import RunConfig
-from utils.console import in_bytes
+from utils.console import NOTES, in_bytes
 from utils.data.partition import n_participants
 from utils.errors import UserError
 from utils.machine.cgroup import memory_limit
@@ -22,17 +22,25 @@ def room_for(config: RunConfig, method: Strategy, n_clients: int, workers: int, 
     """Make a scratch folder with room for a run's vectors, and `more` bytes; yield it; remove it.
 
     It lies in `base`, if that is given. Raises UserError when the room is not there, and names `--strategy` where that
-    holds all updates of a round at once.
+    holds all updates of a round at once, or measures models.
     """
     nbytes, clients = 4 * method.layout.size, n_participants(n_clients, config.frac_fit)
     all_updates = f"--strategy {config.strategy}: all {clients} updates of a round at once are {{}}; give another " \
                   "strategy, or a lower --frac_fit"
+    measuring = method.measuring_bytes
+    if workers * measuring > memory():
+        raise UserError(f"--strategy {config.strategy}: to measure a model takes {in_bytes(measuring)}, which {workers} "
+                        "worker(s) have no memory for; give fewer by --n_workers, or another strategy")
+    if method.returned > 1:
+        beside = f"; {in_bytes(measuring)} more while its model is measured" if measuring else ""
+        NOTES.info("--strategy %s: each client returns %d vectors, %s%s", config.strategy, method.returned,
+                   in_bytes(nbytes * method.returned), beside)
     needed = more
     if config.transport == "reference":
         needed += nbytes * buffers(method, clients, nodes_for(nbytes, workers), workers)
     elif not method.streams:
         in_memory = nbytes * method.returned * clients
-        if in_memory > min(memory_limit(), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
+        if in_memory > memory():
             raise UserError(all_updates.format(f"{in_bytes(in_memory)}, more than the memory here"))
     with ExitStack() as stack:
         try:
@@ -44,6 +52,11 @@ def room_for(config: RunConfig, method: Strategy, n_clients: int, workers: int, 
         # still write.
         for path in folder.glob("*.float*"):
             os.truncate(path, 0)
+
+
+def memory() -> float:
+    """Return this machine's memory in bytes, or what a container leaves of it."""
+    return min(memory_limit(), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def buffers(method: Strategy, participants: int, n_nodes: int, workers: int) -> int:

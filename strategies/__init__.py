@@ -4,10 +4,10 @@ A strategy says what becomes of the clients' vectors, and what a client adds to 
 it draws the participants, carries vectors, reads them a window at a time, and keeps what a strategy keeps.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -61,6 +61,37 @@ class Term:
     returned: Callable[[Any, float], Sequence[Any]] | None = None
 
 
+class Probe(Protocol):
+    """A trained model and rows that it was trained on, to be measured; nothing of the model changes.
+
+    `values`, `start`: the model as a vector, and the one that its round began with, float32 tensors [n].
+    """
+
+    values: Any
+    start: Any
+
+    def rows(self, n: int) -> Iterator[Any]:
+        """Yield a batch of each of `n` of the rows (0: of all), drawn from the seed."""
+
+    def scores(self, batch: Any) -> Any:
+        """Return what the model says of a batch, without dropout, a float64 tensor [rows, scores] with its graph.
+
+        Logits; a text-to-text model's log-likelihoods of the label words; or one score.
+        """
+
+    def gradient(self, value: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield the gradient of a `value` with a graph: elements of the vector and what it is there; else it is 0.
+
+        Elements are a slice or, of embeddings, an int64 tensor.
+        """
+
+    def inputs(self, batch: Any) -> Iterator[tuple[int, Any]]:
+        """Yield the inputs of each call of a linear layer in training on a batch, a float32 tensor [tokens, inputs].
+
+        With the number of its weight in the layout's places. Padding is left out.
+        """
+
+
 class Strategy:
     """FedAvg (McMahan et al. 2017, algorithm 1), whose parts the methods of this folder replace.
 
@@ -89,7 +120,8 @@ class Strategy:
     moves_base = False
     #: whether clients may have adapters of different ranks (`--lora_r 4,8`)
     mixes_ranks = False
-    #: Vectors out and back: the global one, then the first of the server's; the model, then what a Term returns.
+    #: Vectors out and back: the global one, then the first of the server's; the model, then what a Term returns, then
+    #: what `measured` does.
     sent = returned = 1
 
     def __init__(self, flags: Any, layout: Layout) -> None:
@@ -132,6 +164,16 @@ class Strategy:
     def has_term(self) -> bool:
         """Whether clients train with a term of the method's."""
         return type(self).term is not Strategy.term
+
+    @property
+    def has_measures(self) -> bool:
+        """Whether a client's trained model is measured on its rows."""
+        return type(self).measured is not Strategy.measured
+
+    @property
+    def measuring_bytes(self) -> int:
+        """What a client's model takes to be measured, beside what training takes."""
+        return 0
 
     @classmethod
     def check(cls, flags: Any, participants: int) -> None:
@@ -181,6 +223,10 @@ class Strategy:
         `received` are the vectors sent, the global one first, `own` the client's: float32 tensors [n] on its device.
         """
         return None
+
+    def measured(self, probe: Probe) -> Sequence[Any]:
+        """Return the vectors that go back beside a client's trained model, measured on it: float32 [n] each."""
+        return []
 
 
 def check_strategy(config: RunConfig, participants: int) -> None:

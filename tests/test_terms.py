@@ -9,6 +9,8 @@ import torch
 from clients.job import Piece
 from clients.worker import Worker
 from strategies import Strategy
+from strategies.fisher import Fisher
+from strategies.regmean import RegMean
 from strategies.scaffold import Scaffold
 from tests.clients.test_worker import job, vector_of  # noqa: F401
 from utils.vectors.transport import Transport
@@ -52,10 +54,11 @@ def test_a_term_moves_what_the_loss_alone_would_not(job, tmp_path, received):  #
     assert still.sum() > 1000 and (vector_of(corrected) != start)[still].mean() > 0.99
 
 
-@pytest.mark.parametrize("flags", [{}, {"optimizer_state": "keep", "epoch": 2}])
-def test_a_client_with_a_term_that_stops_and_goes_on_elsewhere_ends_with_the_same_bits(
-        job, tmp_path, received, flags):  # noqa: F811
-    whole, one, other = (worker_with(job, tmp_path / folder, **flags) for folder in ("whole", "cut", "cut"))
+@pytest.mark.parametrize("method, flags", [(Scaffold, {}), (Scaffold, {"optimizer_state": "keep", "epoch": 2}),
+                                           (Fisher, {}), (RegMean, {})])
+def test_a_client_with_more_to_return_that_stops_and_goes_on_elsewhere_ends_with_the_same_bits(
+        job, tmp_path, received, method, flags):  # noqa: F811
+    whole, one, other = (worker_with(job, tmp_path / folder, method, **flags) for folder in ("whole", "cut", "cut"))
     for folder in ("whole", "cut"):
         (tmp_path / folder).mkdir()
     for server_round in (1, 2):
@@ -64,6 +67,7 @@ def test_a_client_with_a_term_that_stops_and_goes_on_elsewhere_ends_with_the_sam
         one.fit(received, server_round, 1, Piece(0, 0, 1, cut=2))
         found = other.fit(received, server_round, 1, Piece(0, 1, cut=2))
         assert np.array_equal(vector_of(other), vector) and np.array_equal(found["beside"], expected["beside"])
+        assert len(found["beside"]) == whole.method.returned - 1 and all(map(np.any, found["beside"]))
         assert (found["steps"], found["loss"]) == (expected["steps"], expected["loss"])
 
 

@@ -7,7 +7,7 @@ from engine.room import buffers, room_for
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.plugins import STRATEGIES
-from utils.vectors.layout import Layout
+from utils.vectors.layout import Layout, Place
 
 
 def method(name, size=1000):
@@ -49,4 +49,20 @@ def test_an_error_inside_is_not_one_of_room(monkeypatch):
     monkeypatch.setattr(room, "memory_limit", lambda: 11_999)
     with pytest.raises(UserError, match="12.0 kB, more than the memory"), \
             room_for(RunConfig(strategy="median", transport="message"), method("median"), 3, 2):
+        pass
+
+
+def test_a_model_that_cannot_be_measured_is_said_before_the_first_round(monkeypatch, caplog):
+    monkeypatch.setattr("utils.console.NOTES.propagate", True)
+    caplog.set_level("INFO")
+    regmean, config = STRATEGIES.load("regmean"), RunConfig(strategy="regmean", transport="message")
+    layout = Layout(64_000, (Place("wide", (64, 1000), slice(0, 64_000), 1),))
+    of = regmean(regmean.Flags(), layout)
+    with room_for(config, of, 3, 2):
+        assert caplog.messages == ["--strategy regmean: each client returns 10 vectors, 2.6 MB; 6.6 MB more while "
+                                   "its model is measured"]
+    monkeypatch.setattr(room, "memory_limit", lambda: 13_000_000)
+    with pytest.raises(UserError, match=r"^--strategy regmean: to measure a model takes 6.6 MB, which 2 worker\(s\) "
+                                        "have no memory for; give fewer by --n_workers, or another strategy$"), \
+            room_for(config, of, 3, 2):
         pass

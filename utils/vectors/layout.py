@@ -7,11 +7,15 @@ from itertools import groupby
 
 @dataclass(frozen=True)
 class Place:
-    """A tensor in a vector: its `name` in the model, its `shape`, and its elements `part`."""
+    """A tensor in a vector: its `name` in the model, its `shape`, and its elements `part`.
+
+    `inputs`: of a linear layer's weight, the axis of its inputs: 1 of torch's, 0 of GPT-2's; None of other tensors.
+    """
 
     name: str
     shape: tuple[int, ...]
     part: slice
+    inputs: int | None = None
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 import math
 import mmap
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 import torch
+from transformers.pytorch_utils import Conv1D
 
 from utils.vectors.layout import Layout, Place
 
@@ -31,12 +33,14 @@ class ParameterVector:
         self.size = self.n_decayed + sum(map(aligned_size, others))
         self.values = torch.zeros(self.size, dtype=torch.float32, device=next(iter(trainable)).device)
         self.parts: list[tuple[torch.nn.Parameter, slice]] = []
-        places = tuple(placed((trainable[p], p) for p in matrices + others))
-        for p, place in zip(matrices + others, places):
+        linear = linear_weights(model)
+        places = []
+        for p, place in zip(matrices + others, placed((trainable[p], p) for p in matrices + others)):
             self.values[place.part] = p.detach().reshape(-1)
             p.data = self.values[place.part].view(p.shape)
             self.parts.append((p, place.part))
-        self.layout = Layout(self.size, places)
+            places.append(replace(place, inputs=linear.get(p)))
+        self.layout = Layout(self.size, tuple(places))
 
     @property
     def nbytes(self) -> int:
@@ -63,6 +67,15 @@ class ParameterVector:
     def staging(self) -> torch.Tensor:
         """The CPU's memory, float32 [size], from and to which a GPU copies: pinned, so it does so by itself."""
         return torch.empty(self.size, pin_memory=True)
+
+
+def linear_weights(model: torch.nn.Module) -> dict[torch.nn.Parameter, int]:
+    """Return the weights of a model's linear layers, each with the axis of its inputs, but those that embed, too."""
+    axes = {torch.nn.Linear: 1, Conv1D: 0}
+    modules = list(model.modules())
+    embedding = {module.weight for module in modules if isinstance(module, torch.nn.Embedding)}
+    return {module.weight: axis for kind, axis in axes.items() for module in modules
+            if isinstance(module, kind) and module.weight not in embedding}
 
 
 def zeros(*shape: int, device: torch.device) -> torch.Tensor:
