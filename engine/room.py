@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from engine.merging import windows_of
 from engine.messages import nodes_for
 from strategies import Strategy
 from utils.config import RunConfig
@@ -22,19 +23,12 @@ def room_for(config: RunConfig, method: Strategy, n_clients: int, workers: int, 
     """Make a scratch folder with room for a run's vectors, and `more` bytes; yield it; remove it.
 
     It lies in `base`, if that is given. Raises UserError when the room is not there, and names `--strategy` where that
-    holds all updates of a round at once, or measures models.
+    holds all updates of a round at once, works on whole tensors, or measures models.
     """
+    check_memory(config, method, workers)
     nbytes, clients = 4 * method.layout.size, n_participants(n_clients, config.frac_fit)
     all_updates = f"--strategy {config.strategy}: all {clients} updates of a round at once are {{}}; give another " \
                   "strategy, or a lower --frac_fit"
-    measuring = method.measuring_bytes
-    if workers * measuring > memory():
-        raise UserError(f"--strategy {config.strategy}: to measure a model takes {in_bytes(measuring)}, which {workers} "
-                        "worker(s) have no memory for; give fewer by --n_workers, or another strategy")
-    if method.returned > 1:
-        beside = f"; {in_bytes(measuring)} more while its model is measured" if measuring else ""
-        NOTES.info("--strategy %s: each client returns %d vectors, %s%s", config.strategy, method.returned,
-                   in_bytes(nbytes * method.returned), beside)
     needed = more
     if config.transport == "reference":
         needed += nbytes * buffers(method, clients, nodes_for(nbytes, workers), workers)
@@ -54,9 +48,33 @@ def room_for(config: RunConfig, method: Strategy, n_clients: int, workers: int, 
             os.truncate(path, 0)
 
 
+def check_memory(config: RunConfig, method: Strategy, workers: int) -> None:
+    """Say what memory a method takes beside its vectors; raise UserError, naming `--strategy`, where it is not there."""
+    asked, measuring = f"--strategy {config.strategy}", method.measuring_bytes
+    if method.whole:
+        at_work = f"{asked}: whole tensors are worked on, which takes the driver up to " \
+                  f"{in_bytes(work_on_tensors(method))} beside the updates"
+        if work_on_tensors(method) > memory():
+            raise UserError(f"{at_work}, more than the memory here; give another strategy")
+        NOTES.info("%s", at_work)
+    if workers * measuring > memory():
+        raise UserError(f"{asked}: to measure a model takes {in_bytes(measuring)}, which {workers} worker(s) have no "
+                        "memory for; give fewer by --n_workers, or another strategy")
+    if method.returned > 1:
+        beside = f"; {in_bytes(measuring)} more while its model is measured" if measuring else ""
+        NOTES.info("%s: each client returns %d vectors, %s%s", asked, method.returned,
+                   in_bytes(4 * method.layout.size * method.returned), beside)
+
+
 def memory() -> float:
     """Return this machine's memory in bytes, or what a container leaves of it."""
     return min(memory_limit(), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def work_on_tensors(method: Strategy) -> int:
+    """Return the bytes that a method takes for its largest window: float64 copies of each vector, and two results."""
+    largest = max(part.stop - part.start for part in windows_of(method))
+    return 8 * largest * (method.returned + 2)
 
 
 def buffers(method: Strategy, participants: int, n_nodes: int, workers: int) -> int:

@@ -28,6 +28,7 @@ PROGRAMS = {
     "long_run": ["--small"],
     "scale": ["--small"],
     "two_nodes": ["--small", "--turns", "1"],
+    "methods": ["--small", "--turns", "1"],
 }
 
 
@@ -102,6 +103,14 @@ def test_two_nodes_are_measured_beside_one(run):
     assert len(figures) == 6
     for one, two, ratio in (figures[:3], figures[3:]):
         assert one["value"] > 0 and math.isclose(ratio["value"], two["value"] / one["value"])
+
+
+def test_every_method_is_timed_and_those_of_whole_tensors_have_no_target(run):
+    _, figures = run("methods")
+    assert {figure["what"] for figure in figures} >= {f"{name}, {clients} clients" for clients in (3, 8)
+                                                      for name in ("averaging", "fedadam", "median", "iso_c", "tsv_m")}
+    for figure in figures:
+        assert figure["value"] > 0 and bool(figure["target"]) is not figure["what"].startswith(("iso_c", "tsv_m"))
 
 
 def test_batching_and_arithmetic_measure_both_ways(run):

@@ -9,7 +9,7 @@ from tests.processes import finish, kill, model, newest, start, wait_until, work
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 
-METHODS = {  # of each kind: one that needs client states and two vectors, one that needs all updates at once, and measures
+METHODS = {  # one with client states and two vectors out and back, one that needs all updates at once, and measures
     "scaffold": "--strategy scaffold --n_clients 5 --frac_fit 0.6",
     "fisher": "--strategy fisher --probe_rows 4 --n_clients 5 --min_success 4",
 }

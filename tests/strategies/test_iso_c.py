@@ -1,0 +1,46 @@
+"""Iso-C against NumPy's SVD of each matrix in float64, and what it promises."""
+
+import numpy as np
+import pytest
+
+from strategies.iso_c import IsoC
+from tests.strategies.matrices import LAYOUT, vectors
+from tests.strategies.rounds import ROWS, ServerState, play, server
+
+
+def defined(before, clients, scale):
+    """Return the merged vector by the paper's algorithm 1, float64."""
+    new = np.mean(clients, axis=0, dtype=np.float64)
+    for place in LAYOUT.places:
+        if len(place.shape) == 2:
+            summed = sum((client[place.part].astype(np.float64) - before[place.part]).reshape(place.shape)
+                         for client in clients)
+            left, values, right = np.linalg.svd(summed, full_matrices=False)
+            new[place.part] = before[place.part] + scale * values.mean() * (left @ right).ravel()
+    return new
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+@pytest.mark.parametrize("by_reference", [True, False])
+def test_it_is_the_published_algorithm(tmp_path, scale, by_reference):
+    before, clients = vectors(len(ROWS))
+    there = server(IsoC(IsoC.Flags(scale), LAYOUT), str(tmp_path) if by_reference else "", ServerState(0, before))
+    end = play(there, 1, 1, lambda vector, number: clients)
+    np.testing.assert_allclose(end.vector, defined(before, clients, scale), rtol=1e-4, atol=2e-6)
+
+
+def test_all_singular_values_are_the_mean_and_vectors_without_any_stay():
+    before, _ = vectors(3)
+    wide = LAYOUT.places[0]
+    update = np.zeros(LAYOUT.size, np.float32)
+    matrix = np.zeros(wide.shape, np.float32)
+    matrix[0, 0], matrix[1, 1] = 3, 1
+    update[wide.part] = matrix.ravel()
+    before[wide.part] = 0
+    end = play(server(IsoC(IsoC.Flags(), LAYOUT), "", ServerState(0, before)), 1, 1,
+               lambda vector, number: [before + update] * 3)
+    expected = np.zeros(wide.shape)
+    expected[0, 0] = expected[1, 1] = 3 * 2  # the sum of three
+    np.testing.assert_allclose(end.vector[wide.part].reshape(wide.shape), expected, atol=1e-5)
+    others = np.arange(LAYOUT.size) >= wide.part.stop
+    assert np.array_equal(end.vector[others], before[others])

@@ -1,0 +1,40 @@
+"""Singular values and vectors of a tensor's matrix, by way of the eigenvectors of its Gram matrix.
+
+In float64, which squares no more away than float32 numbers hold, that takes a sixth to a half of the time of LAPACK's
+float32 SVD (768 × 3072, 768 × 768).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from utils.vectors.layout import Layout
+
+NOTHING = 1e-6  # of the largest singular value: what is smaller is rounding, and its vectors are anything
+
+
+def matrices(layout: Layout, window: slice) -> Iterator[tuple[slice, tuple[int, ...]]]:
+    """Yield where in a `window`, which holds whole tensors, each matrix lies, and its shape."""
+    for number, part in layout.within(window):
+        shape = layout.places[number].shape
+        if len(shape) == 2:
+            yield part, shape
+
+
+def svd(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return U [m, r], σ [r], descending, and Vᵀ [r, n], all float64, of a matrix [m, n] of rank r."""
+    if matrix.shape[0] > matrix.shape[1]:
+        right, values, left = svd(matrix.T)
+        return left.T, values, right.T
+    matrix = matrix.astype(np.float64)
+    squares, vectors = np.linalg.eigh(matrix @ matrix.T)
+    squares, vectors = squares[::-1], vectors[:, ::-1]
+    left = vectors[:, squares > NOTHING**2 * squares[0]] if squares[0] > 0 else vectors[:, :0]
+    values = np.sqrt(squares[:left.shape[1]])
+    return left, values, left.T @ matrix / values[:, None]
+
+
+def orthogonal(matrix: np.ndarray) -> np.ndarray:
+    """Return the matrix with orthonormal columns (or rows) that is nearest to one: U·Vᵀ of its SVD (Procrustes)."""
+    left, _, right = svd(matrix)
+    return left @ right
