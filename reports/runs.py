@@ -1,6 +1,7 @@
 """One run's record, read and checked: what is wrong in it names the file, and the line."""
 
 import os
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,13 @@ class FinishedRun:
     def rows_trained(self) -> float:
         """The budget: rows that it trained on, each as often as it was passed over."""
         return self.summary["rows_trained"]
+
+    @property
+    def step_ratio(self) -> float | None:
+        """The length of its rounds' steps over that of the plain means', on average; None where it is not recorded."""
+        ratios = [record["step"].get("ratio") for record in self.rounds if "step" in record]
+        known = [ratio for ratio in ratios if ratio is not None]  # a mean that does not move gives none
+        return statistics.mean(known) if known else None
 
     @property
     def left_out(self) -> str:
@@ -151,6 +159,8 @@ def read_rounds(path: Path, finished: bool) -> tuple[list[dict], bool]:
             take(client, "rows", NUMBER, where)
             if "drift" in client:
                 take(client, "drift", NUMBER, where)
+        if "step" in record and take(record, "step", dict, where).get("ratio") is not None:
+            take(record["step"], "ratio", NUMBER, where)
         if "failed" in record and not all(isinstance(failure, str) for failure in take(record, "failed", list, where)):
             raise UserError(f"{where}: failed must hold texts")
         if "seconds" in record:

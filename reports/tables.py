@@ -10,6 +10,8 @@ from reports.gains import Gain, averaging, gain, unpaired
 from reports.records import Comparison
 
 MISSING = "—"
+STEP = ("step: how far a round moves the model, over how far the plain mean of its updates would; the mean over rounds "
+        "and runs. Methods of other steps differ by their length, too: --match_norm makes it the mean's.")
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,18 @@ def gain_cell(found: Gain) -> str:
     return signed(found.mean) + (f" [{', '.join(map(signed, found.interval))}]" if found.interval else "")
 
 
+def step_ratios(compared: Comparison) -> dict[str, float]:
+    """Return {method: the length of its steps over the plain mean's}, the mean over its runs that have it recorded."""
+    ratios = {method: [run.step_ratio for run in runs if run.step_ratio is not None]
+              for method, runs in compared.methods.items()}
+    return {method: statistics.mean(some) for method, some in ratios.items() if some}
+
+
 def score_table(compared: Comparison) -> ReportTable:
-    """Mean ± std of each method, over all domains and in each."""
-    rows = [["method", "seeds", "rows trained", compared.metric, *compared.domains]]
+    """Mean ± std of each method, over all domains and in each; where steps are of other lengths than means', those."""
+    steps = step_ratios(compared)
+    with_steps = any(f"{ratio:.2g}" != "1" for ratio in steps.values())
+    rows = [["method", "seeds", "rows trained", *["step"] * with_steps, compared.metric, *compared.domains]]
     means = {}
     for method, runs in compared.methods.items():
         trained = sorted({run.rows_trained for run in runs})
@@ -55,12 +66,14 @@ def score_table(compared: Comparison) -> ReportTable:
         means[method] = statistics.mean(scores[0])
         rows.append([method, str(len(runs)), " to ".join(f"{n:g}" if n % 1 else str(int(n))
                                                          for n in dict.fromkeys((trained[0], trained[-1]))),
+                     *[f"{steps[method]:.2g} ×" if method in steps else MISSING] * with_steps,
                      *map(score_cell, scores)])
     floors = [compared.majority(domain) for domain in (None, *compared.domains)]
     if floor_cells := [score_cell([floor]) for floor in floors if floor is not None]:
-        rows.append(["majority class", "", "0", *floor_cells])
+        rows.append(["majority class", "", "0", *[""] * with_steps, *floor_cells])
     best = [method for method, mean in means.items() if abs(mean - max(means.values())) < 1e-12]
     notes = [f"Tie for the best mean: {', '.join(best)}."] if len(best) > 1 else []
+    notes += [STEP] if with_steps else []
     notes += lacking_clients(compared)
     notes += [f"Not compared on {name}: not all of these runs have it, with as many rows."
               for name, same in compared.further_sets().items() if compared.on_first_set and not same]
@@ -121,7 +134,8 @@ def markdown_text(text: str) -> str:
 
 
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$",
-         "—": "---", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
+         "×": r"$\times$", "—": "---", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+         '"': r"\textquotedbl{}",
          "[": "{[}", "]": "{]}", **{letter: "\\" + letter for letter in "&%$#_{}"}}
 
 
@@ -140,7 +154,7 @@ def latex(table: ReportTable) -> str:
 
 
 CSV_COLUMNS = ("task", "model", "comparison", "method", "domain", "metric", "seeds", "mean", "std", "baseline", "pairs",
-               "gain", "gain_low", "gain_high", "verdict", "seeds_lacking_clients")
+               "gain", "gain_low", "gain_high", "verdict", "seeds_lacking_clients", "step_ratio")
 
 
 def csv_text(comparisons: list[Comparison], baseline: str) -> str:
@@ -148,18 +162,20 @@ def csv_text(comparisons: list[Comparison], baseline: str) -> str:
 
     Scores and gains are parts of 1; what does not exist (an interval of one seed) is empty. A further evaluation set's
     lines follow, with its name in `comparison`. `seeds_lacking_clients`: of a method's `seeds`, those in whose runs a
-    round's mean was made without some participants.
+    round's mean was made without some participants. `step_ratio`: the length of its steps over the plain mean's.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for compared in (each for one in comparisons for each in one.on_each_set()):
+        steps = step_ratios(compared)
         for method, runs in compared.methods.items():
             for domain in (None, *compared.domains):
                 mean, deviation = mean_and_deviation([compared.score(run, domain) for run in runs])
                 row: dict[str, object] = {
                     "task": compared.task, "model": compared.model, "comparison": compared.title, "method": method,
                     "domain": domain or "", "metric": compared.metric, "mean": mean, "std": deviation,
+                    "step_ratio": steps.get(method),
                     "seeds": " ".join(str(run.seed) for run in runs),
                     "seeds_lacking_clients": " ".join(str(run.seed) for run in runs if run.left_out)}
                 if method != baseline:

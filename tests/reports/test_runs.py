@@ -48,6 +48,10 @@ BREAKS = {  # file, what is done to its text, what the message names
     "no rounds": ("rounds.jsonl", lambda text: "", r"rounds.jsonl: is empty"),
     "not a number": ("rounds.jsonl", lambda text: text.replace("0.45", "NaN"), r"rounds.jsonl line 1: 'accuracy'"),
     "text for a number": ("summary.json", lambda text: text.replace("0.9", '"x"'), r"summary.json: 'accuracy' is 'x'"),
+    "a step's text": ("rounds.jsonl", lambda text: text.replace('"round": 2,', '"round": 2, "step": {"ratio": "x"},'),
+                      r"rounds.jsonl line 3: 'ratio' is 'x'"),
+    "no step": ("rounds.jsonl", lambda text: text.replace('"round": 2,', '"round": 2, "step": 3,'),
+                r"rounds.jsonl line 3: 'step' is '3'"),
     "other domains": ("rounds.jsonl", lambda text: text.replace('"b"', '"z"'), r"rounds.jsonl line 1: has other dom"),
     "deep nesting": ("config.json", lambda text: "[" * 100_000, r"config.json: is not JSON"),
 }
