@@ -49,7 +49,7 @@ def room_for(config: RunConfig, method: Strategy, n_clients: int, workers: int, 
 
 
 def check_memory(config: RunConfig, method: Strategy, workers: int) -> None:
-    """Say what memory a method takes beside its vectors; raise UserError, naming `--strategy`, where it is not there."""
+    """Say what memory a method takes beside its vectors; raise UserError, naming `--strategy`, where there is less."""
     asked, measuring = f"--strategy {config.strategy}", method.measuring_bytes
     if method.whole:
         at_work = f"{asked}: whole tensors are worked on, which takes the driver up to " \

@@ -6,9 +6,10 @@ from typing import Any, NoReturn
 
 from utils.config import EVERY_RUNS, WITH_FLAGS, RunConfig, elsewhere, plugin_flags
 from utils.errors import UserError, one_line
-from utils.flags import PARSERS, fields_of, type_of
-from utils.plugins import Plugins
+from utils.flags import PARSERS, fields_of, nearest, type_of
+from utils.plugins import TRACKERS, Plugins
 
+PLUGINS = {plugins.flag for plugins in (*WITH_FLAGS, TRACKERS)}
 DESCRIPTION = ("Fine-tune a language model by averaging the parameters of clients, or (--centralized) on all rows, and "
                "evaluate it on every domain.")
 
@@ -28,9 +29,12 @@ def parse_flags(argv: list[str] | None, tasks: Sequence[str], prog: str = "main_
         if others:
             words = others[0].split("=", 1) if "=" in others[0] else others[:2]
             wrong = elsewhere(words[0].removeprefix("--"), chosen)
-            raise UserError(f"{' '.join(words)}: {wrong}" if wrong else f"unrecognized arguments: {' '.join(others)}")
+            near = nearest(words[0].removeprefix("--"), (*EVERY_RUNS, *vars(options)))
+            raise UserError(f"{' '.join(words)}: {wrong}" if wrong else
+                            f"unrecognized arguments: {' '.join(others)}{near}")
         if options.data not in tasks:
-            raise UserError(f"--data {options.data}: no such task; the tasks are {', '.join(tasks)}")
+            raise UserError(f"--data {options.data}: no such task{nearest(options.data, tasks)}; the tasks are "
+                            f"{', '.join(tasks)}")
         return RunConfig.of(**vars(options))
     except UserError as error:
         parser.error(str(error))
@@ -48,7 +52,8 @@ class FlagParser(argparse.ArgumentParser):
         self.last, self.plugins = last, plugins
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {one_line(message)} (see --help)\n")
+        more = "" if "--help" in message else " (see --help)"
+        self.exit(2, f"{self.prog}: {one_line(message)}{more}\n")
 
     def format_help(self) -> str:
         """Return the flags of every run, then those of each plug-in."""
@@ -62,17 +67,24 @@ def part_of_help(**words: str) -> argparse.ArgumentParser:
 
 
 def plugin_sections(families: Sequence[Plugins]) -> Iterator[str]:
-    """Yield the help of each plug-in that has flags; of one that cannot be used, why, in one line."""
+    """Yield the help of each kind of plug-in, group by group."""
     for plugins in families:
-        for name in plugins.names():
-            section, title = part_of_help(), f"--{plugins.flag} {name}"
-            try:
-                cls = plugins.flags(name, EVERY_RUNS)
-                if fields_of(cls):
-                    add_flags(section, cls, title, plugins.sentence(name))
-                    yield section.format_help()
-            except UserError as error:
-                yield f"{title}:\n  {error}\n"
+        groups: dict[str, list[str]] = {}
+        for name in plugins.names()[len(plugins.built_in):]:
+            group, section = plugin_section(plugins, name)
+            groups.setdefault(group, []).append(section)
+        for group, sections in sorted(groups.items()):
+            yield "\n".join([f"{group} (--{plugins.flag}):\n", *sections] if group else sections)
+
+
+def plugin_section(plugins: Plugins, name: str) -> tuple[str, str]:
+    """Return a plug-in's group, and its sentence with its flags; of one that cannot be used, why, in one line."""
+    section, title = part_of_help(), f"--{plugins.flag} {name}"
+    try:
+        add_flags(section, plugins.flags(name, EVERY_RUNS), title, plugins.sentence(name))
+        return plugins.group(name), section.format_help()
+    except UserError as error:
+        return "", f"{title}:\n  {error}\n"
 
 
 def add_flags(parser: argparse.ArgumentParser, cls: type, title: str = "", words: str = "",
@@ -89,6 +101,8 @@ def add_flags(parser: argparse.ArgumentParser, cls: type, title: str = "", words
             group = parser.add_argument_group(field.metadata["opens"])
         names = ["--" + name for name in (field.name, *field.metadata["also"])]
         valid, choices, kind = field.metadata["valid"], field.metadata["choices"], type_of(field)
+        if field.name in PLUGINS:
+            choices = ()  # they are many, and listed each with its flags
         facts = [f"default: {field.default}"] * (field.default != "") + ([valid[1].partition(" (")[0]] if valid else [])
         help_text = (field.metadata["help"] + (f" ({'; '.join(facts)})" if facts else "")).replace("%", "%%")
         if kind is bool:

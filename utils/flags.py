@@ -5,15 +5,17 @@ RunConfig (utils/config.py) has those of every run; a plug-in brings its own, as
 
 import argparse
 import dataclasses
+import difflib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import Field
 from fractions import Fraction
 from typing import Any
 
 from utils.errors import UserError, quoted
 
+FEW = 5  # choices that a message names
 MANY = 10**9  # more is a slip, and no library below has to hold more
 WHOLE_FROM_0 = (lambda value: 0 <= value <= MANY, "a whole number from 0 (to 10^9)")
 WHOLE_FROM_1 = (lambda value: 1 <= value <= MANY, "a whole number from 1 (to 10^9)")
@@ -117,6 +119,20 @@ def floor_of(share: float, number: int) -> int:
     return int(Fraction(str(share)) * number)
 
 
+def nearest(word: str, names: Iterable[str]) -> str:
+    """Return, to go on a sentence with, which `names` are spelt much like a `word`; "" if none is."""
+    found = difflib.get_close_matches(word, dict.fromkeys(names), cutoff=0.7)
+    return f"; nearest: {', '.join(found)}" if found else ""
+
+
+def no_choice(name: str, value: object, choices: Sequence[str]) -> str:
+    """Return what a flag's message says of a value that is none of its `choices`, all of which it names if few."""
+    near = nearest(str(value), choices)
+    if len(choices) > FEW:
+        return f"--{name} {value}: no such {name}{near}; main_lm.py --help lists all {len(choices)}"
+    return f"--{name} {value}: must be one of {', '.join(choices)}{near}"
+
+
 def check_flags(flags: Any) -> None:
     """Raise UserError, naming the flag, for a value of the dataclass `flags` that is out of range."""
     for field in fields_of(flags):
@@ -124,4 +140,4 @@ def check_flags(flags: Any) -> None:
         if valid and not valid[0](value):
             raise UserError(f"--{field.name} {value}: must be {valid[1]}")
         if choices and value not in choices:
-            raise UserError(f"--{field.name} {value}: must be one of {', '.join(choices)}")
+            raise UserError(no_choice(field.name, value, choices))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from utils.errors import UserError, in_short
-from utils.flags import fault_of, spellings
+from utils.flags import fault_of, no_choice, spellings
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,9 +73,11 @@ class Plugins:
     def flags(self, name: str, taken: Mapping[str, str] = {}) -> type:
         """Return the class of a plug-in's flags, whose values have defaults, are hashable and picklable by reference.
 
-        `taken`: names that no flag of it may have, each with the owner. Raises UserError as `load` does, and, naming
-        file and flag, for a flag that is not declared as `utils.flags.flag` says.
+        `taken`: names that no flag of it may have, each with the owner. Raises UserError for a name that is no choice,
+        as `load` does, and, naming file and flag, for a flag that is not declared as `utils.flags.flag` says.
         """
+        if name not in self.names():
+            raise UserError(no_choice(self.flag, name, self.names()))
         cls = NoFlags if name in self.built_in else getattr(self.load(name), "Flags", NoFlags)
         # A subclass without a decorator of its own would have the fields of its base alone.
         if not isinstance(cls, type) or "__dataclass_fields__" not in vars(cls) \
@@ -107,6 +109,10 @@ class Plugins:
         """Return what a plug-in says of itself on one line: the first paragraph of its own docstring; "" without."""
         words = None if name in self.built_in else vars(self.load(name)).get("__doc__")
         return " ".join(inspect.cleandoc(words or "").partition("\n\n")[0].split())
+
+    def group(self, name: str) -> str:
+        """Return what --help lists a plug-in that is no built-in under; "" where it does not say so."""
+        return getattr(self.load(name), "group", "")
 
     def _place(self, name: str, error: Exception) -> str:
         """Return the file and line that an error in importing a plug-in comes from, as far as they are known."""

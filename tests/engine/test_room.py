@@ -60,8 +60,8 @@ def test_a_model_that_cannot_be_measured_is_said_before_the_first_round(monkeypa
     layout = Layout(64_000, (Place("wide", (64, 1000), slice(0, 64_000), 1),))
     of = regmean(regmean.Flags(), layout)
     with room_for(config, of, 3, 2):
-        assert caplog.messages == ["--strategy regmean: whole tensors are worked on, which takes the driver up to 6.1 MB "
-                                   "beside the updates",
+        assert caplog.messages == ["--strategy regmean: whole tensors are worked on, which takes the driver up to "
+                                   "6.1 MB beside the updates",
                                    "--strategy regmean: each client returns 10 vectors, 2.6 MB; 6.6 MB more while "
                                    "its model is measured"]
     monkeypatch.setattr(room, "memory_limit", lambda: 13_000_000)

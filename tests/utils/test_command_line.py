@@ -55,7 +55,13 @@ def test_a_run_imports_no_other_plugin_and_nothing_heavy():
     ("--strategy fedadam --alpha 1", "--alpha 1: is a flag of --partitioner dirichlet; --partitioner lang_mix has no"),
     ("--strategy fedadam --server_lr 0", "--server_lr 0.0: must be a number above 0"),
     ("--strategy fedadam --server_lr much", "argument --server_lr: must be a number, not 'much'"),
-    ("--strategy fedadam --moon", "unrecognized arguments: --moon"),
+    ("--strategy fedadam --moon", "unrecognized arguments: --moon (see --help)"),
+    ("--strategy fedadam --server_rl 2", "unrecognized arguments: --server_rl 2; nearest: server_lr"),
+    ("--stratgy fedadam", "unrecognized arguments: --stratgy fedadam; nearest: strategy (see --help)"),
+    ("--strategy fedadm", "--strategy fedadm: no such strategy; nearest: fedadam, "),
+    ("--strategy moon", f"--strategy moon: no such strategy; main_lm.py --help lists all {len(STRATEGIES.names())}\n"),
+    ("--partitioner dirichle", "--partitioner dirichle: must be one of lang_mix, dirichlet; nearest: dirichlet (see"),
+    ("--data sentimant", "--data sentimant: no such task; nearest: sentiment; the tasks are cola, mnli, rte, "),
 ])
 def test_a_flag_of_another_plugin_or_out_of_range_is_one_line(words, message, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -79,3 +85,16 @@ def test_wrong_values_exit_with_2_and_one_line_that_names_the_flag(words, capsys
     out, err = capsys.readouterr()
     assert stop.value.code == 2 and not out
     assert err.count("\n") == 1 and words.split()[0].lstrip("-") in err
+
+
+def test_help_lists_methods_by_group_with_their_sentence_and_flags(capsys):
+    with pytest.raises(SystemExit):
+        parse_flags(["--help"], TASKS)
+    text = capsys.readouterr().out
+    groups = [line for line in text.splitlines() if line.endswith(" (--strategy):")]
+    assert groups == sorted(groups) and {"means (--strategy):", "merging (--strategy):"} <= {*groups}
+    merging = text.partition("merging (--strategy):")[2].partition("(--strategy):")[0]
+    section = merging.partition("--strategy iso_c:")[2].partition("--strategy ")[0]
+    assert "W ← before + scale" in section and "--scale SCALE" in section
+    assert all(text.count(f"\n--strategy {name}:") == 1 for name in STRATEGIES.names())
+    assert "--strategy STRATEGY " in text
