@@ -105,6 +105,8 @@ class Strategy:
 
     #: what `--help` lists the method under
     group = "means"
+    #: whether it is a baseline of one client, too, which --centralized runs: a rule for the server's step
+    alone = False
     #: Whether the server needs the weighted mean alone, which is made while clients still train. Else `merge` sees all
     #: updates of a round at once, which need a buffer each.
     streams = True

@@ -5,3 +5,5 @@ from strategies import Strategy
 
 class Averaging(Strategy):
     """w ← Σ nₖ·wₖ / Σ nₖ, the mean of the clients' models wₖ, weighted by their rows nₖ."""
+
+    alone = True

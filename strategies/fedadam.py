@@ -18,13 +18,21 @@ class FedAdam(Strategy):
     class Flags:
         server_lr: float = flag(1e-3, "about what a round moves a parameter that all clients agree on", valid=POSITIVE)
 
+    group = "server optimizers"
+    alone = True
     server_vectors = 2
 
     def step(self, round: Round, window: slice, before: Array, mean: Array, kept: Sequence[Array]) -> None:
         first, second = kept
-        update = mean - before
+        update = np.subtract(mean, before, out=mean)
         first *= BETA_1
         first += (1 - BETA_1) * update
+        self._accumulate(second, update)
+        np.multiply(first, self.flags.server_lr, out=mean)
+        mean /= np.sqrt(second) + TAU
+        mean += before
+
+    def _accumulate(self, second: Array, update: Array) -> None:
+        """Add a round's `update` to the `second` moment, in place."""
         second *= BETA_2
         second += (1 - BETA_2) * update * update
-        mean[:] = before + self.flags.server_lr * first / (np.sqrt(second) + TAU)

@@ -16,6 +16,8 @@ class FedAvgM(Strategy):
     class Flags:
         server_lr: float = flag(1.0, "learning rate of the server's momentum", valid=POSITIVE)
 
+    group = "server optimizers"
+    alone = True
     server_vectors = 1
 
     def step(self, round: Round, window: slice, before: Array, mean: Array, kept: Sequence[Array]) -> None:

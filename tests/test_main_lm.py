@@ -28,8 +28,9 @@ RUNS = {  # name: flags
     "noniid": "--model {bert} --n_iterations 2 --n_workers 2",
     "noniid-again": "--model {bert} --n_iterations 2 --n_workers 1 --transport message",
     "other-seed": "--model {bert} --n_iterations 1 --seed 5 --precision bf16",
-    "centralized": "--model {bert} --n_iterations 2 --centralized --optimizer_state keep",
-    "one-client": "--model {bert} --n_iterations 2 --n_clients 1 --lang_mix 0.3 --optimizer_state keep --n_workers 2",
+    "centralized": "--model {bert} --n_iterations 2 --centralized --optimizer_state keep --strategy nesterov",
+    "one-client": "--model {bert} --n_iterations 2 --n_clients 1 --lang_mix 0.3 --optimizer_state keep --n_workers 2 "
+                  "--strategy nesterov",
     "partial": "--model {t5} --n_iterations 3 --frac_fit 0.4 --val_ratio 0.2 --skip_evalnum 2 --n_clients 5",
     "diverging-client": "--model {bert} --n_iterations 2 --lr 1e30 --batch_size 2",
     "diverging-mean": "--model {bert} --n_iterations 2 --lr 1e15 --batch_size 60 --centralized",

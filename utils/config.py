@@ -75,8 +75,9 @@ class RunConfig:
                                   "table, or one domain per label (auto: natural or slices, by task)",
                           choices=("auto", "natural", "slices", "label"))
 
-    centralized: bool = flag(False, "standard fine-tuning: one client holds all rows; --lang_mix and "
-                                    "--frac_fit do nothing", opens="rounds of averaging")
+    centralized: bool = flag(False, "standard fine-tuning: one client holds all rows; --lang_mix and --frac_fit do "
+                                    "nothing; of --strategy it takes the server optimizers",
+                             opens="rounds of averaging")
     n_iterations: int = flag(5, "rounds of averaging (0: evaluate only)", valid=WHOLE_FROM_0,
                              also=("n_iteration",))
     frac_fit: float = flag(1.0, "part of the clients trained and averaged each round, at least one client",
@@ -171,8 +172,9 @@ class RunConfig:
         if self.partitioner != RunConfig.partitioner and self.lang_mix:
             raise UserError(f"--partitioner {self.partitioner} and --lang_mix {self.lang_mix:g} contradict each other: "
                             "give one of them")
-        if self.strategy != RunConfig.strategy and self.centralized:
-            raise UserError(f"--strategy {self.strategy} and --centralized contradict each other: give one of them")
+        if self.centralized and not STRATEGIES.load(self.strategy).alone:
+            raise UserError(f"--strategy {self.strategy} and --centralized contradict each other: it is for several "
+                            "clients, and there is one; give one of them, or a server optimizer")
         if self.match_norm and STRATEGIES.load(self.strategy).is_plain():
             raise UserError(f"--match_norm: the step of --strategy {self.strategy} is the plain mean's; leave it out, "
                             "or give another strategy")

@@ -1,9 +1,11 @@
 """Rounds of a method on vectors that are made up: the real server side, without clients."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
-from flwr.common import Code, FitRes, Status, ndarrays_to_parameters
+from flwr.common import Code, FitRes, Status, ndarrays_to_parameters, parameters_to_ndarrays
+from flwr.server.strategy import Strategy as FlowersStrategy
 
 from engine.flower_strategy import FlowerStrategy, ServerState
 from strategies import Strategy
@@ -66,6 +68,17 @@ def once(method: Strategy, before: np.ndarray, clients: Sequence[np.ndarray], ro
     """Return what a first round that begins with `before` makes of these clients, which have equal rows if not said."""
     return play(server(method, start=ServerState(0, before), n_clients=len(clients)), 1, 1, lambda *_: clients, rows
                 ).vector
+
+
+def against_flowers(method: Strategy, theirs: Callable[..., FlowersStrategy]) -> None:
+    """Compare three rounds of a server optimizer with Flower's, which `theirs` makes with the initial parameters."""
+    vector = initial()
+    flowers: Any = theirs(initial_parameters=ndarrays_to_parameters([vector]))
+    for number in (1, 2, 3):
+        answers = [(None, answer(k, [one], ROWS[k])) for k, one in enumerate(updated(vector, number))]
+        parameters, _ = flowers.aggregate_fit(number, answers, [])
+        vector, = parameters_to_ndarrays(parameters)
+    np.testing.assert_allclose(play(server(method), 1, 3).vector, vector, rtol=1e-4, atol=1e-5)
 
 
 def gaussian(cosine: float, n_clients: int = 4, seed: int = 0) -> list[np.ndarray]:

@@ -26,7 +26,9 @@ def test_a_config_does_not_change():
     ({"strategy": "fedadam", "server_lr": 0.001}, "noniid-fedadam"),
     ({"strategy": "fedavgm", "server_lr": 0.5, "frac_fit": 0.5}, "noniid-partial0.5-fedavgm0.5"),
     ({"partitioner": "dirichlet"}, "dirichlet0.5"), ({"partitioner": "dirichlet", "alpha": 2}, "dirichlet2"),
-    ({"partitioner": "dirichlet", "centralized": True}, "centralized")])
+    ({"partitioner": "dirichlet", "centralized": True}, "centralized"),
+    ({"strategy": "nesterov", "centralized": True, "server_momentum": 0.5}, "centralized-nesterov-server_momentum0.5"),
+    ({"strategy": "ties", "density": 0.5}, "noniid-ties0.5")])
 def test_method_names_the_kind_of_run(flags, method):
     assert RunConfig.of(**flags).method == method
 
@@ -72,7 +74,7 @@ def test_flags_are_one_flat_table():
     ({"lr": "fast"}, "--lr 'fast': must be of type float"),
     ({"strategy": "fedavgm", "server_lr": True}, "--server_lr True: must be of type float"),
     ({"strategy": "fedavgm", "server_lr": 0}, r"--server_lr 0\.0: must be a number above 0"),
-    ({"strategy": "fedadam", "centralized": True}, "--strategy fedadam and --centralized contradict each other"),
+    ({"strategy": "median", "centralized": True}, "--strategy median and --centralized contradict each other: it is"),
     ({"strategy": "fedadm"}, "--strategy fedadm: no such strategy; nearest: fedadam, "),
     ({"server_lr": 0.1}, rf"--server_lr 0\.1: is a flag of --strategy {OWNERS}; --strategy averaging has no")])
 def test_a_flag_that_these_plugins_have_not_is_refused(flags, message):

@@ -171,16 +171,19 @@ def _training(config: RunConfig, n_clients: int, summary: dict) -> str:
     if not config.n_iterations:
         return "It was not trained in this run, only evaluated."
     passes = f"{config.epoch} local epoch(s) of AdamW in each of {config.n_iterations} round(s)"
+    formula = STRATEGIES.sentence(config.strategy) or "as its file says."
+    made = f"{given(config.strategy_flags)} makes the next model of what is trained: {formula}"
     if config.centralized:
         words = f"Standard fine-tuning (`{config.method}`): one client holds all rows, {passes}."
+        if config.strategy != RunConfig.strategy:
+            words += f" After each round the strategy `{config.strategy}`{made}"
     else:
         share = "all of them take part" if config.frac_fit == 1 else f"a part of {config.frac_fit:g} is drawn"
         cut = (f"with lang_mix {config.lang_mix:g}" if config.partitioner == RunConfig.partitioner
                else f"by the partitioner {config.partitioner}{given(config.partitioner_flags)}")
-        made = STRATEGIES.sentence(config.strategy) or "as its file says."
         words = (f"Parameter averaging (`{config.method}`): the rows are cut into the shards of {n_clients} client(s) "
                  f"{cut}; {passes}, in which {share}. After each round the strategy "
-                 f"`{config.strategy}`{given(config.strategy_flags)} makes the next model of theirs: {made}")
+                 f"`{config.strategy}`{made}")
     if config.train != RunConfig.train:
         words += (f" Of its {summary['all_parameters']:,} parameters {summary['parameters']:,} were trained "
                   f"(`--train {config.train}`{given(config.train_flags)}): {TRAINED.sentence(config.train)}")

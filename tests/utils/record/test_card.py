@@ -118,9 +118,11 @@ def test_the_card_has_the_task_the_averaging_the_metrics_the_flags_and_what_to_c
     other = card(tmp_path, RunConfig.of(**{**CONFIG.flags(), "partitioner": "dirichlet", "alpha": 0.1,
                                                "strategy": "fedadam"})).text
     assert "by the partitioner dirichlet (alpha 0.1)" in other and "lang_mix 0;" not in other
-    assert "the strategy `fedadam` (server_lr 0.001) makes the next model of theirs: m ← 0.9·m + 0.1·Δ;" in other
+    assert "strategy `fedadam` (server_lr 0.001) makes the next model of what is trained: m ← 0.9·m + 0.1·Δ;" in other
     assert "\n--server_lr 0.001\n--alpha 0.1\n" in other
     assert "one client holds all rows" in card(tmp_path, replace(CONFIG, centralized=True)).text
+    outer = card(tmp_path, RunConfig.of(**{**CONFIG.flags(), "centralized": True, "strategy": "nesterov"})).text
+    assert "one client holds all rows" in outer and "strategy `nesterov` (server_lr 0.7, server_momentum 0.9)" in outer
     evaluated = card(tmp_path, replace(CONFIG, n_iterations=0)).text
     assert "only evaluated" in evaluated and "`, evaluated on **cola**" in evaluated
     best = card(tmp_path, summary=SUMMARY | {"best": {"round": 1}}).text
