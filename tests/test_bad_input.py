@@ -88,6 +88,8 @@ FLAGS = cases(
     ("match_norm of a mean", "--match_norm", "--match_norm: the step of --strategy averaging is the plain mean's"),
     ("tracker unknown", "--track wand", "--track wand: must be one of none, ", "; nearest: wandb"),
     ("alpha zero", "--partitioner dirichlet --alpha 0", "--alpha 0.0: must be a number above 0"),
+    ("merge of one client", "--strategy ties --centralized", "--strategy ties and --centralized contradict each other"),
+    ("density 0", "--strategy ties --density 0", "--density 0.0: must be a number above 0, up to 1"),
     ("server_lr of another strategy", "--server_lr 0.1", "--server_lr 0.1: is a flag of --strategy", "fedadam"),
     ("alpha of another partitioner", "--alpha 1", "--alpha 1: is a flag of --partitioner dirichlet"),
     ("n_workers endless", "--n_workers 1000000", "--n_workers 1000000: must be a whole number from 0 to 1024"),
