@@ -40,6 +40,7 @@ CELLS = {
     "encoder, dirichlet": ("bert", "rte", f"{SHORT} --partitioner dirichlet --alpha 5"),
     "encoder, held-out rows, resumed": ("bert", "rte", f"{LONG} --val_ratio 0.2"),
     "encoder, with a kill": ("bert", "rte", LONG),
+    "encoder, LoRA, resumed": ("bert", "rte", f"{LONG} --train lora --lora_dropout 0.1"),
     "decoder, linear rate": ("gpt2", "rte", f"{SHORT} --lr_schedule linear --batch_accum 2"),
     "T5, non-IID": ("t5", "rte", SHORT),
     "T5, messages, resumed": ("t5", "rte", f"{LONG} --transport message"),

@@ -13,7 +13,8 @@ from tests.processes import finish, kill, model, newest, start, wait_until, work
 from tests.tiny import tiny_once
 from tests.toy import toy_choices, toy_table
 
-MODELS = {"encoder": ("bert", "rte", ""), "T5": ("t5", "rte", "--strategy fedadam --fp32_products onednn"),
+MODELS = {"encoder": ("bert", "rte", "--train lora --lora_dropout 0.1"),
+          "T5": ("t5", "rte", "--strategy fedadam --fp32_products onednn"),
           "multiple choice": ("electra", "copa", "")}
 WORKERS, TRANSPORTS, FATES = ("1", "2"), ("reference", "message"), ("fresh", "resumed", "with a kill")
 FLAGS = "--max_length 24 --batch_size 8 --n_iterations 12 --skip_evalnum 12 --optimizer_state keep --n_clients 3"

@@ -29,7 +29,7 @@ OWNERS = " or ".join(STRATEGIES.owners("server_lr"))
 
 FLOWER = Path(sys.executable).parent
 FLAGS = ("--max_length 32 --batch_size 8 --n_iterations 1 --transport message --n_workers 2 --strategy fedavgm "
-         "--server_lr 0.5")
+         "--server_lr 0.5 --train lora")
 
 
 def free_port() -> int:
@@ -80,7 +80,8 @@ def submit(base: Path, name: str, environment: dict[str, str], **flags: object) 
     """Have the app run with a record in base/name; return what Flower printed of it."""
     flags = {"data": "rte", "data_dir": f"{base}/data", "model": f"{base}/tiny/bert", "run_dir": f"{base}/{name}",
              "lr": 1e-3, "precision": "fp32", "fp32_products": "torch", "seed": 4, "max_length": 32,
-             "batch_size": 8, "n_iterations": 1, "strategy": "fedavgm", "server_lr": 0.5, **flags}
+             "batch_size": 8, "n_iterations": 1, "strategy": "fedavgm", "server_lr": 0.5, "train": "lora",
+             **flags}
     words = " ".join(f"{key}={json.dumps(value)}" for key, value in flags.items())
     done = subprocess.run([FLOWER / "flwr", "run", ".", "--stream", "--run-config", words], cwd=ROOT, env=environment,
                           capture_output=True, text=True, timeout=240)
@@ -127,7 +128,7 @@ def test_a_node_with_other_rows_refuses_to_train(base):
     spec = load("rte").SPEC
     table = open_table(base / "data" / "rte", spec)
     facts = {"precision": "fp32", "fp32_products": "onednn", "run_dir": "", "scratch": "",
-             "fingerprint": table.fingerprint, "commit": "1f2e"}
+             "fingerprint": table.fingerprint, "commit": "1f2e", "frozen": ""}
     config = RunConfig(data="rte", model=f"{base}/tiny/bert", data_dir=str(base / "data"))
 
     def client(**node_config: str):
@@ -156,8 +157,9 @@ def test_pyproject_names_every_flag_with_its_default():
     assert sorted(wanted - found) == [], "lines that [tool.flwr.app.config] of pyproject.toml lacks"
     assert sorted(found - wanted) == [], "lines of [tool.flwr.app.config] in pyproject.toml that are of no flag"
     assert config_of(listed, ["sentiment"]) == RunConfig()
-    for choice in ({"strategy": "fedadam"}, {"partitioner": "dirichlet"}):
+    for choice in ({"strategy": "fedadam"}, {"partitioner": "dirichlet"}, {"train": "lora"}):
         assert config_of(listed | choice, ["sentiment"]) == RunConfig(**choice)
+    assert config_of(listed | {"train": "lora", "lora_r": 4}, ["sentiment"]).train_flags.lora_r == "4"
     assert config_of(listed | {"strategy": "fedadam", "server_lr": 1}, ["sentiment"]).strategy_flags.server_lr == 1.0
 
 

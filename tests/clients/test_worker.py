@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 import utils.model.linear
-from clients.job import Job, Piece
+from clients.job import Job, NodeJob, Piece
 from clients.lm_client import LMClient
 from clients.worker import Worker, resident
 from preprocess.common import load
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
+from utils.errors import UserError
 from utils.machine.onednn import product
 from utils.model import loading
 from utils.model.trainable import choose_trained
@@ -161,6 +162,18 @@ def test_a_worker_has_the_frozen_weights_of_the_driver_and_leaves_them_as_they_a
     worker.fit([start], 1, 0)
     assert FrozenWeights(worker.model).fingerprint == other.frozen
     assert (vector_of(worker) != start).mean() > 0.9 and len(start) < 4000  # of 62,370
+
+
+def test_a_node_without_the_drivers_disk_reads_the_frozen_weights_by_the_models_name(job, tmp_path):
+    other, start = lora_job(job, tmp_path)
+    node = NodeJob(replace(other.config, model=str(job.skeleton)), job.spec, str(tmp_path), str(tmp_path),
+                   frozen=other.frozen)
+    worker, of_node = Worker(other), Worker(node)
+    for each in (worker, of_node):
+        each.fit([start], 1, 0)
+    assert np.array_equal(vector_of(worker), vector_of(of_node))
+    with pytest.raises(UserError, match=f"--model {job.skeleton}: has other weights here than at the server"):
+        Worker(replace(node, frozen="another"))
 
 
 def test_a_process_keeps_the_model_of_the_last_run_where_nothing_of_it_differs(job, tmp_path):
