@@ -87,9 +87,9 @@ class RunConfig:
     match_norm: bool = flag(False, "rescale each round's step to the length of the plain mean's, so that methods are "
                                    "compared at one step length")
 
-    train: str = flag("all", "what of the model is trained and averaged, beside its head: all of it, or one of "
-                             "utils/model/trained/; the rest stays as it is", choices=TRAINED.names(),
-                      opens="a client's training")
+    train: str = flag("all", "what of the model is trained and averaged: all, the head (linear probe), the bias terms "
+                             "(BitFit) or LoRA's adapters, these two with the head; the rest stays as it is",
+                      choices=TRAINED.names(), opens="a client's training")
     epoch: int = flag(1, "local epochs: passes over its shard that a client makes each round", valid=WHOLE_FROM_1)
     batch_size: int = flag(16, "rows per forward pass", valid=WHOLE_FROM_1)
     batch_accum: int = flag(1, "batches per optimizer step: the effective batch is batch_size x batch_accum",
