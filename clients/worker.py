@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from clients.job import WHOLE, Job, Piece
 from clients.optimizer import FlatAdamW
 from clients.probe import probing
+from clients.ranks import of_own_rank
 from clients.states import ClientStates
 from clients.training import Shard, SoFar, Trained, Turn, local_training
 from strategies import strategy_of
@@ -83,7 +84,8 @@ class Worker:
         term = self.method.term([self._tensor(vector) for vector in received], own) if self.method.has_term else None
         shard = Shard(self.data.tokens["train"], self.data.labels["train"], rows)
         trained = Trained(self.model, self.vector, self.optimizer, self.head)
-        loss = local_training(trained, shard, Turn(self.job.config, server_round, client, term), so_far, piece.end)
+        with of_own_rank(self.model, self.method, client):
+            loss = local_training(trained, shard, Turn(self.job.config, server_round, client, term), so_far, piece.end)
         beside: list[torch.Tensor] = []
         if not piece.end:
             if term and term.returned:

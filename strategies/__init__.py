@@ -95,8 +95,8 @@ class Probe(Protocol):
 class Strategy:
     """FedAvg (McMahan et al. 2017, algorithm 1), whose parts the methods of this folder replace.
 
-    `flags` are the method's own, `layout` names each tensor's place in a vector. Vectors are float32 [n]; a hook of the
-    server gets their elements `window`, a slice, as arrays of its length.
+    `flags` are the method's own, `layout` names each tensor's place in a vector, `trained` are the flags of `--train`.
+    Vectors are float32 [n]; a hook of the server gets their elements `window`, a slice, as arrays of its length.
     """
 
     @dataclass(frozen=True)
@@ -118,6 +118,8 @@ class Strategy:
     from_zero = False
     #: vectors that the server, and each client, keeps from round to round; zeros at first
     server_vectors = client_vectors = 0
+    #: what `--train` must name; "": it may name anything
+    trains = ""
     #: whether the matrices that have adapters beside them (`--train lora`) are in the vectors, for the server to change
     moves_base = False
     #: whether clients may have adapters of different ranks (`--lora_r 4,8`)
@@ -126,8 +128,8 @@ class Strategy:
     #: what `measured` does.
     sent = returned = 1
 
-    def __init__(self, flags: Any, layout: Layout) -> None:
-        self.flags, self.layout = flags, layout
+    def __init__(self, flags: Any, layout: Layout, trained: Any = None) -> None:
+        self.flags, self.layout, self.trained = flags, layout, trained
 
     def __init_subclass__(cls) -> None:
         """Raise TypeError for a method that would silently be another one: a hook misspelt, or that is never called."""
@@ -238,4 +240,4 @@ def check_strategy(config: RunConfig, participants: int) -> None:
 
 def strategy_of(config: RunConfig, layout: Layout) -> Strategy:
     """Return what `--strategy` names, with its flags, for vectors of a `layout`."""
-    return STRATEGIES.load(config.strategy)(config.strategy_flags, layout)
+    return STRATEGIES.load(config.strategy)(config.strategy_flags, layout, config.train_flags)

@@ -178,6 +178,9 @@ class RunConfig:
         if self.match_norm and STRATEGIES.load(self.strategy).is_plain():
             raise UserError(f"--match_norm: the step of --strategy {self.strategy} is the plain mean's; leave it out, "
                             "or give another strategy")
+        needed = STRATEGIES.load(self.strategy).trains
+        if needed and self.train != needed:
+            raise UserError(f"--strategy {self.strategy}: is a mean of what --train {needed} trains; give that, too")
         if self.hub_public and not self.push_to_hub:
             raise UserError("--hub_public: there is nothing to send; name the repository by --push_to_hub NAME/REPO")
         if self.random_init and self.load_model:

@@ -32,6 +32,15 @@ class Flags:
                                  "query,value; or all-linear (default: the attention's queries and values)")
 
 
+    def rank(self, client: int) -> int:
+        """Return the rank of a client's adapters."""
+        return ranks(self)[client % len(ranks(self))]
+
+    def scale(self, client: int) -> float:
+        """Return how many times the products BA of a client's adapters count."""
+        return self.lora_alpha / self.rank(client)
+
+
 def ranks(flags: Flags) -> tuple[int, ...]:
     """Return the clients' ranks, of which client k has number k modulo their number; the model has the largest."""
     return tuple(map(int, flags.lora_r.split(",")))
