@@ -34,8 +34,8 @@ class RegMean(Strategy):
     group = "merging"
     whole = True
 
-    def __init__(self, flags: Any, layout: Layout) -> None:
-        super().__init__(flags, layout)
+    def __init__(self, flags: Any, layout: Layout, trained: Any = None) -> None:
+        super().__init__(flags, layout, trained)
         self._triangles = Triangles(layout)
         self.returned = 2 + self._triangles.count
 

@@ -13,7 +13,7 @@ from strategies import Strategy
 from tests.strategies.rounds import LAYOUT, answer, initial, play, server, state_of, updated
 from utils.config import RunConfig
 from utils.errors import RoundFailed
-from utils.plugins import STRATEGIES
+from utils.plugins import STRATEGIES, TRAINED
 from utils.vectors.layout import Layout
 from utils.vectors.transport import Transport
 
@@ -84,10 +84,15 @@ def test_with_too_few_successes_the_round_fails_and_the_global_vector_stays(tmp_
 
 @pytest.mark.parametrize("name", STRATEGIES.names())
 def test_going_on_from_what_the_server_holds_gives_the_same_bits(tmp_path, name):
-    method = STRATEGIES.load(name)(STRATEGIES.load(name).Flags(), LAYOUT)
-    whole = play(server(method), 1, 3)
-    half = play(server(method), 1, 1)
-    again = play(server(method, str(tmp_path), half), 2, 3)
+    cls = STRATEGIES.load(name)
+    method = cls(cls.Flags(), LAYOUT, TRAINED.flags(cls.trains)() if cls.trains else None)
+
+    def clients(vector: np.ndarray, number: int) -> list[tuple[np.ndarray, ...]]:
+        return [(model, *(abs(model) for _ in range(method.returned - 1))) for model in updated(vector, number)]
+
+    whole = play(server(method), 1, 3, clients)
+    half = play(server(method), 1, 1, clients)
+    again = play(server(method, str(tmp_path), half), 2, 3, clients)
     assert np.array_equal(again.vector, whole.vector) and np.array_equal(again.kept, whole.kept)
 
 

@@ -9,7 +9,7 @@ import pytest
 from utils.config import RunConfig, in_a_name
 from utils.errors import UserError
 from utils.flags import flag
-from utils.plugins import PARTITIONERS, STRATEGIES
+from utils.plugins import PARTITIONERS, STRATEGIES, TRAINED
 
 OWNERS = " or ".join(STRATEGIES.owners("server_lr"))
 
@@ -49,12 +49,13 @@ def test_a_plugins_flags_are_in_the_name_but_for_defaults(flags, words, always):
     assert in_a_name(Flags(**flags)) == words and in_a_name(Flags(**flags), first_always=True) == always
 
 
-@pytest.mark.parametrize("kind, name", [(plugins.flag, name) for plugins in (STRATEGIES, PARTITIONERS)
+@pytest.mark.parametrize("kind, name", [(plugins.flag, name) for plugins in (STRATEGIES, PARTITIONERS, TRAINED)
                                         for name in plugins.names()])
 def test_each_choice_is_a_value_that_travels(kind, name):
-    config = RunConfig.of(**{kind: name})
+    needs = {"train": STRATEGIES.load(name).trains or "all"} if kind == "strategy" else {}
+    config = RunConfig.of(**{kind: name}, **needs)
     assert hash(config) == hash(RunConfig.of(**config.flags()))
-    for flags in (type(config.strategy_flags), type(config.partitioner_flags)):  # how messages name a class
+    for flags in map(type, (config.strategy_flags, config.partitioner_flags, config.train_flags)):  # named in messages
         assert attrgetter(flags.__qualname__)(sys.modules[flags.__module__]) is flags
     assert dataclasses.replace(config, seed=3) == RunConfig.of(**{**config.flags(), "seed": 3})
 
