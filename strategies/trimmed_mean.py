@@ -9,6 +9,7 @@ import numpy as np
 from strategies import Array, Round, Strategy
 from utils.console import NOTES
 from utils.flags import flag, floor_of
+from utils.vectors.ordered import ordered
 
 
 class TrimmedMean(Strategy):
@@ -30,7 +31,10 @@ class TrimmedMean(Strategy):
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
               kept: Sequence[Array]) -> Array:
         out = left_out(self.flags, len(clients))
-        return np.sort(clients, axis=0)[out:len(clients) - out].mean(axis=0, dtype=np.float64)
+        new = np.empty_like(before)
+        for part, values in ordered(clients):
+            new[part] = values[out:len(clients) - out].mean(axis=0, dtype=np.float64)
+        return new
 
 
 def left_out(flags: Any, participants: int) -> int:
