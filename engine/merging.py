@@ -198,7 +198,7 @@ def sum_of(arrays: Iterable[np.ndarray]) -> np.ndarray:
     """Return the sum of arrays of one shape, added in order, as float64."""
     total: np.ndarray | None = None
     for array in arrays:
-        total = np.array(array, np.float64) if total is None else total + array
+        total = np.array(array, np.float64) if total is None else np.add(total, array, out=total)
     assert total is not None
     return total
 
