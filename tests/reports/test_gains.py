@@ -97,6 +97,19 @@ def test_sentences(study, tmp_path):
         "Averaging beats standard fine-tuning in 1 of 2 comparisons; 1 undecided")
 
 
+def test_an_outer_optimizer_of_one_client_is_a_method_of_its_own(tmp_path):
+    """It is a baseline, so the headline is not about it."""
+    for seed, score in ((1, 0.9), (2, 0.8)):
+        write_run(tmp_path / f"o{seed}", "centralized-nesterov", seed, (score, score), strategy="nesterov")
+        write_run(tmp_path / f"c{seed}", "centralized", seed, (score - 0.1, score - 0.1), strategy="averaging")
+        write_run(tmp_path / f"i{seed}", "iid", seed, (score, score), strategy="averaging")
+    compared, = read_records([tmp_path]).comparisons
+    assert [row[0] for row in score_table(compared).rows[1:4]] == ["centralized", "centralized-nesterov", "iid"]
+    assert gain_table(compared, "centralized").rows[1][:4] == ["centralized-nesterov", "2", "+10.0 [+10.0, +10.0]",
+                                                               "ahead"]
+    assert "(iid)" in headline_sentence([compared], "centralized")
+
+
 def test_the_fitted_line_is_least_squares():
     points = [ModelGain("m", flops, Gain((value,))) for flops, value in ((1e18, -0.03), (1e19, -0.01), (1e20, 0.02))]
     trend = fit("toy", "iid", points)
