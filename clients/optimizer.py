@@ -15,8 +15,8 @@ class FlatAdamW:
 
     `moments`: float32 [2, n], the running means of the gradient and of its square, at each parameter's part of the
     vector; `parts`: those tensors of the vector that are trained; `steps`: the number of updates made, as the optimizer
-    counts it for each of its tensors; `covered`: the parts (start, stop) of the vector that an update changes;
-    `written`: those of the moments that may not be zero.
+    counts it for each of its tensors; `tensors`: what an update changes, each with its part of the vector; `written`:
+    parts (start, stop) of the moments that may not be zero.
 
     Gradients are autograd's own tensors, new in each step: to add them to one vector would read and write them twice
     more.
@@ -42,7 +42,7 @@ class FlatAdamW:
 
     def _cover(self, parts: Sequence[tuple[torch.nn.Parameter, slice]], step: int) -> None:
         """From now on update these tensors, each with the moments at its part of the vector."""
-        self.covered = {(part.start, part.stop) for _, part in parts}
+        self.tensors = parts
         self.steps = [torch.tensor(float(step), device=self.vector.values.device) for _ in parts]
         groups: list[dict] = [{"params": [], "weight_decay": decay} for decay in (self.weight_decay, 0.0)]
         state: dict[torch.Tensor, dict[str, torch.Tensor]] = {}
@@ -98,5 +98,5 @@ class FlatAdamW:
         """Make one step at learning rate `lr` with the parameters' gradients."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr
-        self.written |= self.covered
+        self.written |= {(part.start, part.stop) for _, part in self.tensors}
         self.optimizer.step()

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from clients.average import RunningAverage, share_of_step
 from clients.optimizer import FlatAdamW
 from strategies import Term
 from utils.config import RunConfig
@@ -20,7 +21,7 @@ from utils.model.feed import Feeder, feeding
 from utils.model.heads import Head
 from utils.model.used_embeddings import embedding_table
 from utils.seeds import generator, torch_seed
-from utils.vectors.parameters import ParameterVector
+from utils.vectors.parameters import ParameterVector, zeros
 
 LARGEST = 2.0 ** 57  # of a parameter: the mean's sums of squared distances hold it in float32 (utils/vectors/sums.py)
 STEP_AS_TOKENS = 64  # tokens whose training takes about as long as what each step costs beside its tokens
@@ -59,7 +60,8 @@ class Turn:
 class SoFar:
     """How far a client has come in its round: steps `made`, the `loss` summed over its terms, `seconds` of work.
 
-    `travelled`: the sum of the learning rates of its steps. `shown`: a view, int64 [1], of the rows trained on so far,
+    `travelled`: the sum of the learning rates of its steps. `average`: what the client is at the end, `travelled`
+    included, with `--client_average`. `shown`: a view, int64 [1], of the rows trained on so far,
     from which a status line is made; or None.
     """
 
@@ -67,6 +69,7 @@ class SoFar:
     loss: float = 0.0
     seconds: float = 0.0
     travelled: float = 0.0
+    average: RunningAverage | None = None
     shown: np.ndarray | None = None
 
 
@@ -111,9 +114,14 @@ def local_training(trained: Trained, shard: Shard, turn: Turn, so_far: SoFar | N
     Raises Diverged when the loss is no longer a finite number, or a parameter none below LARGEST.
     """
     so_far = so_far or SoFar()
+    if turn.config.client_average != "none" and so_far.average is None:
+        so_far.average = RunningAverage(zeros(trained.vector.size, device=trained.vector.values.device))
     trained.model.train()
     with ExitStack() as shortcuts:
         train_steps(trained, shard, turn, so_far, end, take_shortcuts(shortcuts, trained, shard, turn))
+        if so_far.average and not end:
+            so_far.average.hand_over(trained.optimizer.tensors)
+            so_far.travelled = so_far.average.travelled
     mean = so_far.loss / (turn.config.epoch * trained.head.terms(shard.labels[shard.rows]))
     low, high = torch.aminmax(trained.vector.values)  # NaN if a parameter is
     if not (np.isfinite(mean) and -LARGEST < low and high < LARGEST):
@@ -157,6 +165,8 @@ def train_steps(trained: Trained, shard: Shard, turn: Turn, so_far: SoFar, end: 
         trained.optimizer.update(rate)
 
         so_far.made, so_far.travelled = step + 1, so_far.travelled + rate
+        if so_far.average and (share := share_of_step(config, so_far.made, per_round)):
+            so_far.average.add(trained.optimizer.tensors, so_far.travelled, share)
         if so_far.shown is not None:
             so_far.shown[0] = config.epoch * len(shard.rows) * so_far.made // per_round
     so_far.loss = float(total_loss)

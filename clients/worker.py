@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from clients.average import RunningAverage
 from clients.job import WHOLE, Job, Piece
 from clients.optimizer import FlatAdamW
 from clients.probe import probing
@@ -107,22 +108,33 @@ class Worker:
         mean, square = self.optimizer.moments.cpu().numpy()
         for name, array in (("values", self.vector.numpy()), ("mean", mean), ("square", square)):
             self.transport.send(f"{name}-{piece.cut}", array)
-        self._numbers.send(f"progress-{piece.cut}", np.array(
-            [so_far.loss, so_far.seconds, so_far.travelled, self.optimizer.step]))
+        numbers = [so_far.loss, so_far.seconds, so_far.travelled, self.optimizer.step, 0.0]
+        if so_far.average:
+            self.transport.send(f"average-{piece.cut}", so_far.average.values.cpu().numpy())
+            numbers[-1] = so_far.average.travelled
+        self._numbers.send(f"progress-{piece.cut}", np.array(numbers))
 
     def resume(self, piece: Piece) -> SoFar:
         """Become the unfinished client in the buffers of its cut, which has made `piece.begin` steps of its round."""
         values, mean, square = (self.transport.receive(self.transport.buffer(f"{name}-{piece.cut}"))
                                 for name in ("values", "mean", "square"))
-        loss, seconds, travelled, step = self._numbers.receive(self._numbers.buffer(f"progress-{piece.cut}"))
+        numbers = self._numbers.receive(self._numbers.buffer(f"progress-{piece.cut}"))
+        loss, seconds, travelled, step, averages = numbers.tolist()
         self.vector.load(values)
         self.optimizer.restore((mean, square), int(step))
-        return SoFar(piece.begin, float(loss), float(seconds), float(travelled))
+        average = None
+        if self.job.config.client_average != "none":
+            values = self.transport.receive(self.transport.buffer(f"average-{piece.cut}"))
+            average = RunningAverage(torch.from_numpy(values.copy()).to(self.device), averages)
+        return SoFar(piece.begin, loss, seconds, travelled, average)
 
     @property
     def _numbers(self) -> Transport:
-        """What travels with a suspended client besides vectors: loss, seconds, sum of rates, its optimizer's step."""
-        return Transport(self.transport.folder, 4, np.float64)
+        """What travels with a suspended client besides vectors.
+
+        Its loss, seconds, sum of rates, optimizer's step, and the average of the sums of rates.
+        """
+        return Transport(self.transport.folder, 5, np.float64)
 
     def _tensor(self, vector: np.ndarray) -> torch.Tensor:
         """Return a vector on this worker's device: the array's own memory, if that is the CPU's and can be written."""

@@ -31,7 +31,8 @@ def room_for(config: RunConfig, method: Strategy, n_clients: int, workers: int, 
                   "strategy, or a lower --frac_fit"
     needed = more
     if config.transport == "reference":
-        needed += nbytes * buffers(method, clients, nodes_for(nbytes, workers), workers)
+        averages = workers * (config.client_average != "none")  # of clients cut in two, too
+        needed += nbytes * (buffers(method, clients, nodes_for(nbytes, workers), workers) + averages)
     elif not method.streams:
         in_memory = nbytes * method.returned * clients
         if in_memory > memory():

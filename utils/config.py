@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from utils.errors import UserError
-from utils.file_names import file_name
 from utils.flags import (
     MANY,
     NOT_NEGATIVE,
@@ -17,7 +16,7 @@ from utils.flags import (
     check_flags,
     fields_of,
     flag,
-    shown,
+    in_a_name,
     spellings,
     typed,
 )
@@ -103,6 +102,10 @@ class RunConfig:
     max_grad_norm: float = flag(0.0, "clip each step's gradient to this norm (0: no clipping)", valid=NOT_NEGATIVE)
     optimizer_state: str = flag("fresh", "a client's AdamW moments: fresh each round (as published), or kept "
                                          "from its last round", choices=("fresh", "keep"))
+    client_average: str = flag("none", "what a client (or --centralized) returns of a round: its last weights, or the "
+                                       "running average of those after each step (swa: alike, ema: the last 20 most)",
+                               choices=("none", "ema", "swa"))
+    client_average_from: float = flag(0.5, "part of a round's steps after which that average begins", valid=SHARE)
     precision: str = flag("auto", "arithmetic of training; weights and evaluation are always float32 (auto: bf16 "
                                   "where the processor is faster in it)",
                           choices=("auto", "fp32", "bf16"))
@@ -181,6 +184,8 @@ class RunConfig:
         needed = STRATEGIES.load(self.strategy).trains
         if needed and self.train != needed:
             raise UserError(f"--strategy {self.strategy}: is a mean of what --train {needed} trains; give that, too")
+        if self.client_average == "none" and self.client_average_from != RunConfig.client_average_from:
+            raise UserError(f"--client_average_from {self.client_average_from:g}: needs --client_average swa or ema")
         if self.hub_public and not self.push_to_hub:
             raise UserError("--hub_public: there is nothing to send; name the repository by --push_to_hub NAME/REPO")
         if self.random_init and self.load_model:
@@ -228,7 +233,8 @@ class RunConfig:
 
         Then -partial<f> if clients are sampled, the strategy with those of its flags that are not at their defaults, as
         -fedavgm0.5, if it is not the default one, -matched if its step is rescaled, what is trained if that is not all,
-        as -lora8 or -head, and -keep if the clients' moments are kept.
+        as -lora8 or -head, -client_swa or -client_ema if clients average their steps, and -keep if their moments are
+        kept.
         """
         word = {0.0: "noniid", 0.99: "iid"}.get(self.lang_mix, f"mix{self.lang_mix:g}")
         if self.partitioner != RunConfig.partitioner:
@@ -242,6 +248,9 @@ class RunConfig:
         word += "-matched" * self.match_norm
         if self.train != RunConfig.train:
             word += f"-{self.train}{in_a_name(self.train_flags, first_always=True)}"
+        if self.client_average != "none":
+            begins = self.client_average_from
+            word += f"-client_{self.client_average}{f'{begins:g}' if begins != RunConfig.client_average_from else ''}"
         return word + ("-keep" if self.optimizer_state == "keep" else "")
 
     @property
@@ -278,16 +287,3 @@ def elsewhere(name: str, chosen: Mapping[str, str]) -> str:
     of = " or ".join(f"--{kind} {' or '.join(names)}" for kind, names in owners.items() if names)
     here = [f"--{kind} {chosen[kind]}" for kind, names in owners.items() if names]
     return of and f"is a flag of {of}; {' and '.join(here)} {'have' if len(here) > 1 else 'has'} no such flag"
-
-
-def in_a_name(flags: Any, first_always: bool = False) -> str:
-    """Return what a run's name has of a plug-in's flags, as <value of the first>-<name><value>, but for defaults."""
-    words = ""
-    for place, field in enumerate(fields_of(flags)):
-        value = getattr(flags, field.name)
-        text = file_name(value) if isinstance(value, str) else shown(value)
-        if isinstance(value, bool):
-            words += f"-{field.name}" * value
-        elif value != field.default or first_always and not place:
-            words += f"-{field.name}{text}" if place else text
-    return words

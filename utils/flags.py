@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from utils.errors import UserError, quoted
+from utils.file_names import file_name
 
 FEW = 5  # choices that a message names
 MANY = 10**9  # more is a slip, and no library below has to hold more
@@ -112,6 +113,19 @@ def typed(field: Field, value: Any) -> Any:
 def shown(value: Any) -> str:
     """Return a flag's value as sentences and names have it."""
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def in_a_name(flags: Any, first_always: bool = False) -> str:
+    """Return what a run's name has of a plug-in's flags, as <value of the first>-<name><value>, but for defaults."""
+    words = ""
+    for place, field in enumerate(fields_of(flags)):
+        value = getattr(flags, field.name)
+        text = file_name(value) if isinstance(value, str) else shown(value)
+        if isinstance(value, bool):
+            words += f"-{field.name}" * value
+        elif value != field.default or first_always and not place:
+            words += f"-{field.name}{text}" if place else text
+    return words
 
 
 def floor_of(share: float, number: int) -> int:

@@ -124,7 +124,8 @@ def test_a_client_answers_flowers_messages(job, transport):
     assert rows == columns.shape[1] == 24 and loss == pytest.approx(columns[1].sum())
 
 
-@pytest.mark.parametrize("flags", [{}, {"optimizer_state": "keep", "epoch": 2, "lr_schedule": "linear"}])
+@pytest.mark.parametrize("flags", [{}, {"optimizer_state": "keep", "epoch": 2, "lr_schedule": "linear"},
+                                   {"client_average": "swa"}, {"client_average": "ema", "client_average_from": 0.0}])
 def test_a_client_that_stops_and_goes_on_elsewhere_ends_with_the_same_bits(job, tmp_path, flags):
     """Dropout is on: the tiny models have it. Two workers in one process stand for two processes."""
     job = replace(job, config=replace(job.config, **flags), run_dir=str(tmp_path))

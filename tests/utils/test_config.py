@@ -6,9 +6,9 @@ from operator import attrgetter
 
 import pytest
 
-from utils.config import RunConfig, in_a_name
+from utils.config import RunConfig
 from utils.errors import UserError
-from utils.flags import flag
+from utils.flags import flag, in_a_name
 from utils.plugins import PARTITIONERS, STRATEGIES, TRAINED
 
 OWNERS = " or ".join(STRATEGIES.owners("server_lr"))
