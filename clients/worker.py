@@ -28,7 +28,6 @@ from utils.model.compiled import compile_forward
 from utils.model.feed import Feeder, feeding
 from utils.model.heads import make_head
 from utils.model.lengths import length_rule
-from utils.model.trainable import choose_trained
 from utils.plugins import STRATEGIES
 from utils.record.runlog import CLIENT_STATES
 from utils.seeds import generator
@@ -190,7 +189,6 @@ class LoadedModel:
         wanted = replace(loading.Wanted.by(config, job.commit), name=str(job.skeleton),
                          random_init=config.random_init or not read)
         model, self.tokenizer = loading.load(wanted, job.spec)
-        choose_trained(model, config)
         frozen = FrozenWeights(model)
         if not read:
             frozen.map(job.frozen_weights)

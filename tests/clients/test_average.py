@@ -83,6 +83,7 @@ def test_a_round_of_one_step_has_an_average():
 
 def test_it_is_in_the_runs_name_and_its_beginning_needs_it():
     assert RunConfig(client_average="swa").method == "noniid-client_swa"
-    assert RunConfig(client_average="ema", client_average_from=0.8, centralized=True).method == "centralized-client_ema0.8"
+    late = RunConfig(client_average="ema", client_average_from=0.8, centralized=True)
+    assert late.method == "centralized-client_ema0.8"
     with pytest.raises(UserError, match="--client_average_from 0.8: needs --client_average swa or ema"):
         RunConfig(client_average_from=0.8)

@@ -18,7 +18,6 @@ from utils.config import RunConfig
 from utils.errors import UserError
 from utils.machine.onednn import product
 from utils.model import loading
-from utils.model.trainable import choose_trained
 from utils.vectors.frozen import FrozenWeights
 from utils.vectors.parameters import ParameterVector
 from utils.vectors.transport import Transport
@@ -149,7 +148,6 @@ def lora_job(job, place, **flags):
     folder = place / "scratch"
     (folder / "model").mkdir(parents=True)
     model, tokenizer = loading.load(replace(loading.Wanted.by(config), name=str(job.skeleton)), job.spec)
-    choose_trained(model, config)
     frozen = FrozenWeights(model)
     other = replace(job, config=config, scratch=str(folder), run_dir=str(place), frozen=frozen.fingerprint)
     other.save_skeleton(model, tokenizer)

@@ -32,6 +32,7 @@ from utils.model.padding import settle_padding
 from utils.model.special_tokens import agree, agree_on_writing
 from utils.model.task_head import adapt_head, describe_head, head_class
 from utils.model.tokenizer import fit_tokenizer, load_tokenizer
+from utils.model.trainable import choose_trained
 from utils.model.trust import HERE_ONLY, check_weight_files, safetensors_only
 from utils.model.weights import check_weights
 from utils.seeds import torch_seed
@@ -49,12 +50,13 @@ class Wanted:
     flag: str = "model"  #: the one that gives `name`, for messages
     commit: str = ""  #: the hub's, as `resolve` takes it
     trained: bool = False  #: whether the checkpoint must have the task's head
+    training: RunConfig | None = None  #: what says which of the parameters are trained; None: all
 
     @classmethod
     def by(cls, config: RunConfig, commit: str = "") -> "Wanted":
         """Return what the flags ask for; of the hub at `commit`, if an earlier part of the run has used one."""
         return cls(config.load_model or config.model, config.seed, config.max_length, config.random_init,
-                   config.text_to_text, config.start_flag, commit, trained=not config.n_iterations)
+                   config.text_to_text, config.start_flag, commit, not config.n_iterations, config)
 
 
 def resolve(name: str, flag: str = "model", commit: str = "", weights: bool = True) -> str:
@@ -127,8 +129,9 @@ def load(wanted: Wanted, spec: TaskSpec
          ) -> tuple[transformers.PreTrainedModel, transformers.PreTrainedTokenizerFast]:
     """Return (model, tokenizer) for a task: float32 on the CPU, in evaluation mode, padding on the right if it can.
 
-    Weights the checkpoint lacks (the task's head; with `random_init` all of them) are drawn from
-    (seed, "model"): the same bits in any process, and the process's own random state is left as it was.
+    What `wanted.training` says is trained requires a gradient. Weights the checkpoint lacks (the task's head; with
+    `random_init` all of them) are drawn from (seed, "model"): the same bits in any process, and the process's own
+    random state is left as it was.
 
     Raises: UserError, one line, when anything does not load or fit together.
     """
@@ -170,8 +173,9 @@ def load(wanted: Wanted, spec: TaskSpec
         model.config.name_or_path, tokenizer.name_or_path = found_at, name  # not the folder of a copy without marks
         settle_padding(asked, model, tokenizer, spec, text_to_text)
         model.config._commit_hash = extract_commit_hash(f"{found_at}/config.json", None)
-    if news:
-        NOTES.info("%s: %s", name, news)
+        what = choose_trained(model, wanted.training) if wanted.training else ""
+    for words in filter(None, (news, what)):
+        NOTES.info("%s: %s", name, words)
     return model, tokenizer
 
 

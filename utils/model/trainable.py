@@ -9,28 +9,23 @@ from utils.plugins import TRAINED
 from utils.seeds import torch_seed
 
 
-def choose_trained(model: PreTrainedModel, config: RunConfig) -> None:
+def choose_trained(model: PreTrainedModel, config: RunConfig) -> str:
     """Let the parameters of `model` that `--train` names require a gradient, and no others, in place.
 
-    What is drawn, as adapters, comes from (seed, "adapters"): the same bits in any process. Raises UserError for a
-    model that has nothing of the kind.
+    Returns how many those are, in words; "" where all of the model's own are. What is drawn, as adapters, comes from
+    (seed, "adapters"): the same bits in any process. Raises UserError for a model that has nothing of the kind.
     """
     if config.train == RunConfig.train:
-        return
+        return ""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(config.seed, "adapters"))
         names = {*TRAINED.load(config.train).trained(model, head_of(model), config)}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in names)
-
-
-def trained_in_words(model: PreTrainedModel) -> str:
-    """Return how many of the parameters are trained, and whether the head is."""
     sizes = {name: p.numel() for name, p in model.named_parameters()}
-    trained = sum(sizes[name] for name, p in model.named_parameters() if p.requires_grad)
-    head = sum(sizes[name] for name in head_of(model))
-    return (f"{trained:,} of {sum(sizes.values()):,} parameters are trained, " +
-            (f"{head:,} of them the head's" if head else "no head: it is the table of token embeddings"))
+    trained, head = sum(sizes[name] for name in names), sum(sizes[name] for name in head_of(model))
+    return f"--train {config.train}: {trained:,} of {sum(sizes.values()):,} parameters, " + (
+        f"{head:,} of them the head's" if head else "and no head, which is its table of token embeddings")
 
 
 def head_of(model: PreTrainedModel) -> list[str]:

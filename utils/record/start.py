@@ -7,10 +7,8 @@ import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from utils.config import RunConfig
-from utils.console import NOTES
 from utils.data.dataset import TaskData
 from utils.model import loading
-from utils.model.trainable import choose_trained, trained_in_words
 from utils.record.run_folder import RunFolder
 from utils.record.runlog import RunLog
 from utils.vectors.frozen import FrozenWeights
@@ -49,9 +47,6 @@ class Start:
 def load_model(config: RunConfig, data: TaskData, commit: str) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Return the model that the flags name, of the hub at `commit` if that is given, and open the tokens of `data`."""
     model, tokenizer = loading.load(loading.Wanted.by(config, commit), data.table.spec)
-    choose_trained(model, config)
-    if config.train != RunConfig.train:
-        NOTES.info("--train %s: %s", config.train, trained_in_words(model))
     data.tokenise(tokenizer, loading.is_text_to_text(model))
     return model, tokenizer
 
