@@ -183,7 +183,7 @@ class RunConfig:
                             "or give another strategy")
         needed = STRATEGIES.load(self.strategy).trains
         if needed and self.train != needed:
-            raise UserError(f"--strategy {self.strategy}: is a mean of what --train {needed} trains; give that, too")
+            raise UserError(f"--strategy {self.strategy}: is for adapters alone; give --train {needed}, too")
         if self.client_average == "none" and self.client_average_from != RunConfig.client_average_from:
             raise UserError(f"--client_average_from {self.client_average_from:g}: needs --client_average swa or ema")
         if self.hub_public and not self.push_to_hub:

@@ -1,0 +1,101 @@
+"""Whole runs that train adapters: model/ and adapter/ give the record's metrics, and a resume changes no bit."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+from tests import processes
+from tests.adapter_runs import RESUMED, RUNS
+from tests.conftest import ROOT
+from tests.loading import loaded
+from tests.tiny import tiny_once
+from tests.toy import toy_rows, toy_table
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """Rows and models, and the records of the runs; the notes on stderr are in notes."""
+    base = tmp_path_factory.mktemp("adapters")
+    toy_table(base / "data")
+    for family in ("bert", "gpt2"):
+        tiny_once(base, family)
+    done = subprocess.run([sys.executable, "-m", "tests.adapter_runs", base], cwd=ROOT, capture_output=True, text=True,
+                          timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (base / "interrupted").write_text(done.stdout)
+    (base / "notes").write_text(done.stderr)
+    return base
+
+
+def measured(model, folder: Path) -> tuple[float, float]:
+    """Return accuracy and mean loss on the test rows, by plain transformers, one row at a time."""
+    rows, tokenizer = toy_rows(24, 2), AutoTokenizer.from_pretrained(folder)
+    pairs = [[row["sentence1"], row["sentence2"]] for row in rows]
+    if "GPT2" in type(tokenizer).__name__:  # it sets nothing between texts
+        texts = [[tokenizer(text)["input_ids"] for text in pair] for pair in pairs]
+        inputs = [{"input_ids": torch.tensor([[*first, tokenizer.eos_token_id, *second]])} for first, second in texts]
+    else:
+        inputs = [tokenizer(*pair, return_tensors="pt") for pair in pairs]
+    with torch.no_grad():
+        logits = torch.cat([model(**row).logits for row in inputs])
+    labels = torch.tensor([row["label"] for row in rows])
+    return ((logits.argmax(-1) == labels).double().mean().item(),
+            torch.nn.functional.cross_entropy(logits, labels).item())
+
+
+def with_adapter(base: str, folder: Path):
+    """Return what the code on the adapter's card makes of it."""
+    config = AutoConfig.from_pretrained(folder)
+    return PeftModel.from_pretrained(AutoModelForSequenceClassification.from_pretrained(base, config=config), folder)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_model_and_adapter_give_the_metrics_of_the_record(base, name):
+    folder = base / name
+    result = json.loads((folder / "summary.json").read_text())["test"]
+    wanted = pytest.approx((result["accuracy"], result["loss"]), rel=1e-5)
+    plain = AutoModelForSequenceClassification.from_pretrained(folder / "model").eval()
+    assert measured(plain, folder / "model") == wanted
+    if "fedex_lora" in RUNS[name][1] or "flora" in RUNS[name][1].split():
+        assert not (folder / "adapter").exists() and not (folder / "best_adapter").exists()
+        assert "no adapter/: --strategy f" in (base / "notes").read_text()
+        return
+    tiny = str(base / "tiny" / RUNS[name][0])
+    assert measured(with_adapter(tiny, folder / "adapter").eval(), folder / "adapter") == wanted
+    again, _ = loaded(folder / "adapter", trained=True)
+    for key, value in plain.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[key], value, rtol=0, atol=1e-6)
+    card = (folder / "adapter" / "README.md").read_text()
+    assert "library_name: peft" in card and f'from_pretrained("{RUNS[name][0]}", config=config)' in card
+
+
+def test_the_best_round_has_both_too(base):
+    best = AutoModelForSequenceClassification.from_pretrained(base / "best" / "best_model").eval()
+    wanted = json.loads((base / "best" / "summary.json").read_text())["best"]["test"]
+    adapted = with_adapter(str(base / "tiny" / "gpt2"), base / "best" / "best_adapter").eval()
+    for model, folder in ((best, "best_model"), (adapted, "best_adapter")):
+        assert measured(model, base / "best" / folder) == pytest.approx((wanted["accuracy"], wanted["loss"]), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", RESUMED)
+def test_a_run_that_was_interrupted_ends_with_the_bits_of_one_that_was_not(base, name):
+    assert f"interrupted {name}" in (base / "interrupted").read_text()
+    assert processes.model(base / name) == processes.model(base / f"{name}-resumed")
+
+
+def test_the_ways_are_different_ones(base):
+    assert len({processes.model(base / name) for name, (family, _) in RUNS.items() if family == "bert"}) == 5
+
+
+def test_clients_learn(base):
+    """What they train from is what was averaged: their loss falls from round to round."""
+    for name in RUNS:
+        _, *rounds = map(json.loads, (base / name / "rounds.jsonl").read_text().splitlines())
+        losses = [sum(client["loss"] for client in record["clients"]) for record in rounds]
+        assert losses[-1] < losses[0], name
