@@ -40,8 +40,12 @@ def fitted(models: Sequence[SavedModel], base: SavedModel | None, head: SavedMod
         if model.lacking:
             raise UserError(f"{model.asked}: {model.lacking[0]} is missing{and_more(model.lacking)}; give a whole "
                             "model")
-    for model in (*models, *([base] if base else [])):
+    vocabulary = frame.tokenizer().get_vocab()
+    for model in dict.fromkeys((*models, *([base] if base else []))):
+        if model is frame:
+            continue
         check_body(model, frame)
+        check_vocabulary(model, frame, vocabulary)
     tensors: list[dict[str, Tensor]] = [named(model, frame) for model in models]
     if head is None:
         for model in models[1:]:
@@ -71,9 +75,7 @@ def named(model: SavedModel, frame: SavedModel) -> dict[str, Tensor]:
 
 
 def check_body(model: SavedModel, frame: SavedModel) -> None:
-    """Raise UserError unless a model's body and vocabulary are the frame's; a base may lack a pooler."""
-    if model is frame:
-        return
+    """Raise UserError unless a model's body is of the frame's architecture; a base may lack a pooler."""
     ours, theirs = frame.config, model.config
     if theirs.model_type != ours.model_type:
         raise UserError(f"{model.asked}: is a {theirs.model_type} model, and {frame.asked} is a {ours.model_type} one: "
@@ -92,12 +94,11 @@ def check_body(model: SavedModel, frame: SavedModel) -> None:
         if one != other:
             raise UserError(f"{model.asked}: {name} in its config.json is {quoted(one)}, and {quoted(other)} in "
                             f"{frame.asked}: only models of one architecture are merged")
-    check_vocabulary(model, frame)
 
 
-def check_vocabulary(model: SavedModel, frame: SavedModel) -> None:
-    """Raise UserError unless both tokenizers give the same number to each token."""
-    theirs, ours = (each.tokenizer.get_vocab() for each in (model, frame))
+def check_vocabulary(model: SavedModel, frame: SavedModel, ours: Mapping[str, int]) -> None:
+    """Raise UserError unless a model's tokenizer gives each token the number that it has in the frame's, `ours`."""
+    theirs = model.tokenizer().get_vocab()
     if theirs != ours:
         other = min((key for key in {*theirs, *ours} if theirs.get(key) != ours.get(key)),
                     key=lambda key: (min(theirs.get(key, len(theirs)), ours.get(key, len(ours))), key))

@@ -1,4 +1,4 @@
-"""A model to merge: its configuration, its tokenizer's vocabulary, and where its tensors lie; no weight is loaded."""
+"""A model to merge: its configuration, and where its tensors lie; no weight is loaded."""
 
 import inspect
 from dataclasses import dataclass, field, replace
@@ -36,7 +36,6 @@ class SavedModel:
     name: str
     folder: Path
     config: PreTrainedConfig
-    tokenizer: PreTrainedTokenizerFast
     prefix: str
     body: dict[str, Tensor] = field(default_factory=dict)
     head: dict[str, Tensor] = field(default_factory=dict)
@@ -52,6 +51,11 @@ class SavedModel:
     def labels(self) -> tuple[str, ...]:
         """What the outputs of its head mean."""
         return tuple(str(self.config.id2label[i]) for i in sorted(self.config.id2label))
+
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        """Return its tokenizer, which is not kept: those of many models would take much memory."""
+        with load_errors(self.asked), without_marks(str(self.folder)) as path:
+            return load_tokenizer(self.asked, path)
 
     @property
     def commit(self) -> str:
@@ -74,11 +78,10 @@ def open_model(name: str, flag: str = "") -> SavedModel:
                         "the folder of a run that trained it, model/ is that already)")
     with load_errors(asked), without_marks(str(folder)) as path:
         config = load_config(asked, path)
-        tokenizer = load_tokenizer(asked, path)
         tensors = tensors_of(asked, folder, getattr(config, "transformers_weights", None))
         model = skeleton_of(config)
     prefix = f"{model.base_model_prefix}." if hasattr(model, model.base_model_prefix) else ""
-    found = SavedModel(asked, name, folder, config, tokenizer, prefix)
+    found = SavedModel(asked, name, folder, config, prefix)
     once = {p: key for key, p in model.named_parameters()}
     names = {key: once[p] for key, p in model.named_parameters(remove_duplicate=False)}
     shapes: dict[str, torch.Tensor] = {**{key: p for p, key in once.items()}, **dict(model.named_buffers())}

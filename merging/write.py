@@ -20,7 +20,7 @@ from utils.machine.workers import usable_cores
 from utils.plugins import STRATEGIES
 from utils.vectors.transport import WINDOW
 
-ROOM = 1 << 25  # bytes of all models' windows, for each thread; a method may copy them a few times
+ROOM = 1 << 24  # bytes of all models' windows, for each thread; a method may copy them a few times
 
 
 @contextmanager
@@ -107,7 +107,7 @@ def write_beside(plan: Plan, folder: Path) -> None:
     frame.config.dtype = torch.float32
     with system_errors():
         frame.config.save_pretrained(folder)
-        frame.tokenizer.save_pretrained(folder)
+        frame.tokenizer().save_pretrained(folder)
     generation = frame.folder / "generation_config.json"
     if generation.is_file():
         shutil.copyfile(generation, folder / generation.name)

@@ -1,11 +1,13 @@
 """Merged models against float64 definitions on whole vectors, of every family and kind of file."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from merging.plan import plan_of
 from merging.write import new_folder, write_model
@@ -96,3 +98,53 @@ def test_a_folder_that_is_there_stays_as_it_is_and_after_an_error_there_is_none(
         (folder / "half").write_text("")
         raise ValueError
     assert [path.name for path in tmp_path.iterdir()] == ["out"] and (out / "file").read_text() == "mine"
+
+
+def linear(each, start):
+    """mergekit's `linear` with weight: 3, 1, 4."""
+    return (3 * each[0] + each[1] + 4 * each[2]) / 8
+
+
+def task_arithmetic(each, start):
+    """mergekit's `task_arithmetic` with weight: 0.4."""
+    return start + 0.4 * sum(one - start for one in each)
+
+
+def ties(each, start):
+    """mergekit's `ties` with density: 0.2, weight: 1 and normalize: true."""
+    kept = []
+    for delta in (one - start for one in each):
+        number = max(1, int(0.2 * delta.numel()))  # mergekit keeps nothing of what has fewer than five elements
+        least = delta.abs().flatten().sort(descending=True).values[number - 1]
+        kept.append(torch.where(delta.abs() >= least, delta, 0))
+    signs = torch.stack(kept).sum(0).sign()
+    agree = torch.stack([(one.sign() == signs) & (one != 0) for one in kept])
+    return start + (torch.stack(kept) * agree).sum(0) / agree.sum(0).clamp(min=1)
+
+
+@pytest.mark.parametrize("formula, words", [
+    (linear, "--strategy averaging --weights 3,1,4"), (task_arithmetic, "--strategy task_arithmetic --scale 0.4"),
+    (ties, "--strategy ties --density 0.2")])
+def test_it_is_mergekits_formula(base, tmp_path, formula, words):
+    folders, start = [child(base, "bert", k) for k in range(3)], child(base, "bert", 7)
+    found = merge(tmp_path / "out", *folders, *words.split(), "--base", start)
+    each, before = [weights(folder) for folder in folders], weights(start)
+    for name, tensor in found.items():
+        expected = formula([one[name] for one in each], before[name])
+        torch.testing.assert_close(tensor, expected, rtol=1e-6, atol=2e-7, msg=name)
+
+
+def test_karcher_of_two_models_is_mergekits_slerp_where_their_norms_are_equal(base, tmp_path):
+    """mergekit adds the vectors as long as they are, this the directions, with the mean of the lengths."""
+    one = child(base, "bert", 0)
+    other = shutil.copytree(child(base, "bert", 1), tmp_path / "other")
+    tensors, lengths = load_file(other / "model.safetensors"), load_file(one / "model.safetensors")
+    save_file({name: tensor * (lengths[name].norm() / tensor.norm()) for name, tensor in tensors.items()},
+              other / "model.safetensors", {"format": "pt"})
+    found = merge(tmp_path / "out", one, other, "--strategy", "karcher", "--weights", "3,1")
+    first, second = weights(one), weights(other)
+    for name, tensor in found.items():
+        a, b = first[name], second[name]
+        angle = torch.arccos((a * b).sum() / a.norm() / b.norm())
+        expected = (torch.sin(0.75 * angle) * a + torch.sin(0.25 * angle) * b) / torch.sin(angle)
+        torch.testing.assert_close(tensor, expected, rtol=1e-5, atol=1e-6, msg=name)
