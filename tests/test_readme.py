@@ -18,7 +18,7 @@ from tests.conftest import ROOT, copied_tree
 from tests.tiny import tiny_once
 
 SMALL = "--test 12 --n_iterations 1 --max_length 32 --n_workers 1"  # one worker: there are two runs at once
-MAIN_COMMANDS = 14  # of main_lm.py: pages that lose their commands must not pass
+MAIN_COMMANDS = 16  # of main_lm.py: pages that lose their commands must not pass
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TRIED = [page for page in PAGES if page.name != "flower.md"]
 
@@ -44,6 +44,8 @@ def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
         rounds = "--n_iterations 0" if "--n_iterations 0" in command else ""
         head, to, file = command.partition(" > ")
         command = f"{head} {SMALL} {rounds} --precision fp32{to}{file}"
+    elif command.startswith("python merge.py"):
+        command += " --test 12 --max_length 32" if "--data" in command else ""
     elif command.startswith("python sweeps/run.py"):
         command += "" if "--dry_run" in command else " --dry_run"  # tests/sweeps/test_run.py runs a study
     elif command.startswith("sweeps/"):
@@ -87,7 +89,8 @@ def test_the_pages_commands_run(workplace):
     small = dict.fromkeys(shrink(command, models, shared) for command in commands()
                           if not command.startswith(("make ", "sweeps/", "python report.py")))
     mains = [command for command in small if "main_lm.py" in command]
-    others = [command for command in small if command not in mains]
+    merges = [command for command in small if command.startswith("python merge.py")]
+    others = [command for command in small if command not in mains + merges]
     assert len(mains) == MAIN_COMMANDS
     # Tables, folders and models first; then the runs two at a time, after them the one from another's result.
     for command in others:
@@ -101,6 +104,12 @@ def test_the_pages_commands_run(workplace):
     finished.append(run(mains[-1], folder))
     for command, done in zip(mains, finished):
         assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+    assert len(merges) == 2
+    for command in merges:
+        done = run(command, folder)
+        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+        assert [*re.findall(r"^\| (merged by|their|log/one) ", done.stdout, re.M)] == [
+            "merged by", "their", "log/one"] * ("--data" in command)
     # Redirected output holds results and nothing else.
     files = re.findall(r" > (\S+)", "\n".join(mains))
     assert len(files) == 5
