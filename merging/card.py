@@ -55,7 +55,7 @@ def table_of(plan: Plan) -> str:
     for model, weight in zip(plan.models, plan.weights):
         origin = origin_of(model)
         start = ("random weights" if not origin.start else model_called(origin.start)) if origin else ""
-        lines.append(f"| {called(model)} | {weight:g} | {model.commit} | {markdown_text(start)} | "
+        lines.append(f"| {called(model)} | {weight} | {model.commit} | {markdown_text(start)} | "
                      f"{origin.rows if origin else ''} |")
     return "\n".join([*lines, "", f"Weights: {plan.weighed_by}."])
 

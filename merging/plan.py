@@ -26,7 +26,7 @@ class Plan:
     models: tuple[SavedModel, ...]
     base: SavedModel | None
     fitted: Fitted
-    weights: tuple[float, ...]
+    weights: tuple[int, ...]
     weighed_by: str
 
     def round(self, method: Strategy, seed: int) -> Round:
@@ -51,7 +51,7 @@ def plan_of(asked: Asked) -> Plan:
         raise UserError(f"{head.asked}: has no head to keep; name a model that has, or leave it out")
     base = base_of(asked, cls, models, common_start(origins))
     found = fitted(models, base, head)
-    words = [f"{model.name} {weight:g}" for model, weight in zip(models, weights)]
+    words = [f"{model.name} {weight}" for model, weight in zip(models, weights)]
     NOTES.info("weights (%s): %s; %s", weighed_by, ", ".join(words),
                f"updates of {base.name}" if base else "without a base: the models themselves, as updates of zero")
     return Plan(tuple(models), base, found, tuple(weights), weighed_by)

@@ -1,12 +1,17 @@
 """What the records of finished runs say of their models: the one they began with, the rows they were trained on."""
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from merging.models import SavedModel
 from utils.errors import UserError
 from utils.hub_names import split_revision
 from utils.record.runlog import CONFIG, read_json
+
+NUMBER = re.compile(r"(?=\.?\d)\d{0,12}(\.\d{0,12})?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -40,23 +45,22 @@ def common_start(origins: Sequence[Origin | None]) -> str | None:
     return starts.pop() if len(starts) == 1 else None
 
 
-def weights_of(typed: str, models: Sequence[SavedModel], origins: Sequence[Origin | None]) -> tuple[list[float], str]:
-    """Return what each model weighs, and by what: `--weights` as typed, else the runs' rows, else 1 each.
+def weights_of(typed: str, models: Sequence[SavedModel], origins: Sequence[Origin | None]) -> tuple[list[int], str]:
+    """Return what each model weighs, and by what: `--weights` in whole numbers, else the runs' rows, else 1 each.
 
     Raises UserError, naming `--weights`, for what is no list of so many numbers.
     """
     if typed:
-        try:
-            weights = [float(word) for word in typed.split(",")]
-        except ValueError:
-            weights = []
-        if len(weights) != len(models) or not all(0 <= weight < float("inf") for weight in weights) or not sum(weights):
-            raise UserError(f"--weights {typed}: must be {len(models)} numbers from 0, one for each model, with commas "
-                            "between them, and not all 0")
-        return weights, "--weights"
+        words = typed.split(",")
+        weights = [Fraction(word) for word in words if NUMBER.fullmatch(word)]
+        if len(weights) != len(words) or len(words) != len(models) or not sum(weights):
+            raise UserError(f"--weights {typed}: must be {len(models)} numbers as 3 or 0.25, one for each model, with "
+                            "commas between them, and not all 0")
+        parts = math.lcm(*(weight.denominator for weight in weights))
+        return [int(weight * parts) for weight in weights], "--weights"
     known = [origin.rows for origin in origins if origin is not None]
     if len(known) == len(models) and all(known):
-        return [float(rows) for rows in known], "the rows that each run was trained on"
-    return [1.0] * len(models), "alike"
+        return known, "the rows that each run was trained on"
+    return [1] * len(models), "alike"
 
 

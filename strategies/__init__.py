@@ -20,13 +20,10 @@ Array = np.ndarray  # float32 [elements of a window], unless said otherwise
 
 @dataclass(frozen=True)
 class Participant:
-    """A client whose update a round has: the `rows` that it holds and the optimizer `steps` that it has made.
-
-    In a merge of finished models, `rows` are whatever weights are given.
-    """
+    """A client whose update a round has: the `rows` that it holds and the optimizer `steps` that it has made."""
 
     client: int
-    rows: float
+    rows: int
     steps: int
 
 

@@ -105,8 +105,9 @@ def test_labels_that_are_spelt_otherwise_are_the_same(base, tmp_path):
 @pytest.mark.parametrize("words, error", [
     ("--strategy fedprox", "--strategy fedprox: is in part what clients do as they train"),
     ("--strategy fedavgm", "--strategy fedavgm: acts on what training has changed, and these models do not all name"),
-    ("--weights 1", "--weights 1: must be 2 numbers from 0"), ("--weights 1,x", "must be 2 numbers"),
-    ("--weights 0,0", "must be 2 numbers"), ("--weights 1,-1", "must be 2 numbers"),
+    ("--weights 1", "--weights 1: must be 2 numbers as 3 or 0.25"), ("--weights 1,x", "must be 2 numbers"),
+    ("--weights 0,0", "must be 2 numbers"), ("--weights 1,1e99", "must be 2 numbers"),
+    ("--weights 1,-1", "must be 2 numbers"),
     ("--base no/such-model", "--base no/such-model: not in the local cache"),
     ("--base {tiny}/roberta", "--base {tiny}/roberta: is a roberta model, and"),
     ("--head {tiny}/bert", "--head {tiny}/bert: has no head to keep"),
@@ -136,4 +137,4 @@ def test_the_tokenizers_are_compared_as_the_files_have_them(base, tmp_path):
     """A copy without special settings is the same vocabulary."""
     folder = shutil.copytree(child(base, "bert", 1), tmp_path / "again")
     AutoTokenizer.from_pretrained(folder, model_max_length=77).save_pretrained(folder)
-    assert plan_of(asked(child(base, "bert", 0), folder, "--out", tmp_path / "out")).weights == (1.0, 1.0)
+    assert plan_of(asked(child(base, "bert", 0), folder, "--out", tmp_path / "out")).weights == (1, 1)

@@ -32,7 +32,7 @@ def merge(out, *words):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_mean_of_every_family_loads_and_is_torchs(base, tmp_path, family):
     folders = [child(base, family, k) for k in range(3)]
-    found = merge(tmp_path / "out", *folders, "--weights", "3,1,4")
+    found = merge(tmp_path / "out", *folders, "--weights", "0.3,.1,0.40")
     each = [weights(folder) for folder in folders]
     for name, tensor in found.items():
         expected = sum(w * one[name] for w, one in zip((3, 1, 4), each)) / 8
