@@ -44,6 +44,7 @@ def merge(asked: Asked) -> None:
     check_machine(asked.config)
     from merging.card import write_card  # heavy imports wait: --help and a wrong flag answer at once
     from merging.evaluation import Evaluator
+    from merging.measuring import measured
     from merging.plan import plan_of
     from merging.table import tables_of
     from merging.write import new_folder, write_model
@@ -54,7 +55,8 @@ def merge(asked: Asked) -> None:
         plan = plan_of(asked)
         evaluator = Evaluator.of(config, plan.fitted.frame) if asked.flags.data else None
         parents = evaluator.parents(plan.models) if evaluator else {}
-        done = write_model(plan, config, folder)
+        of_models = measured(evaluator, plan.models, folder.parent) if evaluator else None
+        done = write_model(plan, config, folder, measured=of_models)
         if done and done.step.ratio is not None:
             NOTES.info("merged by %s: %.4f times as long as the mean of the updates, cosine %.4f", config.strategy,
                        done.step.ratio, done.step.cosine or 0)

@@ -110,8 +110,9 @@ def merged(method: Strategy, this: Round, vectors: Vectors, threads: int = 1, ma
     def merge(part: slice) -> tuple[np.ndarray, list[float]]:
         clients, before, kept = vectors.clients(part), vectors.before(part), vectors.kept(part)
         if method.streams:
-            made = mean_of(clients, this.weights)
-            method.step(this, part, before, made, kept)
+            means = tuple(mean_of(of_one, this.weights) for of_one in zip(*map(vectors_of, clients)))
+            method.step(this, part, before, means if len(means) > 1 else means[0], kept)
+            made = means[0]
         else:
             made = method.merge(this, part, before, clients, seen, kept)
         new = vectors.write(part, made)
@@ -145,9 +146,14 @@ def rescaled(step: Step, vectors: Vectors, windows: Sequence[slice], pool: Threa
     return step.times(step.to_match)
 
 
+def vectors_of(client: Any) -> tuple[np.ndarray, ...]:
+    """Return all vectors of one of the clients whose windows `merge` gets."""
+    return client if isinstance(client, tuple) else (client,)
+
+
 def models_of(clients: Sequence[Any]) -> list[np.ndarray]:
     """Return the first vector of each of the `clients`, whose windows `merge` gets."""
-    return [client[0] if isinstance(client, tuple) else client for client in clients]
+    return [vectors_of(client)[0] for client in clients]
 
 
 def stepped(method: Strategy, this: Round, mean: Mean, vectors: Updates, threads: int = 1, match_norm: bool = False

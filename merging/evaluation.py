@@ -72,10 +72,13 @@ class Evaluator:
 
     def has_head(self, model: SavedModel) -> bool:
         """Return whether a model has a head that was trained on a task with these labels."""
-        if loading.text_to_text_model(model.config, self.config.text_to_text):
-            return True
+        answers_in_words = loading.text_to_text_model(model.config, self.config.text_to_text)
+        return answers_in_words or bool(model.head) and self.order(model) is not None
+
+    def order(self, model: SavedModel) -> list[int] | None:
+        """Return which output of a model's head means each of the task's labels; None if they mean others."""
         spec = self.data.table.spec
-        return bool(model.head) and describe_head(copy.deepcopy(model.config), spec, spec.kind).order is not None
+        return describe_head(copy.deepcopy(model.config), spec, spec.kind).order
 
     def parents(self, models: Sequence[SavedModel]) -> dict[str, Results | None]:
         """Return how each of the models does, by its name; None where its head is for another task."""
@@ -85,22 +88,27 @@ class Evaluator:
     def results(self, name: str, called: str) -> Results:
         """Return how the model that `name` stands for does, as for `--model`. Raises UserError as `loading.load`."""
         NOTES.info("evaluating %s", called)
-        config, spec = self.config, self.data.table.spec
-        wanted = loading.Wanted(name, config.seed, config.max_length, text_to_text=config.text_to_text, trained=True)
-        model, tokenizer = loading.load(wanted, spec)
-        values = ParameterVector(model).numpy()
-        if self.worker is None:
-            self.worker = self._worker(model, tokenizer)
-        answers = self.worker.evaluate(values, 0, 1)
-        return results_of(self.worker.data, 0, {each: [columns] for each, columns in answers.items()})
+        worker = self.loaded(name)
+        answers = worker.evaluate(worker.vector.numpy(), 0, 1)
+        return results_of(worker.data, 0, {each: [columns] for each, columns in answers.items()})
 
     def evaluated(self, results: Mapping[str, Results | None]) -> Evaluated:
         """Return the results with what they are on."""
         assert self.worker is not None
         return Evaluated(self.worker.data, results, majorities(self.worker.data))
 
+    def loaded(self, name: str) -> Worker:
+        """Return a run's worker, of which evaluation and probes are used, with the model that `name` stands for."""
+        config = self.config
+        wanted = loading.Wanted(name, config.seed, config.max_length, text_to_text=config.text_to_text, trained=True)
+        model, tokenizer = loading.load(wanted, self.data.table.spec)
+        if self.worker is None:
+            self.worker = self._worker(model, tokenizer)
+        self.worker.vector.load(ParameterVector(model).numpy())
+        return self.worker
+
     def _worker(self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast") -> Worker:
-        """Return a run's worker, of which the evaluation alone is used."""
+        """Return the worker, with a model of this architecture."""
         with private_folder() as scratch:
             job = Job(self.config, self.data.table.spec, str(scratch), str(scratch), "", self.data.table.fingerprint)
             job.save_skeleton(model, tokenizer)

@@ -49,7 +49,7 @@ def plan_of(asked: Asked) -> Plan:
     head = model_of(asked.flags.head, "head", models)
     if head and not head.head:
         raise UserError(f"{head.asked}: has no head to keep; name a model that has, or leave it out")
-    base = base_of(asked, cls, models, common_start(origins))
+    base = None if measures(cls) else base_of(asked, cls, models, common_start(origins))
     found = fitted(models, base, head)
     words = [f"{model.name} {weight}" for model, weight in zip(models, weights)]
     NOTES.info("weights (%s): %s; %s", weighed_by, ", ".join(words),
@@ -63,10 +63,19 @@ def check_method(asked: Asked, cls: type[Strategy]) -> None:
         raise UserError(f"--strategy {asked.config.strategy}: is in part what clients do as they train, and "
                         f"finished models are trained: give one of {', '.join(without_training())}")
 
+    flags = asked.flags
+    if measures(cls) and (flags.base or flags.head or not flags.data):
+        raise UserError(f"--strategy {asked.config.strategy}: measures whole models on rows of a task: name it by "
+                        "--data, and leave --base and --head out")
     try:
         check_strategy(asked.config, len(asked.models))
     except UserError as error:  # how a run has more clients is of no use here
         raise UserError(f"{str(error).partition('; ')[0]}; each model is a client here: give more of them") from None
+
+
+def measures(cls: type[Strategy]) -> bool:
+    """Return whether a method measures each model on rows."""
+    return cls.measured is not Strategy.measured
 
 
 def needs_training(cls: type[Strategy]) -> bool:

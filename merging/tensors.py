@@ -72,31 +72,27 @@ def tensors_in(asked: str, file: Path) -> dict[str, Tensor]:
 
 
 class NewFile:
-    """A safetensors file of float32 tensors, whose numbers are one vector: the tensors in the order given."""
+    """A safetensors file of float32 tensors that are written in pieces; threads may do so side by side."""
 
     def __init__(self, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        header: dict[str, dict] = {"__metadata__": {"format": "pt"}}
-        size = 0
-        for name, shape in shapes.items():
-            end = size + int(np.prod(shape, dtype=np.int64))
-            header[name] = {"dtype": "F32", "shape": [*shape], "data_offsets": [4 * size, 4 * end]}
-            size = end
+        layout = layout_of(shapes.items())
+        header: dict[str, dict] = {"__metadata__": {"format": "pt"}, **{
+            place.name: {"dtype": "F32", "shape": [*place.shape],
+                         "data_offsets": [4 * place.part.start, 4 * place.part.stop]} for place in layout.places}}
         text = json.dumps(header).encode()
         text += b" " * (-len(text) % 8)
-        self.path, self.size, self.first = path, size, 8 + len(text)
+        first = 8 + len(text)
+        self.tensors = {place.name: Tensor(path, "F32", place.shape, first + 4 * place.part.start)
+                        for place in layout.places}
         with path.open("wb") as file:
             file.write(len(text).to_bytes(8, "little") + text)
-            file.truncate(self.first + 4 * size)
+            file.truncate(first + 4 * layout.size)
 
-    def write(self, start: int, values: np.ndarray) -> None:
-        """Write `values`, float32, to the elements from `start` on; threads may do so side by side."""
-        with self.path.open("r+b") as file:
-            file.seek(self.first + 4 * start)
+    def write(self, name: str, first: int, values: np.ndarray) -> None:
+        """Write `values`, float32, to a tensor's elements from `first` on."""
+        with self.tensors[name].file.open("r+b") as file:
+            file.seek(self.tensors[name].start + 4 * first)
             file.write(values.data.cast("B"))
-
-    def read(self, start: int, size: int) -> np.ndarray:
-        """Return `size` elements from `start` on."""
-        return np.fromfile(self.path, np.float32, size, offset=self.first + 4 * start)
 
 
 def layout_of(shapes: Iterable[tuple[str, tuple[int, ...]]]) -> Layout:

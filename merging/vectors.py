@@ -1,6 +1,6 @@
 """Saved models as the vectors of a merge."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +9,21 @@ import numpy as np
 from merging.tensors import NewFile, Tensor
 from utils.errors import UserError
 from utils.vectors.layout import Layout
+from utils.vectors.transport import Transport
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What is measured of each model: vectors of a `layout`, as the `arrays` of messages of `transport`."""
+
+    layout: Layout
+    transport: Transport
+    arrays: Sequence[list[np.ndarray]]
 
 
 @dataclass(frozen=True)
 class SavedVectors:
-    """Models as vectors of a `layout`; what is merged goes to `out`, from its element `first` on.
+    """Models as vectors of a `layout`; what is merged goes to the tensors of `out` that have its names.
 
     `tensors`: of each model, then of the base, those of the layout's places; `names`: the same models', for messages.
     Without a base (`based`) the models are the updates of zero. A method's `n_kept` vectors are zero, as before a first
@@ -24,14 +34,14 @@ class SavedVectors:
     tensors: Sequence[Sequence[Tensor]]
     names: Sequence[str]
     out: NewFile
-    first: int = 0
     based: bool = False
     n_kept: int = 0
+    measured: Measured | None = None
 
     @property
     def nbytes(self) -> int:
         """What an element of all models takes."""
-        return 4 * len(self.tensors)
+        return 4 * len(self.tensors) * (1 + (self.measured.transport.vectors if self.measured else 0))
 
     def before(self, part: slice) -> np.ndarray:
         """Return elements `part` of the base, or zeros."""
@@ -42,26 +52,39 @@ class SavedVectors:
         return [np.zeros(part.stop - part.start, np.float32) for _ in range(self.n_kept)]
 
     def clients(self, part: slice) -> list[Any]:
-        """Return each model's elements `part`."""
-        return [self._read(number, part) for number in range(len(self.tensors) - self.based)]
+        """Return each model's elements `part`, or a tuple of those and of what is measured of it."""
+        models = [self._read(number, part) for number in range(len(self.tensors) - self.based)]
+        if self.measured is None:
+            return models
+        transport = self.measured.transport
+        return [(model, *(transport.window(arrays, part, number) for number in range(transport.vectors)))
+                for model, arrays in zip(models, self.measured.arrays)]
 
     def write(self, part: slice, new: np.ndarray) -> np.ndarray:
         """Write elements `part` of what is merged. Raises UserError for what is no finite number."""
         new = np.ascontiguousarray(new, np.float32)
         if not np.isfinite(new).all():
             raise UserError("--strategy: what it makes of these models is no finite number; give others of its flags")
-        self.out.write(self.first + part.start, new)
+        for tensor, first, within in self._pieces(part):
+            self.out.write(self.layout.places[tensor].name, first, new[within])
         return new
 
     def written(self, part: slice) -> np.ndarray:
         """Return elements `part` of what is merged."""
-        return self.out.read(self.first + part.start, part.stop - part.start)
+        out = np.zeros(part.stop - part.start, np.float32)
+        for tensor, first, within in self._pieces(part):
+            self.out.tensors[self.layout.places[tensor].name].read(first, out[within])
+        return out
+
+    def _pieces(self, part: slice) -> Iterator[tuple[int, int, slice]]:
+        """Yield the number of each tensor in a window, the first of its elements that are there, and their place."""
+        for tensor, within in self.layout.within(part):
+            yield tensor, part.start + within.start - self.layout.places[tensor].part.start, within
 
     def _read(self, number: int, part: slice) -> np.ndarray:
         """Return a model's elements `part`. Raises UserError, naming the tensor, where one is no finite number."""
-        out, tensors = np.empty(part.stop - part.start, np.float32), self.tensors[number]
-        for tensor, within in self.layout.within(part):
-            first = part.start + within.start - self.layout.places[tensor].part.start
+        out, tensors = np.zeros(part.stop - part.start, np.float32), self.tensors[number]
+        for tensor, first, within in self._pieces(part):
             tensors[tensor].read(first, out[within])
             if not np.isfinite(out[within]).all():
                 raise UserError(f"{self.names[number]}: {self.layout.places[tensor].name} holds NaN or infinity: "

@@ -11,7 +11,7 @@ import torch
 from engine.merging import Merged, merged
 from merging.plan import Plan
 from merging.tensors import NewFile, Tensor, layout_of
-from merging.vectors import SavedVectors
+from merging.vectors import Measured, SavedVectors
 from strategies import Strategy
 from utils.config import RunConfig
 from utils.errors import UserError
@@ -56,10 +56,12 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise UserError(f"--out {out}: cannot be made: {error.strerror}; name another folder") from None
 
 
-def write_model(plan: Plan, config: RunConfig, folder: Path, strategy: str = "") -> Merged | None:
+def write_model(plan: Plan, config: RunConfig, folder: Path, strategy: str = "", measured: Measured | None = None
+                ) -> Merged | None:
     """Merge by the method that `config` names, or by a `strategy` with its defaults, and write the model into `folder`.
 
-    Its numbers are float32, whatever the models' are. Returns what the merge has found; None where no tensor of the
+    `measured`: what the method has measured of the models, if it does; their tensors are all merged then. The new
+    model's numbers are float32, whatever the others' are. Returns what the merge has found; None where no tensor of the
     models is also the base's.
     """
     cls = STRATEGIES.load(strategy or config.strategy)
@@ -69,33 +71,33 @@ def write_model(plan: Plan, config: RunConfig, folder: Path, strategy: str = "")
     tensors = plan.fitted.merged | plan.fitted.averaged | {
         key: (tensor,) for key, tensor in plan.fitted.copied.items()}
     out = NewFile(folder / "model.safetensors", {key: each[0].shape for key, each in tensors.items()})
-    first, done = 0, []
+    done = []
     for number, (made_by, own, part) in enumerate(parts):
         if part:
-            method = made_by(own, layout_of((key, each[0].shape) for key, each in part.items()))
+            layout = measured.layout if measured else layout_of((key, each[0].shape) for key, each in part.items())
+            method = made_by(own, layout)
             based = plan.base is not None and not number
             names = [model.asked for model in (*plan.models, *([plan.base] if plan.base and based else []))]
-            vectors = SavedVectors(method.layout, [*zip(*part.values())], names, out, first, based,
-                                   method.server_vectors)
+            of_models = [*zip(*(part[place.name] for place in layout.places))]
+            vectors = SavedVectors(layout, of_models, names, out, based, method.server_vectors, measured)
             done.append(merged(method, plan.round(method, config.seed), vectors, usable_cores(),
-                               config.match_norm and not strategy and not number, window_for(len(names))))
-            first += method.layout.size
-    copy(plan, out, first)
+                               config.match_norm and not strategy and not number, window_for(vectors.nbytes)))
+    copy(plan, out)
     write_beside(plan, folder)
     return done[0] if plan.fitted.merged else None
 
 
-def window_for(n_models: int) -> int:
-    """Return how many elements of each model are read at once, so that memory does not grow with their number."""
-    return max(1 << 10, min(WINDOW, ROOM // (4 * n_models)))
+def window_for(nbytes: int) -> int:
+    """Return how many elements are read at once, each `nbytes` of all models, so that these may be any number."""
+    return max(1 << 10, min(WINDOW, ROOM // nbytes))
 
 
-def copy(plan: Plan, out: NewFile, first: int) -> None:
-    """Copy what the result has of one model alone, behind element `first`."""
+def copy(plan: Plan, out: NewFile) -> None:
+    """Copy what the result has of one model alone."""
     copied = plan.fitted.copied
     if copied:
         layout = layout_of((key, tensor.shape) for key, tensor in copied.items())
-        one = SavedVectors(layout, [[*copied.values()]], [plan.fitted.frame.asked], out, first)
+        one = SavedVectors(layout, [[*copied.values()]], [plan.fitted.frame.asked], out)
         for start in range(0, layout.size, WINDOW):
             part = slice(start, min(start + WINDOW, layout.size))
             one.write(part, one.clients(part)[0])
