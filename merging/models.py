@@ -18,6 +18,7 @@ from utils.model.byte_order import without_marks
 from utils.model.loading import load_errors, resolve
 from utils.model.model_config import load_config
 from utils.model.tokenizer import load_tokenizer
+from utils.model.weights import BUFFERS
 
 LANGUAGE_HEAD = "lm_head"  # T5's, beside the parts of its body
 _OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of normalisation, in checkpoints of TensorFlow's time
@@ -90,7 +91,7 @@ def open_model(name: str, flag: str = "") -> SavedModel:
         key = next((key.removesuffix(old) + new for old, new in _OLD_NAMES.items() if key.endswith(old)), key)
         key = names.get(key, key)
         if key not in shapes or key not in names and not shapes[key].is_floating_point():
-            strange.append(key)
+            strange += [key] * (not BUFFERS.search(key))
             continue
         if tensor.shape != tuple(shapes[key].shape) or tensor.dtype not in KINDS:
             raise UserError(f"{asked}: {key} is {tensor.dtype} {[*tensor.shape]}, and its config.json's "

@@ -12,7 +12,7 @@ from utils.console import NOTES
 from utils.errors import UserError
 
 #: what older versions of transformers saved though nothing is learnt in it
-_BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|masked_bias|(attn|attention)\.bias|inv_freq)$")
+BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|masked_bias|(attn|attention)\.bias|inv_freq)$")
 
 
 def lacking(found: Mapping[str, Any]) -> set[str]:
@@ -33,7 +33,7 @@ def check_weights(asked: str, model: transformers.PreTrainedModel, found: Mappin
     if body:
         raise UserError(f"{asked}: the weights are not those of its config.json's "
                         f"{family} model: {len(body)} missing or misshapen, first {body[0]}")
-    unused = {key for key in found["unexpected_keys"] if not _BUFFERS.search(key)}
+    unused = {key for key in found["unexpected_keys"] if not BUFFERS.search(key)}
     lost = {key for key in unused if in_body(model, key)}
     if lost:  # a part of the body that this head does not need, as a pooler, is no loss
         prefix = f"{model.base_model_prefix}."
