@@ -53,6 +53,7 @@ FLAGS = cases(
     ("lora_r no list", "--train lora --lora_r 4,", "--lora_r 4,: must be a rank from 1"),
     ("lora_dropout 1", "--train lora --lora_dropout 1", "--lora_dropout 1.0: must be a number from 0 to below 1"),
     ("lora_alpha 0", "--train lora --lora_alpha 0", "--lora_alpha 0.0: must be a number above 0"),
+    ("adapters' strategy alone", "--strategy flora", "--strategy flora: is for adapters alone; give --train lora"),
     ("lora_r without lora", "--lora_r 4", "--lora_r 4: is a flag of --train lora; --train all has no such flag"),
     ("epoch 0", "--epoch 0", "--epoch 0: must be a whole number from 1"),
     ("epoch with a fraction", "--epoch 1.5", "--epoch: must be a whole number, not '1.5'"),

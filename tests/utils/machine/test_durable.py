@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from utils.machine.durable import held, whole_file
+from utils.machine.durable import held, whole_file, whole_folder
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):
@@ -19,6 +19,19 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
         temporary.write_text("half")
         raise KeyError
     assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "in" / "folder"
+    for text in ("old", "new"):
+        with whole_folder(path) as temporary:
+            temporary.mkdir()
+            (temporary / text).write_text(text)
+            assert not path.exists() or [file.name for file in path.iterdir()] == ["old"]
+    with pytest.raises(KeyError), whole_folder(path) as temporary:
+        temporary.mkdir()
+        raise KeyError
+    assert [file.name for file in path.iterdir()] == ["new"] and list(path.parent.iterdir()) == [path]
 
 
 def test_a_lock_is_held_until_the_process_ends(tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from transformers.pytorch_utils import Conv1D
 
 from utils.vectors.parameters import ParameterVector, zeros
 
@@ -53,6 +54,12 @@ def test_parts_say_where_each_parameter_and_its_gradient_belong():
     for (parameter, part), expected in zip(vector.parts, ordered, strict=True):
         assert torch.equal(parameter.grad, expected.grad)
         assert torch.equal(vector.values[part], expected.detach().reshape(-1)) and part.start % 16 == 0
+
+
+def test_what_is_kept_inputs_first_is_turned():
+    model = torch.nn.ModuleDict({"turned": Conv1D(3, 2), "plain": torch.nn.Linear(2, 3)})
+    assert {place.name: place.turned for place in ParameterVector(model).layout.places} == {
+        "turned.weight": True, "plain.weight": False, "turned.bias": False, "plain.bias": False}
 
 
 def test_zeros_are_zeros_of_which_each_can_be_written():
