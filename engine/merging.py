@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -124,7 +125,7 @@ def merged(method: Strategy, this: Round, vectors: Vectors, threads: int = 1, ma
 
     windows = windows_of(method, size)
     most = vectors.nbytes * max(part.stop - part.start for part in windows)
-    with ThreadPoolExecutor(max(1, min(threads, AT_ONCE // most))) as pool:
+    with products_of(method), ThreadPoolExecutor(max(1, min(threads, AT_ONCE // most))) as pool:
         for _ in range(method.looks):
             seen.append(sum_of(pool.map(look, windows)))
         compared, squares = zip(*pool.map(merge, windows))
@@ -177,7 +178,7 @@ def stepped(method: Strategy, this: Round, mean: Mean, vectors: Updates, threads
         return compared
 
     windows = windows_of(method)
-    with ThreadPoolExecutor(threads) as pool:
+    with products_of(method), ThreadPoolExecutor(threads) as pool:
         step = mean.step or Step(*sum_of(pool.map(one_step, windows)).tolist())
         return rescaled(step, vectors, windows, pool) if match_norm else step
 
@@ -188,6 +189,15 @@ def windows_of(method: Strategy, size: int = WINDOW) -> list[slice]:
     if method.whole:
         return list(layout.whole(method.unit, size))
     return [slice(start, min(start + size, layout.size)) for start in range(0, layout.size, size)]
+
+
+def products_of(method: Strategy) -> AbstractContextManager:
+    """Keep products of whole matrices to the thread that makes them: windows have threads, and no bit hangs on more."""
+    if not method.whole:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, "blas")
 
 
 def pieces_of(method: Strategy, part: slice) -> Iterator[tuple[slice, slice]]:
