@@ -53,7 +53,7 @@ def agreeing_mean(weights: Sequence[float], values: Array) -> Array:
     Where the sum is 0, so is the mean. `values` are changed.
     """
     elected = np.sign(combination(weights, values)).astype(np.float32)
-    agrees = values * elected > 0
+    agrees = (values * elected > 0).astype(np.float32)
     values *= agrees
     weight = combination(weights, agrees)
     return np.divide(combination(weights, values), weight, out=weight, where=weight != 0)

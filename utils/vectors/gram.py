@@ -7,8 +7,6 @@ import numpy as np
 from utils.vectors.layout import Layout
 from utils.vectors.updates import updates
 
-_PIECE = 1 << 14  # elements of a sum that stay in a core's caches
-
 
 def gram(vectors: Sequence[np.ndarray], origin: np.ndarray) -> np.ndarray:
     """Return the products (vⱼ − origin)·(vₖ − origin) of K float32 vectors [n], as float64 [K, K].
@@ -37,13 +35,11 @@ def squared_distances(products: np.ndarray) -> np.ndarray:
 
 
 def combination(coefficients: Sequence[float] | np.ndarray, vectors: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-    """Return Σ coefficientₖ·vₖ of vectors [n], of numbers or truth values, as float64 [n], added in their order."""
+    """Return Σ coefficientₖ·vₖ of float32 vectors [n] as float64 [n], added in their order, without those of 0."""
+    from utils.vectors.sums import GROUP, add  # Numba, as above
     total = np.zeros(len(vectors[0]))
-    product = np.empty(min(_PIECE, len(total)))
-    for start in range(0, len(total), _PIECE):
-        part = slice(start, min(start + _PIECE, len(total)))
-        room = product[:part.stop - start]
-        for coefficient, vector in zip(coefficients, vectors):
-            if coefficient:
-                total[part] += np.multiply(vector[part], coefficient, out=room, dtype=np.float64)
+    summands = [(vector, coefficient) for vector, coefficient in zip(vectors, coefficients) if coefficient]
+    for first in range(0, len(summands), GROUP):
+        windows, weights = zip(*summands[first:first + GROUP])
+        add(windows, weights, total, total, 0, np.empty(0))
     return total
