@@ -24,7 +24,7 @@ class Fisher(Strategy):
 
     @dataclass(frozen=True)
     class Flags:
-        probe_rows: int = flag(256, "rows of each client that its model is measured on (0: all)", valid=WHOLE_FROM_0)
+        probe_rows: int = flag(128, "rows of each client that its model is measured on (0: all)", valid=WHOLE_FROM_0)
 
     group = "merging"
     streams = False
@@ -36,7 +36,10 @@ class Fisher(Strategy):
             n += 1
             for probability, value in outcomes(probe.scores(batch)[0]):
                 for place, gradient in probe.gradient(value):
-                    fisher[place] += probability * gradient.square()
+                    if isinstance(place, slice):
+                        fisher[place].addcmul_(gradient, gradient, value=probability)
+                    else:
+                        fisher[place] += probability * gradient.square()
         return [fisher / n]
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Any], seen: Sequence[Array],
@@ -52,9 +55,11 @@ class Fisher(Strategy):
 def outcomes(scores: "Tensor") -> "list[tuple[float, Tensor]]":
     """Return (p, f) of one row's `scores` such that Σ p·(∇f)² is the expectation of (∇ log p(y))² over y.
 
-    Of one score s, y ∼ N(s, 1): ∇ log p(y) = (y − s)·∇s, whose square's expectation is (∇s)².
+    Of one score s, y ∼ N(s, 1): ∇ log p(y) = (y − s)·∇s, whose square's expectation is (∇s)². Of two outcomes,
+    ∇ log p₀ = p₁·∇(s₀ − s₁) and ∇ log p₁ = −p₀·∇(s₀ − s₁): one gradient does for both.
     """
     if len(scores) == 1:
         return [(1.0, scores[0])]
     log_p = scores.log_softmax(-1)
-    return list(zip(log_p.exp().tolist(), log_p))
+    p = log_p.exp().tolist()
+    return [(p[0] * p[1], scores[0] - scores[1])] if len(p) == 2 else list(zip(p, log_p))

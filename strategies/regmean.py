@@ -27,7 +27,7 @@ class RegMean(Strategy):
 
     @dataclass(frozen=True)
     class Flags:
-        probe_rows: int = flag(256, "rows of each client that its model is measured on (0: all)", valid=WHOLE_FROM_0)
+        probe_rows: int = flag(128, "rows of each client that its model is measured on (0: all)", valid=WHOLE_FROM_0)
         gram_scale: float = flag(0.9, "what the products of different inputs are multiplied by (alpha of the paper)",
                                  valid=SHARE)
 
