@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 
 .PHONY: setup demo test lint matrix newest bench clean
 
-BENCHMARKS := end_to_end study federated_tax data_plane startup batching arithmetic many_clients scale two_nodes long_run methods
+BENCHMARKS := end_to_end study federated_tax data_plane startup batching arithmetic many_clients scale adapters two_nodes long_run methods
 
 setup: $(VENV)/ready data/sentiment/card.json
 

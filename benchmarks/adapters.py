@@ -3,15 +3,16 @@
     python -m benchmarks.adapters      MiniLM, and a BERT-base of random weights (110 M)
 
 Short runs of main_lm.py with two clients on two workers. Memory is a process's own (anonymous) resident memory at its
-highest while the rounds run, looked at ten times a second: the weights that are not trained are mapped from a file, and
-the sum of the processes' parts of its pages (PSS) is what they take together.
+highest while rounds are at work, looked at ten times a second: before and after, to load and to save, a process has all
+weights for a moment. The weights that are not trained are mapped from a file, and the sum of the processes' parts of
+its pages (PSS) is what they take together.
 """
 
 import argparse
 import re
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -22,14 +23,15 @@ from benchmarks.scale import BERTS, Memory, random_bert
 from tests.processes import workers
 from utils.console import notes_to_stderr
 
-RUN = ["--n_clients", 2, "--n_workers", 2, "--lang_mix", 1, "--max_length", 32, "--n_iterations", 4, "--skip_evalnum",
-       4, "--precision", "fp32"]
+ROUNDS = 4
+RUN = ["--n_clients", 2, "--n_workers", 2, "--lang_mix", 1, "--max_length", 32, "--n_iterations", ROUNDS,
+       "--skip_evalnum", ROUNDS, "--precision", "fp32"]
 WAYS = {"all": [], "lora": ["--train", "lora", "--lora_r", 8]}
 
 
 @dataclass
 class Taken(Memory):
-    """What a run whose record is `run` takes between its first round and its end, in bytes.
+    """What a run whose record is `run` takes in its rounds, in bytes.
 
     `message`: of a vector; `checkpoint`: of the last file; `frozen`: of the file of weights that are not trained, and
     `together`: what all processes that map it have of it in memory, most at once.
@@ -42,11 +44,11 @@ class Taken(Memory):
     checkpoint: int = 0
     frozen: int = 0
     together: int = 0
-    pids: set[int] = field(default_factory=set)
 
     def look(self, pid: int) -> None:
-        """Look at the program `pid`, its workers and its record."""
-        if not (self.run / "rounds.jsonl").exists() or any(self.run.glob("*model*")) or any(self.run.glob(".model*")):
+        """Look at the program `pid`, its workers and its record, while a round is at work."""
+        record = self.run / "rounds.jsonl"
+        if not record.exists() or record.read_bytes().count(b"\n") > ROUNDS:
             return
         super().look(pid)
         shares = [mapped(each) for each in (pid, *workers(pid))]

@@ -10,7 +10,7 @@ from benchmarks.common import HEADER, RESULTS, Figure
 from utils.record.runlog import read_json
 
 ORDER = ("end_to_end", "study", "federated_tax", "data_plane", "startup", "batching", "arithmetic", "many_clients",
-         "scale", "two_nodes", "methods")
+         "scale", "adapters", "two_nodes", "methods")
 
 
 def table(folder: Path) -> str:

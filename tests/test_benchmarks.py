@@ -28,6 +28,7 @@ PROGRAMS = {
     "arithmetic": ["--small", "--turns", "1"],
     "long_run": ["--small"],
     "scale": ["--small"],
+    "adapters": ["--small"],
     "two_nodes": ["--small", "--turns", "1"],
     "methods": ["--small", "--turns", "1"],
 }
@@ -97,6 +98,13 @@ def test_the_arithmetic_of_memory_is_what_a_driver_and_a_worker_take(run):
     _, figures = run("scale")
     ratios = {figure["what"]: figure for figure in figures if "the arithmetic over" in figure["what"]}
     assert len(ratios) == 2 and all(figure["holds"] for figure in ratios.values()), ratios
+
+
+def test_adapters_alone_travel_and_the_rest_is_in_memory_once(run):
+    _, figures = run("adapters")
+    message, of_lora, checkpoint, of_lora_too, *memory, frozen, together = [figure["value"] for figure in figures]
+    assert 0 < of_lora < 0.1 * message and of_lora <= of_lora_too < 0.1 * checkpoint and len(memory) == 4
+    assert 0 < together <= 1.05 * frozen and math.isclose(frozen + of_lora, message, rel_tol=0.1)
 
 
 def test_two_nodes_are_measured_beside_one(run):

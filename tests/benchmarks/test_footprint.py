@@ -25,6 +25,13 @@ def test_the_bytes_of_a_round_are_those_of_its_messages(clients, workers):
     assert moved == pytest.approx(footprint(Setting(size, clients, workers, "message")).moved, rel=0.001)
 
 
+def test_what_is_not_trained_is_held_once_and_never_travels():
+    whole, adapters = Setting(1_000_000, 4, 2), Setting(10_000, 4, 2, frozen=990_000)
+    one, other, alone = footprint(whole), footprint(adapters), footprint(Setting(10_000, 4, 2))
+    assert other.shared - alone.shared == 4 * 990_000 and other.moved == one.moved // 100
+    assert (other.driver, other.worker) == (alone.driver, alone.worker) == (one.driver // 100, one.worker // 100)
+
+
 def test_llama_7b_is_what_the_arithmetic_takes_it_for():
     """The configuration's defaults are LLaMA-7B's; on the device "meta" weights take no memory."""
     with torch.device("meta"):
