@@ -191,7 +191,7 @@ class Strategy:
     def freezes(self, server_round: int, name: str) -> bool:
         """Return whether clients keep the tensor `name` as they got it in a round: no gradient, step or decay.
 
-        Of a method of one's own that is beside what this returns, which is true for the matrices of `moves_base`.
+        They keep the matrices of `moves_base`; what a method says beside that is joined to this by `or`.
         """
         return name.endswith(".base_layer.weight")
 

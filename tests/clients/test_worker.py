@@ -10,7 +10,7 @@ import pytest
 import utils.model.linear
 from clients.job import Job, NodeJob, Piece
 from clients.lm_client import LMClient
-from clients.worker import Worker, resident
+from clients.worker import LoadedModel, Worker, resident
 from preprocess.common import load
 from tests.tiny import tiny_once
 from tests.toy import toy_table
@@ -204,3 +204,12 @@ def test_whatever_files_a_tokenizer_has_are_in_the_key_of_its_skeleton(job, tmp_
     (tmp_path / "model" / "additional_chat_templates").mkdir()
     (tmp_path / "model" / "additional_chat_templates" / "tool.jinja").write_text("{{ messages }}")
     assert other.skeleton_key != job.skeleton_key
+
+
+def test_models_of_other_frozen_weights_or_of_other_trained_parts_are_not_the_same(job):
+    lora, head = (replace(job.config, train=name, train_flags=None) for name in ("lora", "head"))
+    more = replace(lora, train_flags=replace(lora.train_flags, lora_alpha=8.0))
+    jobs = [job, replace(job, frozen="a"), *(replace(job, config=config, frozen="a") for config in (lora, head, more))]
+    assert len({LoadedModel.key_of(each) for each in jobs}) == 5
+    assert job.model_key != jobs[1].model_key
+    assert LoadedModel.key_of(replace(job, config=replace(job.config, seed=9))) == LoadedModel.key_of(job)
