@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,10 +75,11 @@ class Adapter:
         check_adapter_names(self.asked, os.listdir(self.folder))
         frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
         given = {key: tensor.float() for key, tensor in load_file(self.folder / WEIGHTS).items()}
+        names = {name for name, _ in model.named_parameters() if PREFIX + name in given and not in_body(model, name)}
         with warnings.catch_warnings(action="ignore"):
             try:
                 with torch.device("meta"):  # whatever size the options ask for
-                    whole = PeftModel(model, self._config(), low_cpu_mem_usage=True)
+                    whole = PeftModel(model, self._config(names), low_cpu_mem_usage=True)
             except (ValueError, TypeError, AttributeError, KeyError) as error:
                 raise UserError(f"{self.asked}: peft does not take its {CONFIG} for a {model.config.model_type} model "
                                 f"({in_short(error)})") from error
@@ -131,9 +132,10 @@ class Adapter:
                                 "give the base that it was made for")
         return misfit
 
-    def _config(self) -> Any:
-        """Return PEFT's configuration: of the options, those that shape the adapter.
+    def _config(self, head: Iterable[str]) -> Any:
+        """Return PEFT's configuration: of the options, those that shape the adapter, which brings the weights `head`.
 
+        Older versions of PEFT write a classifier's head without naming it in modules_to_save.
         Others could have PEFT import a package, read a file or change the base; raises UserError where one is set.
         """
         from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
@@ -146,4 +148,13 @@ class Adapter:
             if key not in (*_SHAPING, *_PASSED_OVER) and not plain:
                 raise UserError(f"{self.asked}: {key} {quoted(value)} in its {CONFIG}: such an adapter cannot be "
                                 "merged here; merge it with peft: merge_and_unload()")
-        return kind(**shaping, inference_mode=True)
+        named = shaping.pop("modules_to_save", None) or []
+        named = [named] if isinstance(named, str) else named
+        modules = {name.rpartition(".")[0] for name in head if not any(within(name, each) for each in named)}
+        return kind(**shaping, modules_to_save=[*named, *sorted(modules)] or None, inference_mode=True)
+
+
+def within(name: str, module: str) -> bool:
+    """Return whether a weight is of what `modules_to_save` calls `module`: all in modules whose names end so."""
+    ends = [i for i, letter in enumerate(name) if letter == "."]
+    return any(name[:end].endswith(module) for end in ends)

@@ -68,6 +68,11 @@ def test_where_the_head_comes_from(tiny, tmp_path, caplog):
     headless = bert_adapter(tiny, tmp_path, modules_to_save=None)
     assert "has no head that was trained on rte: new head drawn" in refused(headless, trained=True)
     assert torch.equal(loaded(headless)[0].classifier.weight, loaded(headless)[0].classifier.weight)
+    # older versions of PEFT do not say that it is there
+    unnamed = edit(bert_adapter(tiny, tmp_path), "adapter_config.json", modules_to_save=None)
+    own, _ = loaded(unnamed, trained=True)
+    key = "base_model.model.classifier.weight"
+    assert torch.equal(own.classifier.weight, load_file(unnamed / "adapter_model.safetensors")[key])
     # a config.json beside it says what the outputs are
     folder = bert_adapter(tiny, tmp_path)
     natural, _ = loaded(folder)
