@@ -69,6 +69,7 @@ FLAGS = cases(
     ("weight_decay", "--weight_decay -1", "--weight_decay -1.0: must be a number from 0"),
     ("max_grad_norm", "--max_grad_norm inf", "--max_grad_norm inf: must be a number from 0"),
     ("optimizer_state", "--optimizer_state lose", "--optimizer_state: invalid choice: 'lose'", "keep"),
+    ("client_average_from alone", "--client_average_from 0.8", "--client_average_from 0.8: needs --client_average swa"),
     ("precision", "--precision fp16", "--precision: invalid choice: 'fp16'", "bf16"),
     ("fp32_products", "--fp32_products mkl", "--fp32_products: invalid choice: 'mkl'", "onednn"),
     ("fp32_products of a compiled model", "--fp32_products onednn --compile", "--fp32_products onednn and --compile "

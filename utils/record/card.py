@@ -187,6 +187,9 @@ def _training(config: RunConfig, n_clients: int, summary: dict) -> str:
     if config.train != RunConfig.train:
         words += (f" Of its {summary['all_parameters']:,} parameters {summary['parameters']:,} were trained "
                   f"(`--train {config.train}`{given(config.train_flags)}): {TRAINED.sentence(config.train)}")
+    if config.client_average != "none":
+        words += (" What a client returns of a round is the running average of its weights "
+                  f"(`{config.client_average}`), from {config.client_average_from:g} of its steps on.")
     best = summary.get("best")
     return words + " This is the model after the last round." + (
         f" The best on held-out rows was that after round {best['round']}." if best else "")

@@ -123,6 +123,7 @@ def test_the_card_has_the_task_the_averaging_the_metrics_the_flags_and_what_to_c
     assert "one client holds all rows" in card(tmp_path, replace(CONFIG, centralized=True)).text
     outer = card(tmp_path, RunConfig.of(**{**CONFIG.flags(), "centralized": True, "strategy": "nesterov"})).text
     assert "one client holds all rows" in outer and "strategy `nesterov` (server_lr 0.7, server_momentum 0.9)" in outer
+    assert "average of its weights (`swa`), from 0.5 of" in card(tmp_path, replace(CONFIG, client_average="swa")).text
     evaluated = card(tmp_path, replace(CONFIG, n_iterations=0)).text
     assert "only evaluated" in evaluated and "`, evaluated on **cola**" in evaluated
     best = card(tmp_path, summary=SUMMARY | {"best": {"round": 1}}).text
