@@ -34,16 +34,10 @@ class TsvM(Strategy):
         new = mean_of(clients, [1.0] * len(clients))
         for part, shape in matrices(self.layout, window):
             most = max(1, min(shape) // len(clients))
-            found = [first(most, (client[part] - before[part]).reshape(shape)) for client in clients]
+            found = [svd((client[part] - before[part]).reshape(shape), most) for client in clients]
             lefts, values, rights = (np.concatenate(each, axis) for each, axis in zip(zip(*found), (1, 0, 0)))
             new[part] = before[part]
             if values.size:
                 update = orthogonal(lefts) * values @ orthogonal(rights)
                 new[part] += (self.flags.scale * update).ravel()
         return new
-
-
-def first(most: int, matrix: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the first `most` singular vectors and values of a matrix, as `svd` does."""
-    left, values, right = svd(matrix)
-    return left[:, :most], values[:most], right[:most]

@@ -21,15 +21,16 @@ def matrices(layout: Layout, window: slice) -> Iterator[tuple[slice, tuple[int, 
             yield part, shape
 
 
-def svd(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return U [m, r], σ [r], descending, and Vᵀ [r, n], all float64, of a matrix [m, n] of rank r."""
+def svd(matrix: np.ndarray, most: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return U [m, r], σ [r], descending, and Vᵀ [r, n], float64, of a matrix [m, n] of rank r, or the first `most`."""
     if matrix.shape[0] > matrix.shape[1]:
-        right, values, left = svd(matrix.T)
+        right, values, left = svd(matrix.T, most)
         return left.T, values, right.T
     matrix = matrix.astype(np.float64)
     squares, vectors = np.linalg.eigh(matrix @ matrix.T)
     squares, vectors = squares[::-1], vectors[:, ::-1]
-    left = vectors[:, squares > NOTHING**2 * squares[0]] if squares[0] > 0 else vectors[:, :0]
+    rank = int(np.sum(squares > NOTHING**2 * squares[0])) if squares[0] > 0 else 0
+    left = vectors[:, :rank][:, :most]
     values = np.sqrt(squares[:left.shape[1]])
     return left, values, left.T @ matrix / values[:, None]
 
