@@ -40,7 +40,7 @@ RUNS = {
     "second": ("rte", "bert", "--max_length 32 --batch_size 4 --n_iterations 3 --seed 7 --strategy fedadam "
                               "--optimizer_state keep --n_clients 12 --frac_fit 0.5"),
     "third": ("copa", "electra", "--max_length 32 --batch_size 8 --n_iterations 2 --seed 9 --strategy fedprox "
-                                 "--lang_mix 0.99 --transport message"),
+                                 "--lang_mix 0.99 --transport message --train lora"),
     "fourth": ("copa", "electra", "--max_length 32 --batch_size 8 --n_iterations 2 --seed 9 --strategy median"),
 }
 #: as the second, which comes after it, so that a message of this one would be taken for one of that
