@@ -85,7 +85,7 @@ def open_model(name: str, flag: str = "") -> SavedModel:
     found = SavedModel(asked, name, folder, config, prefix)
     once = {p: key for key, p in model.named_parameters()}
     names = {key: once[p] for key, p in model.named_parameters(remove_duplicate=False)}
-    shapes: dict[str, torch.Tensor] = {**{key: p for p, key in once.items()}, **dict(model.named_buffers())}
+    shapes = {key: tensor for key, tensor in model.state_dict().items() if names.get(key, key) == key}
     strange = []
     for key, tensor in sorted(tensors.items(), key=lambda item: item[0] not in shapes):  # tied ones by their first name
         key = next((key.removesuffix(old) + new for old, new in _OLD_NAMES.items() if key.endswith(old)), key)

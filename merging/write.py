@@ -32,7 +32,8 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     if os.path.lexists(out) and not (out.is_dir() and not any(out.iterdir())):
         raise UserError(f"--out {out}: is there already; name a new folder, or remove it")
-    half = out.with_name(f".{out.name}.half")
+    whole = Path(os.path.abspath(out))
+    half = whole.with_name(f".{whole.name}.half")
     try:
         half.mkdir(parents=True, exist_ok=True)
         with held(half / "lock"):
@@ -46,8 +47,8 @@ def new_folder(out: Path) -> Iterator[Path]:
                 for path in folder.iterdir():
                     with path.open("rb") as file:
                         os.fsync(file.fileno())
-                folder.replace(out)  # an empty one may be there
-                sync_folder(out.parent)
+                folder.replace(whole)  # an empty one may be there
+                sync_folder(whole.parent)
             finally:
                 shutil.rmtree(half, ignore_errors=True)
     except BlockingIOError:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,11 +89,17 @@ def test_matching_the_norm_makes_the_step_as_long_as_the_means(base, tmp_path):
     assert step == pytest.approx(mean, rel=1e-5)
 
 
-def test_a_folder_that_is_there_stays_as_it_is_and_after_an_error_there_is_none(tmp_path):
+def test_a_folder_that_is_there_stays_as_it_is_and_after_an_error_there_is_none(tmp_path, monkeypatch):
     out = tmp_path / "out"
     out.mkdir()
     (out / "file").write_text("mine")
     with pytest.raises(UserError, match=f"--out {out}: is there already"), new_folder(out):
+        pass
+    monkeypatch.chdir(out)
+    for there in (".", "..", "/"):
+        with pytest.raises(UserError, match=f"--out {there}: is there already"), new_folder(Path(there)):
+            pass
+    with pytest.raises(UserError, match="cannot be made: Not a directory"), new_folder(out / "file" / "deeper"):
         pass
     with pytest.raises(ValueError), new_folder(tmp_path / "other") as folder:
         (folder / "half").write_text("")
