@@ -52,7 +52,7 @@ def merge(asked: Asked) -> None:
 
     config, out = asked.config, Path(asked.flags.out)
     with new_folder(out) as folder:
-        plan = plan_of(asked)
+        plan = plan_of(asked, folder.parent)
         evaluator = Evaluator.of(config, plan.fitted.frame) if asked.flags.data else None
         parents = evaluator.parents(plan.models) if evaluator else {}
         of_models = measured(evaluator, plan.models, folder.parent) if evaluator else None

@@ -13,14 +13,12 @@ from transformers.utils.hub import extract_commit_hash
 from merging.tensors import KINDS, Tensor, tensors_of
 from utils.console import NOTES
 from utils.errors import UserError
-from utils.model.adapter import CONFIG
 from utils.model.byte_order import without_marks
 from utils.model.loading import load_errors, resolve
 from utils.model.model_config import load_config
 from utils.model.tokenizer import load_tokenizer
-from utils.model.weights import BUFFERS
+from utils.model.weights import BUFFERS, in_body
 
-LANGUAGE_HEAD = "lm_head"  # T5's, beside the parts of its body
 _OLD_NAMES = {".gamma": ".weight", ".beta": ".bias"}  # of normalisation, in checkpoints of TensorFlow's time
 
 
@@ -64,19 +62,23 @@ class SavedModel:
         return extract_commit_hash(f"{self.folder}/config.json", None) or ""
 
 
-def open_model(name: str, flag: str = "") -> SavedModel:
-    """Return the model that `name` stands for, as `--model` takes it; `flag` is the one that gives it, if one does.
+def folder_of(name: str, flag: str = "") -> Path:
+    """Return the folder that `name` stands for, as `--model` takes it; `flag` is the one that gives it, if one does.
 
-    Raises UserError, one line that names the model, when it is not there or is none that is read.
+    Raises UserError, one line that names the model, when it is not there.
     """
-    asked = f"--{flag} {name}" if flag else name
     try:
-        folder = Path(resolve(name, flag or "model"))
+        return Path(resolve(name, flag or "model"))
     except UserError as error:  # the models to merge have no flag
         raise error if flag else UserError(str(error).removeprefix("--model ")) from None
-    if (folder / CONFIG).is_file():
-        raise UserError(f"{asked}: that is a PEFT adapter; merge it first: merge_and_unload() of peft (in "
-                        "the folder of a run that trained it, model/ is that already)")
+
+
+def open_model(name: str, flag: str, folder: Path) -> SavedModel:
+    """Return the model in a folder that `name` stands for, given by `flag` ("": by none).
+
+    Raises UserError, one line that names the model, when it is none that is read.
+    """
+    asked = f"--{flag} {name}" if flag else name
     with load_errors(asked), without_marks(str(folder)) as path:
         config = load_config(asked, path)
         tensors = tensors_of(asked, folder, getattr(config, "transformers_weights", None))
@@ -96,18 +98,13 @@ def open_model(name: str, flag: str = "") -> SavedModel:
         if tensor.shape != tuple(shapes[key].shape) or tensor.dtype not in KINDS:
             raise UserError(f"{asked}: {key} is {tensor.dtype} {[*tensor.shape]}, and its config.json's "
                             f"{config.model_type} model has floats {[*shapes[key].shape]} there; give a whole model")
-        place = found.fixed if key not in names else found.body if in_body(key, prefix) else found.head
+        place = found.fixed if key not in names else found.body if in_body(model, key) else found.head
         place.setdefault(key.removeprefix(prefix) if place is found.body else key, tensor)
     if strange:
         NOTES.info("%s: left out, as a %s has no such weights: %s%s", asked, type(model).__name__,
                    ", ".join(sorted(strange)[:3]), ", …" * (len(strange) > 3))
     lacking = [key for key in once.values() if key not in found.head and key.removeprefix(prefix) not in found.body]
     return replace(found, lacking=tuple(lacking))
-
-
-def in_body(key: str, prefix: str) -> bool:
-    """Return whether a tensor belongs to the body, whose names begin with `prefix` ("": only T5's have a head then)."""
-    return key.startswith(prefix) if prefix else key.split(".")[0] != LANGUAGE_HEAD
 
 
 def skeleton_of(config: PreTrainedConfig) -> PreTrainedModel:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+from merging.adapters import opened
 from merging.fitting import Fitted, fitted
 from merging.flags import Asked
-from merging.models import SavedModel, open_model
+from merging.models import SavedModel
 from merging.records import common_start, origin_of, weights_of
 from strategies import Participant, Round, Strategy, check_strategy
 from utils.console import NOTES
@@ -35,21 +37,21 @@ class Plan:
         return Round(1, seed, len(self.models), participants, tuple(map(method.weight, participants)))
 
 
-def plan_of(asked: Asked) -> Plan:
-    """Open and check all that a command line names.
+def plan_of(asked: Asked, scratch: Path) -> Plan:
+    """Open and check all that a command line names; what is made of adapters lies in `scratch`.
 
     Raises UserError, naming the flag or the model, for a method that needs training, a base that is needed and not
     known, and as `open_model`, `weights_of` and `fitted` do.
     """
     cls = STRATEGIES.load(asked.config.strategy)
     check_method(asked, cls)
-    models = [open_model(name) for name in asked.models]
+    models = [opened(asked, scratch, name) for name in asked.models]
     origins = [origin_of(model) for model in models]
     weights, weighed_by = weights_of(asked.flags.weights, models, origins)
-    head = model_of(asked.flags.head, "head", models)
+    head = model_of(asked, "head", asked.flags.head, models, scratch)
     if head and not head.head:
         raise UserError(f"{head.asked}: has no head to keep; name a model that has, or leave it out")
-    base = None if measures(cls) else base_of(asked, cls, models, common_start(origins))
+    base = None if measures(cls) else base_of(asked, cls, models, common_start(origins), scratch)
     found = fitted(models, base, head)
     words = [f"{model.name} {weight}" for model, weight in zip(models, weights)]
     NOTES.info("weights (%s): %s; %s", weighed_by, ", ".join(words),
@@ -92,17 +94,18 @@ def without_training() -> list[str]:
     return found
 
 
-def model_of(name: str, flag: str, models: Sequence[SavedModel]) -> SavedModel | None:
+def model_of(asked: Asked, flag: str, name: str, models: Sequence[SavedModel], scratch: Path) -> SavedModel | None:
     """Return the model that a flag names, which may be one of `models`; None if the flag is not given."""
     if not name:
         return None
-    return next((model for model in models if model.name == name), None) or open_model(name, flag)
+    return next((model for model in models if model.name == name), None) or opened(asked, scratch, name, flag)
 
 
-def base_of(asked: Asked, cls: type[Strategy], models: Sequence[SavedModel], start: str | None) -> SavedModel | None:
+def base_of(asked: Asked, cls: type[Strategy], models: Sequence[SavedModel], start: str | None, scratch: Path
+            ) -> SavedModel | None:
     """Return the model that the others are updates of; None where whole models may stand for updates."""
     if asked.flags.base:
-        return model_of(asked.flags.base, "base", models)
+        return model_of(asked, "base", asked.flags.base, models, scratch)
     needed = not (cls.from_zero or cls.is_plain())
     if start is None and needed:
         raise UserError(f"--strategy {asked.config.strategy}: acts on what training has changed, and these models do "
@@ -110,7 +113,7 @@ def base_of(asked: Asked, cls: type[Strategy], models: Sequence[SavedModel], sta
     if start is None:
         return None
     try:
-        return model_of(start, "base", models)
+        return model_of(asked, "base", start, models, scratch)
     except UserError as error:
         if needed:
             raise

@@ -68,14 +68,14 @@ WORDS = "bert.embeddings.word_embeddings.weight"
 ])
 def test_a_model_that_does_not_fit_is_named_with_the_place(base, tmp_path, spoil, words):
     with pytest.raises(UserError) as raised:
-        plan_of(asked(*spoilt(base, tmp_path, spoil), "--out", tmp_path / "out"))
+        plan_of(asked(*spoilt(base, tmp_path, spoil), "--out", tmp_path / "out"), tmp_path)
     assert str(raised.value).startswith(f"{tmp_path / 'spoilt'}: ") and words in str(raised.value)
 
 
 def test_another_architecture_or_size_is_named(base, tmp_path):
     for family, words in (("electra", "is a electra model, and"), ("roberta", "is a roberta model, and")):
         with pytest.raises(UserError, match=f"{family}.*{words}.* is a bert one"):
-            plan_of(asked(child(base, "bert", 0), child(base, family, 0), "--out", tmp_path / "out"))
+            plan_of(asked(child(base, "bert", 0), child(base, family, 0), "--out", tmp_path / "out"), tmp_path)
     larger = shutil.copytree(child(base, "bert", 1), tmp_path / "larger")
     edit(larger, max_position_embeddings=300)
     weights_changed(lambda tensors: tensors.update(
@@ -83,7 +83,7 @@ def test_another_architecture_or_size_is_named(base, tmp_path):
     )(larger)
     with pytest.raises(UserError, match=r"larger: embeddings.position_embeddings.weight is \[300, 32\], and "
                                         r"\[512, 32\] in .*bert-0"):
-        plan_of(asked(child(base, "bert", 0), larger, "--out", tmp_path / "out"))
+        plan_of(asked(child(base, "bert", 0), larger, "--out", tmp_path / "out"), tmp_path)
 
 
 def test_a_number_that_is_not_finite_is_found_in_its_tensor(base, tmp_path):
@@ -93,13 +93,13 @@ def test_a_number_that_is_not_finite_is_found_in_its_tensor(base, tmp_path):
     question = asked(*spoilt(base, tmp_path, spoil), "--out", tmp_path / "out")
     with pytest.raises(UserError, match=f"spoilt: {WORDS} holds NaN or infinity"), \
             new_folder(tmp_path / "out") as folder:
-        write_model(plan_of(question), question.config, folder)
+        write_model(plan_of(question, tmp_path), question.config, folder)
     assert not (tmp_path / "out").exists()
 
 
 def test_labels_that_are_spelt_otherwise_are_the_same(base, tmp_path):
     models = spoilt(base, tmp_path, lambda folder: edit(folder, id2label={"0": "NEG", "1": "Pos"}))
-    assert plan_of(asked(*models, "--out", tmp_path / "out")).fitted.merged
+    assert plan_of(asked(*models, "--out", tmp_path / "out"), tmp_path).fitted.merged
 
 
 @pytest.mark.parametrize("words, error", [
@@ -115,8 +115,9 @@ def test_labels_that_are_spelt_otherwise_are_the_same(base, tmp_path):
 def test_a_flag_that_cannot_be_is_one_line(base, tmp_path, words, error):
     tiny_once(base, "roberta")
     words, error = (text.format(tiny=base / "tiny") for text in (words, error))
+    models = child(base, "bert", 0), child(base, "bert", 1)
     with pytest.raises(UserError) as raised:
-        plan_of(asked(child(base, "bert", 0), child(base, "bert", 1), "--out", tmp_path / "out", *words.split()))
+        plan_of(asked(*models, "--out", tmp_path / "out", *words.split()), tmp_path)
     assert error in str(raised.value)
 
 
@@ -137,4 +138,4 @@ def test_the_tokenizers_are_compared_as_the_files_have_them(base, tmp_path):
     """A copy without special settings is the same vocabulary."""
     folder = shutil.copytree(child(base, "bert", 1), tmp_path / "again")
     AutoTokenizer.from_pretrained(folder, model_max_length=77).save_pretrained(folder)
-    assert plan_of(asked(child(base, "bert", 0), folder, "--out", tmp_path / "out")).weights == (1, 1)
+    assert plan_of(asked(child(base, "bert", 0), folder, "--out", tmp_path / "out"), tmp_path).weights == (1, 1)

@@ -26,7 +26,7 @@ def merge(out, *words):
     """Merge as `words` ask; return the weights."""
     question = asked(*words, "--out", out)
     with new_folder(out) as folder:
-        write_model(plan_of(question), question.config, folder)
+        write_model(plan_of(question, folder.parent), question.config, folder)
     return weights(out)
 
 
@@ -78,7 +78,7 @@ def test_matching_the_norm_makes_the_step_as_long_as_the_means(base, tmp_path):
     folders, start = [child(base, "bert", k) for k in range(3)], tiny_once(base, "bert")
     question = asked(*folders, "--strategy", "median", "--base", start, "--match_norm", "--out", tmp_path / "out")
     with new_folder(tmp_path / "out") as folder:
-        done = write_model(plan_of(question), question.config, folder)
+        done = write_model(plan_of(question, folder.parent), question.config, folder)
     assert done.step.ratio == pytest.approx(1) and done.step.scale != pytest.approx(1, rel=1e-3)
     with safe_open(start / "model.safetensors", "pt") as file:
         before = {f"bert.{name}": file.get_tensor(name).double() for name in file.keys()}
