@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from utils.command_line import FlagParser, add_flags
 from utils.config import RunConfig, elsewhere
 from utils.errors import UserError
-from utils.flags import check_flags, fields_of, flag, spellings, values_of
+from utils.flags import check_flags, fields_of, flag, nearest, spellings, values_of
 from utils.plugins import STRATEGIES
 
 DESCRIPTION = ("Merge finished models of one architecture by a method of strategies/, and (--data) evaluate what comes "
@@ -48,22 +48,25 @@ def parse(argv: list[str] | None, tasks: Sequence[str]) -> Asked:
     own = [field.name for field in fields_of(MergeFlags)]
     add_flags(parser, MergeFlags)
     add_flags(parser, RunConfig, "the method", only=METHOD)
-    add_flags(parser, RunConfig, only=EVALUATION)
+    add_flags(parser, RunConfig, "the evaluation", only=EVALUATION)
     chosen = parser.parse_known_args(argv)[0]  # --help ends here
     try:
         taken = dict.fromkeys(("help", "models", *own, *spellings(RunConfig)), "merge.py")
         add_flags(parser, STRATEGIES.flags(chosen.strategy, taken))
         options, others = parser.parse_known_args(argv)
         if others:
-            wrong = elsewhere(others[0].partition("=")[0].removeprefix("--"), values_of(RunConfig) | vars(chosen))
-            raise UserError(f"{others[0]}: {wrong}" if wrong else f"unrecognized arguments: {' '.join(others)}")
+            name = others[0].partition("=")[0].removeprefix("--")
+            wrong = elsewhere(name, values_of(RunConfig) | vars(chosen))
+            raise UserError(f"{others[0]}: {wrong}" if wrong else
+                            f"unrecognized arguments: {' '.join(others)}{nearest(name, vars(options))}")
         values = vars(options)
         models, flags = values.pop("models"), MergeFlags(**{name: values.pop(name) for name in own})
         check_flags(flags)
         if not flags.out:
             raise UserError("--out: name the folder for the merged model")
         if flags.data and flags.data not in tasks:
-            raise UserError(f"--data {flags.data}: no such task; the tasks are {', '.join(tasks)}")
+            raise UserError(f"--data {flags.data}: no such task{nearest(flags.data, tasks)}; the tasks are "
+                            f"{', '.join(tasks)}")
         values |= {"data": flags.data} if flags.data else {}
         return Asked(tuple(models), flags, RunConfig.of(**values, n_iterations=0, transport="message", model=models[0]))
     except UserError as error:
