@@ -36,16 +36,16 @@ from utils.vectors.parameters import ParameterVector
 
 #: name → (task, model family, flags): runs of other tasks, models, seeds and strategies; two of one model
 RUNS = {
-    "first": ("rte", "bert", "--max_length 32 --batch_size 8 --n_iterations 2"),
+    "first": ("rte", "bert", "--max_length 32 --batch_size 8 --n_iterations 2 --train lora"),
     "second": ("rte", "bert", "--max_length 32 --batch_size 4 --n_iterations 3 --seed 7 --strategy fedadam "
-                              "--optimizer_state keep --n_clients 12 --frac_fit 0.5"),
+                              "--train lora --optimizer_state keep --n_clients 12 --frac_fit 0.5"),
     "third": ("copa", "electra", "--max_length 32 --batch_size 8 --n_iterations 2 --seed 9 --strategy fedprox "
-                                 "--lang_mix 0.99 --transport message --train lora"),
+                                 "--lang_mix 0.99 --transport message"),
     "fourth": ("copa", "electra", "--max_length 32 --batch_size 8 --n_iterations 2 --seed 9 --strategy median"),
 }
 #: as the second, which comes after it, so that a message of this one would be taken for one of that
 INTERRUPTED = ("rte", "bert", "--max_length 32 --batch_size 4 --n_iterations 500 --skip_evalnum 500 "
-                              "--optimizer_state keep --n_clients 12")
+                              "--train lora --optimizer_state keep --n_clients 12")
 SERVED = "--max_length 32 --batch_size 8 --n_iterations 2 --n_clients 2"  # by Flower's own Server, and by this project
 
 
