@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from strategies import Array, Round, Strategy
-from utils.vectors.adapters import adapted_layers, layer_of
+from utils.vectors.adapters import adapted_layers, layer_of, mean_but_matrices
 
 
 class FedExLoRA(Strategy):
@@ -25,8 +25,8 @@ class FedExLoRA(Strategy):
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
               kept: Sequence[Array]) -> Array:
         shares = np.array(round.weights) / sum(round.weights)
-        new = sum(share * client for share, client in zip(shares, clients)).astype(np.float32)
+        new = mean_but_matrices(self.layout, window, before, clients, shares)
         for layer in adapted_layers(self.layout, window):
-            exact = sum(share * layer.product(client) for share, client in zip(shares, clients))
-            layer.matrix(new)[:] = layer.matrix(before) + self.trained.scale(0) * (exact - layer.product(new))
+            lacking = layer.product([*clients, new], [*shares, -1])
+            layer.matrix(new)[:] += self.trained.scale(0) * lacking
         return new

@@ -6,7 +6,7 @@ import numpy as np
 
 from strategies import Array, Round, Strategy
 from utils.seeds import generator
-from utils.vectors.adapters import Adapted, adapted_layers, layer_of
+from utils.vectors.adapters import Adapted, adapted_layers, layer_of, mean_but_matrices
 
 
 class FLoRA(Strategy):
@@ -28,10 +28,9 @@ class FLoRA(Strategy):
               kept: Sequence[Array]) -> Array:
         shares = np.array(round.weights) / sum(round.weights)
         scales = [share * self.trained.scale(each.client) for share, each in zip(shares, round.participants)]
-        new = sum(share * client for share, client in zip(shares, clients)).astype(np.float32)
+        new = mean_but_matrices(self.layout, window, before, clients, shares)
         for layer in adapted_layers(self.layout, window):
-            stacked = sum(scale * layer.product(client) for scale, client in zip(scales, clients))
-            layer.matrix(new)[:] = layer.matrix(before) + stacked
+            layer.matrix(new)[:] += layer.product(clients, scales)
             new[layer.a.part], new[layer.b.part] = fresh(round, layer), 0
         return new
 

@@ -1,7 +1,7 @@
 """The adapters in a vector: A and B, whose product is added to the matrix beside them, named as PEFT names them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,14 +25,29 @@ class Adapted:
     a: Place
     b: Place
 
-    def product(self, window: np.ndarray) -> np.ndarray:
-        """Return BA of a vector's `window`, as float64 of the shape of the matrix."""
-        a, b = (window[place.part].reshape(place.shape).astype(np.float64) for place in (self.a, self.b))
+    def product(self, windows: Sequence[np.ndarray], scales: Iterable[float]) -> np.ndarray:
+        """Return Σ scale·BA over some vectors' `windows`, as float64 of the shape of the matrix.
+
+        It is one product, of the adapters stacked: [scale₁·B₁, scale₂·B₂, …] and [A₁; A₂; …].
+        """
+        a = np.concatenate([window[self.a.part].reshape(self.a.shape) for window in windows], dtype=np.float64)
+        b = np.concatenate([scale * window[self.b.part].reshape(self.b.shape).astype(np.float64)
+                            for window, scale in zip(windows, scales, strict=True)], axis=1)
         return (b @ a).T if self.base.inputs == 0 else b @ a
 
     def matrix(self, window: np.ndarray) -> np.ndarray:
         """Return the matrix itself, a view."""
         return window[self.base.part].reshape(self.base.shape)
+
+
+def mean_but_matrices(layout: Layout, window: slice, before: np.ndarray, clients: Sequence[np.ndarray],
+                      shares: Iterable[float]) -> np.ndarray:
+    """Return a window of the clients' weighted mean, float32, whose matrices beside adapters are those `before`."""
+    new, weights = before.copy(), list(shares)
+    for number, part in layout.within(window):
+        if ".base_layer." not in layout.places[number].name:
+            new[part] = sum(weight * client[part].astype(np.float64) for weight, client in zip(weights, clients))
+    return new
 
 
 def adapted_layers(layout: Layout, window: slice) -> Iterator[Adapted]:

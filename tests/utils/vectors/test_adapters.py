@@ -15,7 +15,8 @@ def test_layers_are_found_in_whatever_windows_cut_none():
     for (part, layer), same in zip(alone, whole, strict=True):
         assert np.array_equal(layer.matrix(part), same.matrix(vector)) and layer.number == same.number
         assert np.array_equal(part[layer.a.part], vector[same.a.part])
-        assert layer.product(part).shape == layer.base.shape
+        np.testing.assert_allclose(layer.product([part], [2]), same.product([vector, vector], [1, 1]), rtol=1e-12)
+        assert layer.product([part], [1]).shape == layer.base.shape
 
 
 def test_names():
