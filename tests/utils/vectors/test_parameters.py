@@ -56,10 +56,11 @@ def test_parts_say_where_each_parameter_and_its_gradient_belong():
         assert torch.equal(vector.values[part], expected.detach().reshape(-1)) and part.start % 16 == 0
 
 
-def test_what_is_kept_inputs_first_is_turned():
-    model = torch.nn.ModuleDict({"turned": Conv1D(3, 2), "plain": torch.nn.Linear(2, 3)})
-    assert {place.name: place.turned for place in ParameterVector(model).layout.places} == {
-        "turned.weight": True, "plain.weight": False, "turned.bias": False, "plain.bias": False}
+def test_a_linear_layers_place_names_the_axis_of_its_inputs():
+    model = torch.nn.ModuleDict({"turned": Conv1D(3, 2), "plain": torch.nn.Linear(2, 3),
+                                 "table": torch.nn.Embedding(4, 2)})
+    assert {place.name: place.inputs for place in ParameterVector(model).layout.places} == {
+        "turned.weight": 0, "plain.weight": 1, "table.weight": None, "turned.bias": None, "plain.bias": None}
 
 
 def test_zeros_are_zeros_of_which_each_can_be_written():
