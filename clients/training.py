@@ -184,9 +184,11 @@ def add_gradient(vector: ParameterVector, term: Term) -> None:
 
 
 def move(vector: ParameterVector, term: Term, rate: float) -> None:
-    """Take `rate` times what `term` has for each parameter off it."""
+    """Take `rate` times what `term` has for each parameter that is trained off it."""
     assert term.direction is not None
-    for _, place in vector.parts:
+    for parameter, place in vector.parts:
+        if not parameter.requires_grad:
+            continue
         values = vector.values[place]
         values.sub_(term.direction(values, place), alpha=rate)
 
