@@ -16,6 +16,8 @@ import pytest
 
 from tests.conftest import ROOT, copied_tree
 from tests.tiny import tiny_once
+from utils.flags import fields_of
+from utils.plugins import STRATEGIES
 
 SMALL = "--test 12 --n_iterations 1 --max_length 32 --n_workers 1"  # one worker: there are two runs at once
 MAIN_COMMANDS = 16  # of main_lm.py: pages that lose their commands must not pass
@@ -193,3 +195,15 @@ def test_the_pages_links_lead_somewhere():
                 dead.append(f"{page.relative_to(ROOT)}: {link}")
     assert not dead
     assert found > 30
+
+
+def test_the_page_of_methods_has_each_with_its_flags():
+    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()
+            if re.match(r"\| `\w+` \|", line)]
+    flags: dict[str, str] = {}
+    for name, _, its, *_ in rows:
+        flags.setdefault(name.strip("`"), its)  # averaging stands among the adapters, too
+    assert {*flags} == {*STRATEGIES.names()}
+    for name, its in flags.items():
+        assert re.findall(r"`--(\w+)`", its) == [field.name for field in fields_of(STRATEGIES.flags(name))], name
