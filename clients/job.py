@@ -36,7 +36,8 @@ class Job:
     """A run's configuration and task; `scratch` holds the model's configuration and tokenizer, and the buffers.
 
     `commit` is the hub's that the model is of, "" if it is not of the hub; `fingerprint` is that of the task's table,
-    `frozen` that of the weights that are not trained, "" if all are.
+    `frozen` that of the weights that are not trained, "" if all are, and `layout` that of the vector ("": of any).
+    `untied` names, with spaces between, the weights that only the driver's checkpoint shows to be no others' too.
     """
 
     config: RunConfig
@@ -46,6 +47,8 @@ class Job:
     commit: str = ""
     fingerprint: str = ""
     frozen: str = ""
+    layout: str = ""
+    untied: str = ""
 
     #: whether the model's weights are where its skeleton is
     skeleton_has_weights = False
@@ -65,8 +68,8 @@ class Job:
 
     @property
     def model_key(self) -> str:
-        """What the model is made of beside its vector: the skeleton and the weights that are not trained."""
-        return f"{self.skeleton_key} {self.frozen}"
+        """What the model is made of beside its vector: the skeleton, the weights that are not trained, the layout."""
+        return f"{self.skeleton_key} {self.frozen} {self.layout}"
 
     @property
     def frozen_weights(self) -> Path:

@@ -34,5 +34,6 @@ def client_of(context: Context, config: RunConfig, spec: TaskSpec) -> LMClient:
                      fp32_products=str(facts["fp32_products"]))
     if open_table(data_dir / spec.name, spec).fingerprint != facts["fingerprint"]:
         raise UserError(f"--data_dir {data_dir}: has other rows of {config.data} than the server")
-    of_the_run = (str(facts[name]) for name in ("scratch", "run_dir", "commit", "fingerprint", "frozen"))
+    of_the_run = (str(facts[name]) for name in ("scratch", "run_dir", "commit", "fingerprint", "frozen", "layout",
+                                                "untied"))
     return LMClient(NodeJob(config, spec, *of_the_run))

@@ -179,7 +179,7 @@ class LoadedModel:
     """The model of a job on its device, with its head and tokenizer.
 
     The weights that are trained arrive with each message. The others are mapped from the job's file, or read with the
-    skeleton, where that has them. Raises UserError when those are not the driver's.
+    skeleton, where that has them. Raises UserError when those, or the vector's tensors, are not the driver's.
     """
 
     def __init__(self, job: Job) -> None:
@@ -187,7 +187,7 @@ class LoadedModel:
         config, device = job.config, device_of(job.config)
         read = bool(job.frozen) and job.skeleton_has_weights
         wanted = replace(loading.Wanted.by(config, job.commit), name=str(job.skeleton),
-                         random_init=config.random_init or not read)
+                         random_init=config.random_init or not read, untied=tuple(job.untied.split()))
         model, self.tokenizer = loading.load(wanted, job.spec)
         frozen = FrozenWeights(model)
         if not read:
@@ -199,6 +199,9 @@ class LoadedModel:
         self.text_to_text = loading.is_text_to_text(model)
         self.model: PreTrainedModel = model.to(device)
         self.vector = ParameterVector(self.model)
+        if job.layout and job.layout != self.vector.layout.fingerprint:
+            raise UserError(f"--{config.start_flag} {config.load_model or config.model}: has other parameters here "
+                            "than at the server: give both the same model and versions of transformers and peft")
         self.head = make_head(job.spec, self.tokenizer, self.text_to_text)
         self.head.padded = length_rule(device, config.compile, config.max_length)
         if config.compile:

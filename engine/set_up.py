@@ -13,6 +13,7 @@ from strategies import strategy_of
 from utils.console import NOTES
 from utils.data.dataset import TaskData
 from utils.model import loading
+from utils.model.tied import untied
 from utils.record.known_evaluation import EVALUATIONS, KnownEvaluation, evaluation_key
 from utils.record.progress import Progress
 from utils.record.runlog import RunLog
@@ -32,7 +33,8 @@ def strategy_for(log: RunLog, data: TaskData, start: Start, workers: int, progre
     base = log.folder if config.over_machines else None
     with room_for(config, method, n_clients, workers, data.lent_bytes + start.frozen.nbytes, base) as scratch:
         job = Job(config, data.table.spec, str(scratch), str(log.folder.resolve()), loading.commit_of(start.model),
-                  data.table.fingerprint, start.frozen.fingerprint)
+                  data.table.fingerprint, start.frozen.fingerprint, start.vector.layout.fingerprint,
+                  " ".join(untied(start.model)))
         job.save_skeleton(start.model, start.tokenizer)
         start.frozen.share(job.frozen_weights)
         data.lend(job.tokens)

@@ -17,6 +17,7 @@ from utils.machine.precision import resolve_arithmetic
 from utils.machine.scratch import private_folder
 from utils.model import loading
 from utils.model.task_head import describe_head
+from utils.model.tied import untied
 from utils.record.results import majorities, results_of
 from utils.vectors.parameters import ParameterVector
 
@@ -110,7 +111,8 @@ class Evaluator:
     def _worker(self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast") -> Worker:
         """Return the worker, with a model of this architecture."""
         with private_folder() as scratch:
-            job = Job(self.config, self.data.table.spec, str(scratch), str(scratch), "", self.data.table.fingerprint)
+            job = Job(self.config, self.data.table.spec, str(scratch), str(scratch), "", self.data.table.fingerprint,
+                      untied=" ".join(untied(model)))
             job.save_skeleton(model, tokenizer)
             level = NOTES.level
             NOTES.setLevel("WARNING")  # that its weights are drawn: they come with each model

@@ -35,6 +35,7 @@ from transformers import (
 )
 
 from utils.data.task import TaskSpec
+from utils.model.tied import untie
 
 FAMILIES = ("bert", "distilbert", "electra", "albert", "roberta", "xlm-roberta", "deberta-v2", "bart", "gpt2",
             "t5", "mt5")
@@ -82,7 +83,7 @@ _CONFIGS = {
              "forced_eos_token_id": 2},
     "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": POSITIONS, "initializer_range": 0.1},
     "t5": _T5,
-    "mt5": {**_T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+    "mt5": {**_T5, "feed_forward_proj": "gated-gelu"},
 }
 
 
@@ -144,6 +145,9 @@ def tiny_model_folder(family: str, folder: Path) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build.from_config(config, dtype=torch.float32)
+        if family == "mt5":  # its checkpoints have an output layer of their own, whatever its configuration says
+            untie(model, ["lm_head.weight"])
+            torch.nn.init.normal_(model.lm_head.weight)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return Path(folder)

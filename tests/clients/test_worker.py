@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import utils.model.linear
 from clients.job import Job, NodeJob, Piece
@@ -18,6 +19,7 @@ from utils.config import RunConfig
 from utils.errors import UserError
 from utils.machine.onednn import product
 from utils.model import loading
+from utils.model.tied import untied
 from utils.vectors.frozen import FrozenWeights
 from utils.vectors.parameters import ParameterVector
 from utils.vectors.transport import Transport
@@ -173,6 +175,28 @@ def test_a_node_without_the_drivers_disk_reads_the_frozen_weights_by_the_models_
     assert np.array_equal(vector_of(worker), vector_of(of_node))
     with pytest.raises(UserError, match=f"--model {job.skeleton}: has other weights here than at the server"):
         Worker(replace(node, frozen="another"))
+
+
+@pytest.mark.parametrize("train", ["all", "head", "lora"])
+def test_a_worker_unties_what_only_the_checkpoint_shows_to_be_two_tensors(job, tmp_path, train):
+    """mT5's output layer: its configuration ties it to the embeddings, and a worker's skeleton has no weights."""
+    tiny = tiny_once(tmp_path, "mt5")
+    config = replace(job.config, model=str(tiny), train=train, train_flags=None)
+    model, tokenizer = loading.load(loading.Wanted.by(config), job.spec)
+    frozen, vector = FrozenWeights(model), ParameterVector(model)
+    facts = frozen.fingerprint, vector.layout.fingerprint, " ".join(untied(model))
+    of_driver = Job(config, job.spec, str(tmp_path), str(tmp_path), "", "", *facts)
+    of_driver.save_skeleton(model, tokenizer)
+    frozen.share(of_driver.frozen_weights)
+    for each in (of_driver, NodeJob(config, job.spec, str(tmp_path), str(tmp_path), "", "", *facts)):
+        worker = Worker(each)
+        worker.fit([vector.numpy()], 1, 0)
+        assert (vector_of(worker) != vector.numpy()).mean() > 0.5
+        worker.vector.load(vector.numpy())
+        assert all(map(torch.equal, worker.model.parameters(), model.parameters()))
+        if train == "all":  # else their layouts differ, or the head is not found
+            with pytest.raises(UserError, match="has other parameters here than at the server"):
+                Worker(replace(each, untied=""))
 
 
 def test_a_process_keeps_the_model_of_the_last_run_where_nothing_of_it_differs(job, tmp_path):

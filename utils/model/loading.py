@@ -31,6 +31,7 @@ from utils.model.model_config import load_config
 from utils.model.padding import settle_padding
 from utils.model.special_tokens import agree, agree_on_writing
 from utils.model.task_head import adapt_head, describe_head, head_class
+from utils.model.tied import untie
 from utils.model.tokenizer import fit_tokenizer, load_tokenizer
 from utils.model.trainable import choose_trained
 from utils.model.trust import HERE_ONLY, check_weight_files, safetensors_only
@@ -51,6 +52,7 @@ class Wanted:
     commit: str = ""  #: the hub's, as `resolve` takes it
     trained: bool = False  #: whether the checkpoint must have the task's head
     training: RunConfig | None = None  #: what says which of the parameters are trained; None: all
+    untied: tuple[str, ...] = ()  #: weights that `random_init` does not tie to others, whatever the configuration says
 
     @classmethod
     def by(cls, config: RunConfig, commit: str = "") -> "Wanted":
@@ -151,6 +153,7 @@ def load(wanted: Wanted, spec: TaskSpec
         agree(asked, config, tokenizer)
         if random_init:
             model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).eval()
+            untie(model, wanted.untied)
             new, news = set[str](), "all weights drawn from the seed"
         else:
             check_weight_files(asked, Path(path))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import groupby
 
 
@@ -24,6 +25,11 @@ class Layout:
 
     size: int
     places: tuple[Place, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """The sha256, in hex, of all of it."""
+        return sha256(repr(self).encode()).hexdigest()
 
     def within(self, window: slice) -> Iterator[tuple[int, slice]]:
         """Yield the number, in `places`, of each tensor that has elements in `window`, and where in it those are."""

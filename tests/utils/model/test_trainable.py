@@ -19,8 +19,8 @@ HEADS = {
     "deberta-v2-rte": "pooler.dense classifier", "bart-rte": "classification_head.dense classification_head.out_proj",
     "gpt2-rte": "score", "gpt2-stsb": "score", "bert-qasc": "bert.pooler.dense classifier",
     "roberta-qasc": "roberta.pooler.dense classifier", "bart-rte-words": "", "t5-rte-words": "",
-    "mt5-rte-words": ""}
-WITHOUT_BIAS = ("gpt2-rte", "gpt2-stsb")  # of the head
+    "mt5-rte-words": "lm_head"}
+WITHOUT_BIAS = ("gpt2-rte", "gpt2-stsb", "mt5-rte-words")  # of the head
 
 
 def config_of(train: str, **flags: object) -> RunConfig:
