@@ -17,6 +17,8 @@ from tests.loading import loaded
 from tests.tiny import tiny_once
 from tests.toy import toy_rows, toy_table
 
+OWN_BASE = ("fedex_lora", "flora", "turned")  # runs whose strategies move the base
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
@@ -62,25 +64,28 @@ def test_model_and_adapter_give_the_metrics_of_the_record(base, name):
     wanted = pytest.approx((result["accuracy"], result["loss"]), rel=1e-5)
     plain = AutoModelForSequenceClassification.from_pretrained(folder / "model").eval()
     assert measured(plain, folder / "model") == wanted
-    if "fedex_lora" in RUNS[name][1] or "flora" in RUNS[name][1].split():
-        assert not (folder / "adapter").exists() and not (folder / "best_adapter").exists()
-        assert "no adapter/: --strategy f" in (base / "notes").read_text()
-        return
-    tiny = str(base / "tiny" / RUNS[name][0])
-    assert measured(with_adapter(tiny, folder / "adapter").eval(), folder / "adapter") == wanted
+    stands_on = base / "tiny" / RUNS[name][0]
+    assert (folder / "base").exists() == (name in OWN_BASE)
+    if name in OWN_BASE:
+        stands_on = folder / "base"
+        assert "stand on: --strategy f" in (base / "notes").read_text()
+    assert measured(with_adapter(str(stands_on), folder / "adapter").eval(), folder / "adapter") == wanted
     again, _ = loaded(folder / "adapter", trained=True)
     for key, value in plain.state_dict().items():
         torch.testing.assert_close(again.state_dict()[key], value, rtol=0, atol=1e-6)
     card = (folder / "adapter" / "README.md").read_text()
-    assert "library_name: peft" in card and f'from_pretrained("{RUNS[name][0]}", config=config)' in card
+    assert "library_name: peft" in card and f'from_pretrained("{stands_on.name}", config=config)' in card
 
 
-def test_the_best_round_has_both_too(base):
-    best = AutoModelForSequenceClassification.from_pretrained(base / "best" / "best_model").eval()
-    wanted = json.loads((base / "best" / "summary.json").read_text())["best"]["test"]
-    adapted = with_adapter(str(base / "tiny" / "gpt2"), base / "best" / "best_adapter").eval()
+@pytest.mark.parametrize("name", ["best", "turned"])
+def test_the_best_round_has_both_too(base, name):
+    run = base / name
+    best = AutoModelForSequenceClassification.from_pretrained(run / "best_model").eval()
+    wanted = json.loads((run / "summary.json").read_text())["best"]["test"]
+    stands_on = run / "best_base" if name in OWN_BASE else base / "tiny" / "gpt2"
+    adapted = with_adapter(str(stands_on), run / "best_adapter").eval()
     for model, folder in ((best, "best_model"), (adapted, "best_adapter")):
-        assert measured(model, base / "best" / folder) == pytest.approx((wanted["accuracy"], wanted["loss"]), rel=1e-5)
+        assert measured(model, run / folder) == pytest.approx((wanted["accuracy"], wanted["loss"]), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", RESUMED)

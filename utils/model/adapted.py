@@ -13,10 +13,10 @@ from utils.model.adapter import PREFIX, WEIGHTS
 NAME = "default"  # PEFT's, of an adapter that has none
 
 
-def plain_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+def plain_state(model: PreTrainedModel, merged: bool = True) -> dict[str, torch.Tensor]:
     """Return a model's state without adapters: their products are added to the matrices, under the plain names.
 
-    Tensors that are no sums are the model's own.
+    That is, where they are to be `merged`. Tensors that are no sums are the model's own.
     """
     adapted = {name: module for name, module in model.named_modules() if hasattr(module, "lora_A")}
     state = {}
@@ -24,7 +24,7 @@ def plain_state(model: PreTrainedModel) -> dict[str, torch.Tensor]:
         for key, tensor in model.state_dict().items():
             name, _, rest = key.partition(".base_layer.")
             if rest:
-                product = adapted[name].get_delta_weight(NAME) if rest == "weight" else None
+                product = adapted[name].get_delta_weight(NAME) if merged and rest == "weight" else None
                 state[f"{name}.{rest}"] = tensor if product is None else tensor + product
             elif ".lora_" not in key:
                 state[key] = tensor

@@ -182,15 +182,16 @@ def load(wanted: Wanted, spec: TaskSpec
     return model, tokenizer
 
 
-def save(model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerFast, folder: Path) -> None:
+def save(model: transformers.PreTrainedModel, tokenizer: transformers.PreTrainedTokenizerFast, folder: Path,
+         merged: bool = True) -> None:
     """Write a folder that `AutoModel…` and `AutoTokenizer.from_pretrained` load, whole or not at all.
 
     Parameters may be views of one tensor, on any device: each goes out as a tensor of its own, tied ones once.
-    Adapters are merged into the matrices beside them.
+    Adapters are merged into the matrices beside them, or left out where they are not to be `merged`.
     """
     copies: dict[tuple, torch.Tensor] = {}  # one per place in memory, so that tied weights stay tied
     state = {}
-    for key, tensor in plain_state(model).items():
+    for key, tensor in plain_state(model, merged).items():
         place = (tensor.data_ptr(), tensor.shape, tensor.stride())
         if place not in copies:
             copies[place] = tensor.detach().to("cpu", copy=True)

@@ -1,4 +1,4 @@
-"""The model that a run's `adapter/` stands on, as its files name it."""
+"""The model that a run's `adapter/` stands on: one that is there anyway, or the run's own `base/`."""
 
 import os
 from dataclasses import dataclass
@@ -15,16 +15,25 @@ from utils.plugins import STRATEGIES
 
 @dataclass(frozen=True)
 class Base:
-    """A folder, or a hub id with the commit `revision` of it."""
+    """A folder, or a hub id with the commit `revision` of it; "" where the run is to write a folder of its own."""
 
     name: str
     revision: str = ""
+
+    def beside(self, folder: Path) -> "Base":
+        """Return what the adapters of the model in `folder`, …model, are to name: of its own …base by its path."""
+        return self if self.name else Base(str(beside(folder, "base").resolve()))
+
+
+def beside(folder: Path, what: str) -> Path:
+    """Return where a run writes its …adapter, or …base, `what` of them, beside the model in `folder`, …model."""
+    return folder.with_name(folder.name.removesuffix("model") + what)
 
 
 def base_of(config: RunConfig, model: PreTrainedModel) -> Base | None:
     """Return what the adapters of a run that began with `model` are to be added to; None for a run without adapters.
 
-    None, too, where no folder has their base: a note says why the run writes model/ alone.
+    A note says why the run writes that base itself where no other folder has it.
     """
     if config.train != "lora":
         return None
@@ -33,8 +42,8 @@ def base_of(config: RunConfig, model: PreTrainedModel) -> Base | None:
               f"--strategy {config.strategy} changes their base" if STRATEGIES.load(config.strategy).moves_base else
               "their base is an adapter and its base, merged" if os.path.isfile(folder / adapter.CONFIG) else "")
     if reason:
-        NOTES.info("the run writes model/ with its adapters merged, and no adapter/: %s, so no folder has it", reason)
-        return None
+        NOTES.info("the run writes base/ beside adapter/, as no other folder has what adapters stand on: %s", reason)
+        return Base("")
     name = config.load_model or config.model
     if name == "minilm":
         return Base(MINILM)

@@ -1,5 +1,6 @@
 """The driver's own copy of the global model, brought up to date when something of it is to be written."""
 
+import shutil
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from utils.model import loading
 from utils.model.adapted import save_adapter
-from utils.record.adapter_base import Base
+from utils.record.adapter_base import Base, beside
 from utils.vectors.parameters import ParameterVector
 from utils.vectors.step import Step
 
@@ -32,7 +33,7 @@ class GlobalVectors(Protocol):
 class AveragedModel:
     """`model`, whose parameters `vector` holds, as it was after the round last read from `vectors`.
 
-    `base` is what the adapters of a model that has some stand on, where a folder has it. `lent`: work that still reads
+    `base` is what the adapters of a model that has some stand on. `lent`: work that still reads
     this memory, such as the writing of a checkpoint; the memory changes after that.
     """
 
@@ -52,16 +53,15 @@ class AveragedModel:
         return self.vector.numpy()
 
     def save(self, folder: Path, server_round: int) -> None:
-        """Write the model after a round, with its tokenizer, into `folder`, and its adapters beside it.
+        """Write the model after a round, with its tokenizer, into `folder`, …model, and its adapters beside it.
 
-        Of …model they are …adapter.
+        They are …adapter, and what they stand on …base where no other folder has it.
         """
         self.read(server_round)
         loading.save(self.model, self.tokenizer, folder)
         if self.base:
-            save_adapter(self.model, self.tokenizer, adapter_beside(folder), self.base.name, self.base.revision)
-
-
-def adapter_beside(folder: Path) -> Path:
-    """Return where the adapters of the model in …model are, where the run writes them."""
-    return folder.with_name(folder.name.removesuffix("model") + "adapter")
+            base, adapter = self.base.beside(folder), beside(folder, "adapter")
+            if not self.base.name:
+                shutil.rmtree(adapter, ignore_errors=True)  # it stands on the base that goes
+                loading.save(self.model, self.tokenizer, Path(base.name), merged=False)
+            save_adapter(self.model, self.tokenizer, adapter, base.name, base.revision)

@@ -9,8 +9,8 @@ from utils.clock import Clock
 from utils.console import NOTES
 from utils.data.dataset import TaskData
 from utils.failure import Failure
-from utils.record.adapter_base import base_of
-from utils.record.averaged_model import AveragedModel, GlobalVectors, adapter_beside
+from utils.record.adapter_base import base_of, beside
+from utils.record.averaged_model import AveragedModel, GlobalVectors
 from utils.record.best_model import BestModel
 from utils.record.card import Facts, adding, write_card
 from utils.record.checkpoint import CheckpointWriter
@@ -82,8 +82,8 @@ class Recorder:
         facts = Facts.of(self.data, model)
         write_card(folder / "model", config, self.data.table.spec, summary, facts)
         if self.model.base:
-            facts = replace(facts, loading=adding(self.model.base, model))
-            write_card(adapter_beside(folder / "model"), config, self.data.table.spec, summary, facts)
+            facts = replace(facts, loading=adding(self.model.base.beside(folder / "model"), model))
+            write_card(beside(folder / "model", "adapter"), config, self.data.table.spec, summary, facts)
         self.tracking.close()
         self.log.summary(summary)
         print_summary(folder, summary)
