@@ -107,6 +107,8 @@ class Strategy:
     #: Whether the server needs the weighted mean alone, which is made while clients still train. Else `merge` sees all
     #: updates of a round at once, which need a buffer each.
     streams = True
+    #: whether a client counts by its rows, or by what `weight` makes of them; else all count alike
+    weighted = True
     #: how often all windows are looked at before they are merged
     looks = 0
     #: whether a window holds whole tensors, and all of one `unit`, for what needs a matrix at once
@@ -149,7 +151,7 @@ class Strategy:
     @classmethod
     def is_plain(cls) -> bool:
         """Whether the new global vector is the mean of the models, weighted by rows."""
-        return cls.streams and cls.step is Strategy.step and cls.weight is Strategy.weight
+        return cls.streams and cls.step is Strategy.step and cls.weight is Strategy.weight and cls.weighted
 
     @property
     def has_step(self) -> bool:
@@ -159,7 +161,7 @@ class Strategy:
     @property
     def has_weight(self) -> bool:
         """Whether updates weigh something else than rows."""
-        return type(self).weight is not Strategy.weight
+        return type(self).weight is not Strategy.weight or not self.weighted
 
     @property
     def has_term(self) -> bool:
@@ -181,8 +183,8 @@ class Strategy:
         """Raise UserError, or make a note, where a round may have so few `participants`; called before the first."""
 
     def weight(self, participant: Participant) -> float:
-        """Return what an update weighs in the means: its client's rows."""
-        return participant.rows
+        """Return what an update weighs in the means: its client's rows, or 1 where clients count alike."""
+        return participant.rows if self.weighted else 1
 
     def unit(self, name: str) -> str:
         """Return what the tensor `name` shares with the neighbours that come in one window with it (whole = True)."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from strategies import Array, Participant, Round, Strategy
+from strategies import Array, Round, Strategy
 from utils.flags import POSITIVE, flag, floor_of
 from utils.vectors.gram import combination
 from utils.vectors.thresholds import LOOKS, counts, thresholds
@@ -28,11 +28,9 @@ class Breadcrumbs(Strategy):
         scale: float = flag(0.3, "what the sum of the updates is multiplied by", valid=POSITIVE)
 
     group = "merging"
+    weighted = False
     streams = False
     looks = LOOKS
-
-    def weight(self, participant: Participant) -> float:
-        return 1
 
     def _ranks(self, size: int) -> tuple[int, int]:
         first = floor_of(self.flags.outliers, size)

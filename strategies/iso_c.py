@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strategies import Array, Participant, Round, Strategy
+from strategies import Array, Round, Strategy
 from utils.flags import flag
 from utils.vectors.spectral import matrices, svd
 
@@ -22,10 +22,8 @@ class IsoC(Strategy):
                                  "held-out rows)", valid=(math.isfinite, "a number"))
 
     group = "merging"
+    weighted = False
     whole = True
-
-    def weight(self, participant: Participant) -> float:
-        return 1
 
     def step(self, round: Round, window: slice, before: Array, mean: Array, kept: Sequence[Array]) -> None:
         for part, shape in matrices(self.layout, window):

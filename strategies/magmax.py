@@ -21,6 +21,7 @@ class MagMax(Strategy):
         scale: float = flag(1.0, "what the merged update is multiplied by", valid=POSITIVE)
 
     group = "merging"
+    weighted = False
     streams = False
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],

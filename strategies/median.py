@@ -12,6 +12,7 @@ class Median(Strategy):
     """wᵢ ← median of the clients' wᵢ, for each parameter i; clients count alike, whatever their rows."""
 
     group = "robust means"
+    weighted = False
     streams, from_zero = False, True
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],

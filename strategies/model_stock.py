@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from strategies import Array, Participant, Round, Strategy
+from strategies import Array, Round, Strategy
 from utils.vectors.gram import combination, grams_of_tensors
 from utils.vectors.updates import updates
 
@@ -17,11 +17,9 @@ class ModelStock(Strategy):
     """
 
     group = "merging"
+    weighted = False
     streams = False
     looks = 1
-
-    def weight(self, participant: Participant) -> float:
-        return 1
 
     def look(self, number: int, round: Round, window: slice, before: Array, clients: Sequence[Array],
              seen: Sequence[Array]) -> Array:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from strategies import Array, Participant, Round, Strategy, Term
+from strategies import Array, Round, Strategy, Term
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,11 +18,9 @@ class Scaffold(Strategy):
     """
 
     group = "client-side terms"
+    weighted = False
     server_vectors = client_vectors = 1
     sent = returned = 2  # the model and c; the model and the change of cₖ
-
-    def weight(self, participant: Participant) -> float:
-        return 1.0
 
     def term(self, received: "Sequence[Tensor]", own: "Sequence[Tensor]") -> Term:
         (start, c), (c_k,) = received, own

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strategies import Array, Participant, Round, Strategy
+from strategies import Array, Round, Strategy
 from utils.flags import flag
 
 
@@ -20,9 +20,7 @@ class TaskArithmetic(Strategy):
                             valid=(math.isfinite, "a number"))
 
     group = "merging"
-
-    def weight(self, participant: Participant) -> float:
-        return 1
+    weighted = False
 
     def step(self, round: Round, window: slice, before: Array, mean: Array, kept: Sequence[Array]) -> None:
         mean -= before

@@ -26,6 +26,7 @@ class TsvM(Strategy):
                             valid=(math.isfinite, "a number"))
 
     group = "merging"
+    weighted = False
     streams = False
     whole = True
 

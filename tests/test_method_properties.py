@@ -73,6 +73,12 @@ def test_the_clients_order_changes_last_bits_only(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_clients_rows_count_where_a_method_says_that_they_do(name):
+    alike = once(method(name), BEFORE, CLIENTS, [1] * len(CLIENTS))
+    assert np.array_equal(once(method(name), BEFORE, CLIENTS, ROWS), alike) != method(name).weighted
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_threads_change_no_bit_and_windows_at_most_the_last_ones(name, monkeypatch):
     found = []
     for threads, window in ((1, 6000), (1, 512), (4, 512)):
