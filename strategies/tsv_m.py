@@ -8,7 +8,7 @@ import numpy as np
 
 from strategies import Array, Round, Strategy
 from utils.flags import flag
-from utils.vectors.spectral import matrices, orthogonal, svd
+from utils.vectors.spectral import matrices, orthogonal, rounding, svd
 from utils.vectors.sums import mean_of
 
 
@@ -35,7 +35,8 @@ class TsvM(Strategy):
         new = mean_of(clients, [1.0] * len(clients))
         for part, shape in matrices(self.layout, window):
             most = max(1, min(shape) // len(clients))
-            found = [svd((client[part] - before[part]).reshape(shape), most) for client in clients]
+            floor = rounding(before[part].reshape(shape), 1)
+            found = [svd((client[part] - before[part]).reshape(shape), most, floor) for client in clients]
             lefts, values, rights = (np.concatenate(each, axis) for each, axis in zip(zip(*found), (1, 0, 0)))
             new[part] = before[part]
             if values.size:

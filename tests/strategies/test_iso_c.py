@@ -44,3 +44,19 @@ def test_all_singular_values_are_the_mean_and_vectors_without_any_stay():
     np.testing.assert_allclose(end.vector[wide.part].reshape(wide.shape), expected, atol=1e-5)
     others = np.arange(LAYOUT.size) >= wide.part.stop
     assert np.array_equal(end.vector[others], before[others])
+
+
+def test_updates_of_low_rank_have_no_more_directions_for_being_rounded():
+    """Three of rank 5 make 15 of 40, and of 30."""
+    before, _ = vectors(3)
+    rng, exact, clients = np.random.default_rng(1), before.astype(np.float64), [before.copy() for _ in range(3)]
+    for place in LAYOUT.places[:2]:
+        of_all = [1e-3 * rng.standard_normal((place.shape[0], 5)) @ rng.standard_normal((5, place.shape[1]))
+                  for _ in clients]
+        for client, update in zip(clients, of_all):
+            client[place.part] += update.ravel()
+        left, values, right = np.linalg.svd(sum(of_all), full_matrices=False)
+        exact[place.part] += (values[:15].mean() * left[:, :15] @ right[:15]).ravel()
+    end = play(server(IsoC(IsoC.Flags(), LAYOUT), "", ServerState(0, before)), 1, 1, lambda *_: clients, [1])
+    wrong, step = end.vector - exact, exact - before
+    assert np.linalg.norm(wrong) < 1e-3 * np.linalg.norm(step)

@@ -21,15 +21,29 @@ def matrices(layout: Layout, window: slice) -> Iterator[tuple[slice, tuple[int, 
             yield part, shape
 
 
-def svd(matrix: np.ndarray, most: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return U [m, r], σ [r], descending, and Vᵀ [r, n], float64, of a matrix [m, n] of rank r, or the first `most`."""
+def rounding(before: np.ndarray, vectors: int) -> float:
+    """Return a bound of the singular values that rounding to float32 gives the sum of so many updates of a matrix.
+
+    The norm of a random matrix is about that of its longest row and of its longest column, together (Seginer 2000); an
+    element w that is rounded is off by 0.3·eps·|w| (RMS), and K times a mean that is rounded by K times that.
+    """
+    squares = np.square(before, dtype=np.float64)
+    longest = sum(np.sqrt(squares.sum(axis).max()) for axis in (0, 1))
+    return float(np.finfo(np.float32).eps * vectors * longest)
+
+
+def svd(matrix: np.ndarray, most: int | None = None, floor: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return U [m, r], σ [r], descending, and Vᵀ [r, n], float64, of a matrix [m, n] of rank r, or the first `most`.
+
+    Singular values up to `floor` are taken for rounding, too.
+    """
     if matrix.shape[0] > matrix.shape[1]:
-        right, values, left = svd(matrix.T, most)
+        right, values, left = svd(matrix.T, most, floor)
         return left.T, values, right.T
     matrix = matrix.astype(np.float64)
     squares, vectors = np.linalg.eigh(matrix @ matrix.T)
     squares, vectors = squares[::-1], vectors[:, ::-1]
-    rank = int(np.sum(squares > NOTHING**2 * squares[0])) if squares[0] > 0 else 0
+    rank = int(np.sum(squares > max(NOTHING**2 * squares[0], floor**2))) if squares[0] > 0 else 0
     left = vectors[:, :rank][:, :most]
     values = np.sqrt(squares[:left.shape[1]])
     return left, values, left.T @ matrix / values[:, None]

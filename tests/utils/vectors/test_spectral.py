@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from utils.vectors.layout import Layout, Place
-from utils.vectors.spectral import matrices, orthogonal, svd
+from utils.vectors.spectral import matrices, orthogonal, rounding, svd
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (30, 30), (20, 70), (70, 20)])
@@ -28,6 +28,19 @@ def test_what_is_no_direction_is_left_out():
     assert [each.shape for each in svd(two)] == [(5, 2), (2,), (2, 8)]
     assert [each.shape for each in svd(np.zeros((5, 8), np.float32))] == [(5, 0), (0,), (0, 8)]
     assert not orthogonal(np.zeros((8, 5), np.float32)).any()
+
+
+@pytest.mark.parametrize("k", [1, 3, 20])
+@pytest.mark.parametrize("spread", [0.0, 1.5])
+def test_what_rounding_adds_to_summed_updates_is_just_below_its_bound(k, spread):
+    """Of weights of one size, and of rows and columns of many."""
+    rng = np.random.default_rng(k)
+    rows, columns = (np.exp(spread * rng.standard_normal((1, n))) for n in (200, 150))
+    before = (0.04 * rows.T * columns * rng.standard_normal((200, 150))).astype(np.float32)
+    updates = 1e-5 * before.std() * rng.standard_normal((k, 200, 150))
+    mean = np.mean([(before + update).astype(np.float32) for update in updates], axis=0).astype(np.float32)
+    added = np.linalg.norm(k * (mean - before).astype(np.float64) - updates.sum(axis=0), 2)
+    assert rounding(before, k) / 50 < added < rounding(before, k)
 
 
 def test_the_nearest_matrix_of_orthonormal_columns():
