@@ -40,6 +40,8 @@ def card_of(plan: Plan, config: RunConfig, done: Merged | None, evaluated: Evalu
              "## Models", table_of(plan), *base_of(plan), *step_of(config, done)]
     if plan.fitted.averaged:
         parts.append(f"Averaged, as the base has none of them: {names(plan.fitted.averaged)}.")
+    if plan.fitted.from_zero:
+        parts.append(f"Merged as updates of zero, as the base has none of them: {names(plan.fitted.from_zero)}.")
     if plan.fitted.copied:
         parts.append(f"Kept as `{model_called(frame.name)}` has them: {names(plan.fitted.copied)}.")
     parts.append(f"Configuration and tokenizer are those of `{model_called(frame.name)}`; all numbers are float32.")

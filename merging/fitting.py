@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from merging.models import SavedModel
-from merging.tensors import Tensor
+from merging.tensors import Tensor, Zeros
 from utils.console import NOTES
 from utils.errors import UserError, quoted
 from utils.model.label_names import output_order
@@ -20,17 +20,22 @@ class Fitted:
     """Models that fit together. `frame` is the one whose configuration, tokenizer and names the result has.
 
     By the frame's names: `merged` the tensors that the method makes, `averaged` those that the base has not (all in the
-    order of the models, the base's last), `copied` those of the frame alone.
+    order of the models, the base's last), `copied` those of the frame alone. `from_zero`: those of `merged` that the
+    base has not, where the method may act on whole models.
     """
 
     frame: SavedModel
     merged: dict[str, tuple[Tensor, ...]]
     averaged: dict[str, tuple[Tensor, ...]]
     copied: dict[str, Tensor]
+    from_zero: tuple[str, ...] = ()
 
 
-def fitted(models: Sequence[SavedModel], base: SavedModel | None, head: SavedModel | None) -> Fitted:
+def fitted(models: Sequence[SavedModel], base: SavedModel | None, head: SavedModel | None, from_zero: bool = False
+           ) -> Fitted:
     """Return how `models`, the `base` (None: zero) and the model whose `head` is kept (None: heads are merged) fit.
+
+    `from_zero`: whether the method may act on whole models, as it does then on what the base has not.
 
     Raises UserError, naming the model and the place, for another architecture, shape or vocabulary, for other labels or
     another order of them, and for tensors that are missing.
@@ -55,18 +60,19 @@ def fitted(models: Sequence[SavedModel], base: SavedModel | None, head: SavedMod
     of_base = {} if base is None else named(base, frame)
     if base and head is None and heads_differ(base, frame) is None:
         of_base |= base.head
-    merged, averaged = {}, {}
-    for key in tensors[0]:
-        each = tuple(own[key] for own in tensors)
-        if base is None:
-            merged[key] = each
-        elif key in of_base:
-            merged[key] = (*each, of_base[key])
-        else:
-            averaged[key] = each
-    if averaged:
-        NOTES.info("%s has none of these, which are averaged: %s", base.asked if base else "", ", ".join(averaged))
-    return Fitted(frame, merged, averaged, {**(frame.head if head else {}), **frame.fixed})
+    all_of = {key: tuple(own[key] for own in tensors) for key in tensors[0]}
+    copied = {**(frame.head if head else {}), **frame.fixed}
+    if base is None:
+        return Fitted(frame, all_of, {}, copied)
+    absent = tuple(key for key in all_of if key not in of_base)
+    if absent:
+        NOTES.info("%s has none of these, which are %s: %s", base.asked,
+                   "merged as updates of zero" if from_zero else "averaged", ", ".join(absent))
+    if from_zero:
+        of_base |= {key: Zeros(**vars(all_of[key][0])) for key in absent}
+    merged = {key: (*each, of_base[key]) for key, each in all_of.items() if key in of_base}
+    averaged = {key: each for key, each in all_of.items() if key not in of_base}
+    return Fitted(frame, merged, averaged, copied, absent if from_zero else ())
 
 
 def named(model: SavedModel, frame: SavedModel) -> dict[str, Tensor]:

@@ -52,7 +52,7 @@ def plan_of(asked: Asked, scratch: Path) -> Plan:
     if head and not head.head:
         raise UserError(f"{head.asked}: has no head to keep; name a model that has, or leave it out")
     base = None if measures(cls) else base_of(asked, cls, models, common_start(origins), scratch)
-    found = fitted(models, base, head)
+    found = fitted(models, base, head, cls.from_zero)
     words = [f"{model.name} {weight}" for model, weight in zip(models, weights)]
     NOTES.info("weights (%s): %s; %s", weighed_by, ", ".join(words),
                f"updates of {base.name}" if base else "without a base: the models themselves, as updates of zero")

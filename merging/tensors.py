@@ -43,6 +43,15 @@ class Tensor:
                 out[:] = raw
 
 
+@dataclass(frozen=True)
+class Zeros(Tensor):
+    """Zeros, as a base has in the place of a tensor that it lacks."""
+
+    def read(self, first: int, out: np.ndarray) -> None:
+        """Fill `out` with zeros."""
+        out[:] = 0
+
+
 def tensors_of(asked: str, folder: Path, named: str | None) -> dict[str, Tensor]:
     """Return the tensors of a model's folder by their names in its files; `named` is the file its config.json names.
 
