@@ -37,7 +37,7 @@ def card_of(plan: Plan, config: RunConfig, done: Merged | None, evaluated: Evalu
                 data_commit=evaluated.data.table.card.get("hub", {}).get("commit"))))
     frame, sentence = plan.fitted.frame, STRATEGIES.sentence(config.strategy) or "as its file says."
     parts = [f"# {name}", f"Merged by `{config.strategy}`{given(config.strategy_flags)}: {sentence}",
-             "## Models", table_of(plan), *base_of(plan), *step_of(config, done)]
+             "## Models", table_of(plan), weights_of(plan, config), *base_of(plan), *step_of(config, done)]
     if plan.fitted.averaged:
         parts.append(f"Averaged, as the base has none of them: {names(plan.fitted.averaged)}.")
     if plan.fitted.from_zero:
@@ -59,7 +59,14 @@ def table_of(plan: Plan) -> str:
         start = ("random weights" if not origin.start else model_called(origin.start)) if origin else ""
         lines.append(f"| {called(model)} | {weight} | {model.commit} | {markdown_text(start)} | "
                      f"{origin.rows if origin else ''} |")
-    return "\n".join([*lines, "", f"Weights: {plan.weighed_by}."])
+    return "\n".join(lines)
+
+
+def weights_of(plan: Plan, config: RunConfig) -> str:
+    """Return what the weights are by, and what they are for."""
+    if STRATEGIES.load(config.strategy).weighted:
+        return f"Weights: {plan.weighed_by}."
+    return f"The method counts models alike; the weights are those of their mean, beside it: {plan.weighed_by}."
 
 
 def base_of(plan: Plan) -> list[str]:

@@ -20,7 +20,7 @@ TRAINING = ("client-side terms", "adapters")  # groups of methods that are half 
 
 @dataclass(frozen=True)
 class Plan:
-    """`models` that fit together (`fitted`), updates of `base` (None: of zero), which weigh `weights`.
+    """`models` that fit together (`fitted`), updates of `base` (None: of zero), which weigh `weights`, in their mean at least.
 
     `weighed_by` says in words where the weights are from.
     """
@@ -54,7 +54,8 @@ def plan_of(asked: Asked, scratch: Path) -> Plan:
     base = None if measures(cls) else base_of(asked, cls, models, common_start(origins), scratch)
     found = fitted(models, base, head, cls.from_zero)
     words = [f"{model.name} {weight}" for model, weight in zip(models, weights)]
-    NOTES.info("weights (%s): %s; %s", weighed_by, ", ".join(words),
+    whose = "weights" if cls.weighted else f"{asked.config.strategy} counts models alike; weights of their mean"
+    NOTES.info("%s (%s): %s; %s", whose, weighed_by, ", ".join(words),
                f"updates of {base.name}" if base else "without a base: the models themselves, as updates of zero")
     return Plan(tuple(models), base, found, tuple(weights), weighed_by)
 
@@ -64,8 +65,10 @@ def check_method(asked: Asked, cls: type[Strategy]) -> None:
     if needs_training(cls):
         raise UserError(f"--strategy {asked.config.strategy}: is in part what clients do as they train, and "
                         f"finished models are trained: give one of {', '.join(without_training())}")
-
     flags = asked.flags
+    if flags.weights and not cls.weighted:
+        raise UserError(f"--weights {flags.weights}: --strategy {asked.config.strategy} counts models alike: leave "
+                        "--weights out, or give another --strategy")
     if measures(cls) and (flags.base or flags.head or not flags.data):
         raise UserError(f"--strategy {asked.config.strategy}: measures whole models on rows of a task: name it by "
                         "--data, and leave --base and --head out")

@@ -61,7 +61,7 @@ def test_runs_are_merged_evaluated_and_described(place):
                  "rte", "--max_length", 32)
     assert done.returncode == 0, done.stderr
     start, rows = str(place / "tiny" / "bert"), [trained_rows(place / "runs" / name) for name in ("long", "short")]
-    assert (f"weights (the rows that each run was trained on): runs/long {rows[0]}, runs/short {rows[1]}; "
+    assert (f"median counts models alike; weights of their mean (the rows that each run was trained on): runs/long {rows[0]}, runs/short {rows[1]}; "
             f"updates of {start}\n") in done.stderr and rows[1] < rows[0] == 60
     assert "has none of these, which are merged as updates of zero: classifier.bias, classifier.weight" in done.stderr
     caption, _, header, _, *lines = done.stdout.splitlines()
@@ -82,6 +82,7 @@ def test_runs_are_merged_evaluated_and_described(place):
     assert "| long | 60 |  | bert | 60 |" in card.text and "updates of the base bert" in card.text
     ratio, cosine = re.search(r"([\d.]+) times as long .* cosine ([\d.]+)", done.stderr).groups()
     assert f"{ratio} times as long" in card.text and f"cosine of {cosine}" in card.text
+    assert "The method counts models alike; the weights are those of their mean" in card.text
     assert str(place) not in card.content
     assert sorted(path.name for path in place.iterdir() if path.name[0] == ".") == []
     again = typed(place, "merge.py", "runs/long", "runs/short", "--out", "merged")

@@ -106,6 +106,7 @@ def test_labels_that_are_spelt_otherwise_are_the_same(base, tmp_path):
     ("--strategy fedprox", "--strategy fedprox: is in part what clients do as they train"),
     ("--strategy fedavgm", "--strategy fedavgm: acts on what training has changed, and these models do not all name"),
     ("--weights 1", "--weights 1: must be 2 numbers as 3 or 0.25"), ("--weights 1,x", "must be 2 numbers"),
+    ("--weights 1,2 --strategy magmax", "--weights 1,2: --strategy magmax counts models alike: leave --weights out"),
     ("--weights 0,0", "must be 2 numbers"), ("--weights 1,1e99", "must be 2 numbers"),
     ("--weights 1,-1", "must be 2 numbers"),
     ("--base no/such-model", "--base no/such-model: not in the local cache"),
