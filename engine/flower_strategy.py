@@ -192,6 +192,8 @@ class FlowerStrategy(FlowersStrategy):
             done = merged(self.method, self._round(server_round, clients), vectors, usable_cores(),
                           self.config.match_norm)
             drifts, self.step = dict(zip(clients, done.drifts)), done.step
+            if self.method.moves_base:  # what goes from adapters into matrices is the same model at another place
+                drifts, self.step = {}, None
         for k, drift in drifts.items():
             clients[k]["drift"] = float(f"{drift:.6g}")
         self.vector = new[:1]

@@ -123,6 +123,8 @@ class Strategy:
     moves_base = False
     #: whether clients may have adapters of different ranks (`--lora_r 4,8`)
     mixes_ranks = False
+    #: whether clients train the same tensors in each round, and from what their last round made of them
+    goes_on = True
     #: Vectors out and back: the global one, then the first of the server's; the model, then what a Term returns, then
     #: what `measured` does.
     sent = returned = 1
@@ -147,6 +149,33 @@ class Strategy:
             raise TypeError(f"{cls.__name__}: with streams = False, step is never called, and merge must be there")
         if bool(cls.looks) != (cls.look is not Strategy.look):
             raise TypeError(f"{cls.__name__}: looks = {cls.looks} and a hook look go together")
+
+    @classmethod
+    def against(cls, config: RunConfig) -> str:
+        """Return what contradicts the method in a run's other flags, in a line that says what to do; "" if nothing."""
+        asked = f"--strategy {config.strategy}"
+        if config.centralized and not cls.alone:
+            return f"{asked} and --centralized contradict each other: it is for several clients, and there is one; " \
+                   "give one of them, or a server optimizer"
+        if cls.trains and config.train != cls.trains:
+            return f"{asked}: is for adapters alone; give --train {cls.trains}, too"
+        if "," in getattr(config.train_flags, "lora_r", "") and not cls.mixes_ranks:
+            mixing = " or ".join(name for name in STRATEGIES.names() if STRATEGIES.load(name).mixes_ranks)
+            return f"--lora_r {config.train_flags.lora_r}: {asked} needs adapters of one rank; give one, or " \
+                   f"--strategy {mixing}"
+        if config.optimizer_state == "keep" and not cls.goes_on:
+            return f"--optimizer_state keep: {asked} has clients train other adapters in each round, of which there " \
+                   "are no moments; give fresh"
+        if not config.match_norm:
+            return ""
+        if cls.is_plain():
+            return f"--match_norm: the step of {asked} is the plain mean's; leave it out, or give another strategy"
+        if cls.moves_base:
+            return f"--match_norm: a step of another length is not the exact mean that {asked} makes; leave it out"
+        if cls.group == "robust means":
+            return f"--match_norm: how long the plain mean's step is, a spoilt update decides, which {asked} is to " \
+                   "withstand; leave it out"
+        return ""
 
     @classmethod
     def is_plain(cls) -> bool:

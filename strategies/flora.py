@@ -18,7 +18,7 @@ class FLoRA(Strategy):
 
     group = "adapters"
     trains = "lora"
-    streams = False
+    streams = goes_on = False
     whole = moves_base = mixes_ranks = True
 
     def unit(self, name: str) -> str:

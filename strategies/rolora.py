@@ -8,6 +8,7 @@ class RoLoRA(Strategy):
 
     group = "adapters"
     trains = "lora"
+    goes_on = False
 
     def freezes(self, server_round: int, name: str) -> bool:
         stays = ".lora_A." if server_round % 2 else ".lora_B."  # B begins as 0, so that A alone would learn nothing

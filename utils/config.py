@@ -175,15 +175,8 @@ class RunConfig:
         if self.partitioner != RunConfig.partitioner and self.lang_mix:
             raise UserError(f"--partitioner {self.partitioner} and --lang_mix {self.lang_mix:g} contradict each other: "
                             "give one of them")
-        if self.centralized and not STRATEGIES.load(self.strategy).alone:
-            raise UserError(f"--strategy {self.strategy} and --centralized contradict each other: it is for several "
-                            "clients, and there is one; give one of them, or a server optimizer")
-        if self.match_norm and STRATEGIES.load(self.strategy).is_plain():
-            raise UserError(f"--match_norm: the step of --strategy {self.strategy} is the plain mean's; leave it out, "
-                            "or give another strategy")
-        needed = STRATEGIES.load(self.strategy).trains
-        if needed and self.train != needed:
-            raise UserError(f"--strategy {self.strategy}: is for adapters alone; give --train {needed}, too")
+        if wrong := STRATEGIES.load(self.strategy).against(self):
+            raise UserError(wrong)
         if self.client_average == "none" and self.client_average_from != RunConfig.client_average_from:
             raise UserError(f"--client_average_from {self.client_average_from:g}: needs --client_average swa or ema")
         if self.hub_public and not self.push_to_hub:

@@ -126,7 +126,7 @@ def test_a_step_is_measured_beside_the_plain_mean_s(tmp_path, name, by_reference
 @pytest.mark.parametrize("by_reference", [True, False])
 def test_match_norm_rescales_the_step_and_nothing_else(tmp_path, name, by_reference):
     method = METHODS[name](METHODS[name].Flags(), LAYOUT)
-    there = server(method, str(tmp_path) if by_reference else "", match_norm=True, strategy="median")
+    there = server(method, str(tmp_path) if by_reference else "", match_norm=True, strategy="ties")
     start = initial()
     clients = updated(start, 1)
     end = play(there, 1, 1)
@@ -140,7 +140,7 @@ def test_match_norm_rescales_the_step_and_nothing_else(tmp_path, name, by_refere
 
 @pytest.mark.parametrize("match_norm", [True, False])
 def test_a_merge_s_drift_is_the_distance_from_the_vector_that_is_kept(match_norm):
-    there, start = server(Far(Far.Flags(), LAYOUT), match_norm=match_norm, strategy="median"), initial()
+    there, start = server(Far(Far.Flags(), LAYOUT), match_norm=match_norm, strategy="ties"), initial()
     clients = [there.messages.send(f"client-{k}", client) for k, client in enumerate(updated(start, 1))]
     records = there.aggregate(1, (answer(k, arrays, ROWS[k]) for k, arrays in enumerate(clients)), [])
     kept = state_of(there, 1).vector.astype(np.float64)
@@ -152,3 +152,11 @@ def test_identical_updates_that_do_not_move_have_no_ratio():
     there = server(Averaging(Averaging.Flags(), LAYOUT))
     play(there, 1, 1, lambda vector, number: [vector] * 3)
     assert there.step.record(False) == {"norm": 0, "mean_norm": 0, "ratio": None, "cosine": None}
+
+
+@pytest.mark.parametrize("moves_base", [True, False])
+def test_what_moves_into_matrices_has_no_length_in_vectors(moves_base):
+    there = server(Far(Far.Flags(), LAYOUT), strategy="ties")
+    there.method.moves_base = moves_base
+    records = there.aggregate(1, [answer(k, [one]) for k, one in enumerate(updated(initial(), 1))], [])
+    assert (there.step is None) == moves_base and all(("drift" in one) != moves_base for one in records)

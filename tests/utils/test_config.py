@@ -76,6 +76,12 @@ def test_flags_are_one_flat_table():
     ({"strategy": "fedavgm", "server_lr": True}, "--server_lr True: must be of type float"),
     ({"strategy": "fedavgm", "server_lr": 0}, r"--server_lr 0\.0: must be a number above 0"),
     ({"strategy": "median", "centralized": True}, "--strategy median and --centralized contradict each other: it is"),
+    ({"strategy": "rolora", "train": "lora", "optimizer_state": "keep"}, "--optimizer_state keep: --strategy rolora"),
+    ({"strategy": "flora", "train": "lora", "optimizer_state": "keep"}, "--optimizer_state keep: --strategy flora"),
+    ({"strategy": "flora", "train": "lora", "match_norm": True}, "--match_norm: .* exact mean that --strategy flora"),
+    ({"strategy": "krum", "match_norm": True}, "--match_norm: .* a spoilt update decides, which --strategy krum is to"),
+    ({"strategy": "averaging", "match_norm": True}, "--match_norm: the step of --strategy averaging is the plain mean"),
+    ({"train": "lora", "lora_r": "4,8"}, "--lora_r 4,8: --strategy averaging needs .* give one, or --strategy flora"),
     ({"strategy": "fedadm"}, "--strategy fedadm: no such strategy; nearest: fedadam, "),
     ({"server_lr": 0.1}, rf"--server_lr 0\.1: is a flag of --strategy {OWNERS}; --strategy averaging has no")])
 def test_a_flag_that_these_plugins_have_not_is_refused(flags, message):

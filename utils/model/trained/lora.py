@@ -51,15 +51,12 @@ def trained(model: "PreTrainedModel", head: list[str], config: RunConfig) -> lis
 
     Tensors are named as PEFT does: MODULE.lora_A.default.weight [r, in], MODULE.lora_B.default.weight [out, r], and the
     target's own MODULE.base_layer.weight, which is among those returned where the strategy moves it. Raises UserError
-    for targets that are not there, and for several ranks with a strategy that needs one.
+    for targets that are not there.
     """
     from peft import LoraConfig, inject_adapter_in_model
     from transformers.pytorch_utils import Conv1D
 
     flags, method = config.train_flags, STRATEGIES.load(config.strategy)
-    if len(ranks(flags)) > 1 and not method.mixes_ranks:
-        raise UserError(f"--lora_r {flags.lora_r}: --strategy {config.strategy} needs adapters of one rank; give one, "
-                        "or a strategy that mixes ranks")
     layers = targets(model, flags.lora_targets)
     lora = LoraConfig(r=max(ranks(flags)), lora_alpha=flags.lora_alpha, lora_dropout=flags.lora_dropout,
                       target_modules=layers,

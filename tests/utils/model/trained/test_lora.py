@@ -127,7 +127,6 @@ def test_targets_by_the_ends_of_their_names(tmp_path_factory):
     ({"lora_targets": "classifier"}, "--lora_targets classifier: no linear layer of the body is called 'classifier'"),
     ({"lora_targets": "word_embeddings"}, "no linear layer of the body is called 'word_embeddings'"),
     ({"lora_targets": "query,"}, "no linear layer of the body is called ''"),
-    ({"lora_r": "4,8"}, "--lora_r 4,8: --strategy averaging needs adapters of one rank; give one, or a strategy that"),
 ])
 def test_what_is_not_there_is_one_line(tmp_path_factory, flags, message):
     with pytest.raises(UserError) as caught:
