@@ -16,6 +16,7 @@ from utils.errors import UserError
 from utils.model.byte_order import without_marks
 from utils.model.loading import load_errors, resolve
 from utils.model.model_config import load_config
+from utils.model.tied import tied, untie
 from utils.model.tokenizer import load_tokenizer
 from utils.model.weights import BUFFERS, in_body
 
@@ -83,6 +84,8 @@ def open_model(name: str, flag: str, folder: Path) -> SavedModel:
         config = load_config(asked, path)
         tensors = tensors_of(asked, folder, getattr(config, "transformers_weights", None))
         model = skeleton_of(config)
+        untie(model, [key for key, other in tied(model).items()
+                      if key in tensors and other in tensors and not tensors[key].equals(tensors[other])])
     prefix = f"{model.base_model_prefix}." if hasattr(model, model.base_model_prefix) else ""
     found = SavedModel(asked, name, folder, config, prefix)
     once = {p: key for key, p in model.named_parameters()}

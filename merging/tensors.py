@@ -1,6 +1,7 @@
 """Tensors in safetensors files, read and written a piece at a time: no model need fit in memory."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from utils.errors import UserError, in_short
 from utils.model.trust import check_weight_files
 from utils.vectors.layout import Layout, Place
+from utils.vectors.transport import WINDOW
 
 #: numbers that are read as float32, by safetensors' names; of bfloat16 the bits
 KINDS = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "F64": np.float64}
@@ -41,6 +43,19 @@ class Tensor:
         if raw is not out:
             with np.errstate(over="ignore"):  # of float64 to infinity, which is found where windows are read
                 out[:] = raw
+
+    def equals(self, other: "Tensor") -> bool:
+        """Return whether another tensor has the same numbers, as float32; they are read up to the first difference."""
+        if self.shape != other.shape or not {self.dtype, other.dtype} <= KINDS.keys():
+            return False
+        size = math.prod(self.shape)
+        for first in range(0, size, WINDOW):
+            mine, its = np.empty((2, min(WINDOW, size - first)), np.float32)
+            self.read(first, mine)
+            other.read(first, its)
+            if not np.array_equal(mine, its):
+                return False
+        return True
 
 
 @dataclass(frozen=True)
