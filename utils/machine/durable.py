@@ -45,7 +45,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     After an error nothing is left of it, and an older folder stays as it was. Raises OSError as `whole_file` does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    new, old = (path.with_name(f".{path.name}.{uuid.uuid4().hex}") for _ in range(2))
+    new, old = (path.with_name(f".{path.name}.{uuid.uuid4().hex}") for _ in range(2))  # as `remove_halves` knows them
     try:
         with system_errors():
             yield new
@@ -55,6 +55,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_halves(parent: Path) -> None:
+    """Remove what a process that was killed in `whole_folder` has left in `parent`, whatever its folder was."""
+    for half in parent.glob(f".?*.{'[0-9a-f]' * 32}"):
+        shutil.rmtree(half)
 
 
 def sync_folder(path: Path) -> bool:

@@ -15,7 +15,7 @@ from utils.config import RunConfig
 from utils.console import NOTES
 from utils.errors import UserError
 from utils.hub_names import split_revision
-from utils.machine.durable import held, sync_folder, whole_file
+from utils.machine.durable import held, remove_halves, sync_folder, whole_file
 from utils.machine.scratch import PREFIX
 from utils.record.older_runs import recorded_flags
 from utils.record.runlog import CHECKPOINTS, CONFIG, ROUNDS, SUMMARY, RunLog, json_line, read_json, versions
@@ -106,13 +106,12 @@ class RunFolder:
     def go_back(self) -> "tuple[list[dict], Checkpoint | None]":
         """Return the records of the rounds to go on from, and the last one's checkpoint; ([], None) without one.
 
-        What a killed run was writing goes: later rounds, half a line, half a model. Raises UserError when an earlier
+        What a killed run was writing goes: later rounds, half a line, half a folder. Raises UserError when an earlier
         round is missing.
         """
         from utils.record.checkpoint import last_checkpoint
 
-        for half in self.path.glob(".*model.*"):
-            shutil.rmtree(half)
+        remove_halves(self.path)
         last, path = last_checkpoint(self.path / CHECKPOINTS), self.path / ROUNDS
         if last is None:
             path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
-from utils.machine.durable import held, whole_file, whole_folder
+from utils.machine.durable import held, remove_halves, whole_file, whole_folder
 
 
 def test_a_file_is_whole_or_as_it_was(tmp_path):
@@ -32,6 +32,19 @@ def test_a_folder_is_whole_or_as_it_was(tmp_path):
         temporary.mkdir()
         raise KeyError
     assert [file.name for file in path.iterdir()] == ["new"] and list(path.parent.iterdir()) == [path]
+
+
+def test_what_a_killed_process_left_of_a_folder_goes(tmp_path):
+    code = ("import os, sys, pathlib, utils.machine.durable as d\n"
+            "with d.whole_folder(pathlib.Path(sys.argv[1])) as new: (new / 'in').mkdir(parents=True); os._exit(9)")
+    for name in ("adapter", "best_model"):
+        assert subprocess.run([sys.executable, "-c", code, tmp_path / name], cwd=ROOT).returncode == 9
+    kept = {tmp_path / name for name in (".lock", ".scratch.ab12", "adapter", f".{'0' * 32}")}
+    for path in kept:
+        path.mkdir()
+    assert len(list(tmp_path.iterdir())) == 6
+    remove_halves(tmp_path)
+    assert {*tmp_path.iterdir()} == kept
 
 
 def test_a_lock_is_held_until_the_process_ends(tmp_path):

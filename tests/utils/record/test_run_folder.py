@@ -1,6 +1,7 @@
 """The folder of a run: its name, which process may write there, what may be resumed, and from which round."""
 
 import json
+import uuid
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,7 +197,9 @@ def test_going_back_drops_later_rounds_and_half_lines(tmp_path):
             log.round({"round": number})
         with (log.folder / "rounds.jsonl").open("a") as file:
             file.write('{"round": 4, "te')
-        (log.folder / ".best_model.0123").mkdir()
+        halves = [log.folder / f".{name}.{uuid.uuid4().hex}" for name in ("best_model", "best_adapter", "base")]
+        for half in halves:
+            half.mkdir()
 
         def back(record: dict) -> list[dict]:
             """Return the records from which a run with a last checkpoint of this `record` goes on."""
@@ -210,7 +213,7 @@ def test_going_back_drops_later_rounds_and_half_lines(tmp_path):
         assert [record["round"] for record in back({"round": 2, "kept": True})] == [0, 1, 2]
         lines = [json.loads(line) for line in (log.folder / "rounds.jsonl").read_text().splitlines()]
         assert lines[1:] == [{"round": 1}, {"round": 2, "kept": True}]
-        assert not (log.folder / ".best_model.0123").exists()
+        assert not any(half.exists() for half in halves)
         assert len(back({"round": 3})) == 4  # the checkpoint is a round ahead of the record
         with pytest.raises(UserError, match="rounds.jsonl lacks rounds before 9"):
             back({"round": 9})
