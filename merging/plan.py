@@ -20,9 +20,9 @@ TRAINING = ("client-side terms", "adapters")  # groups of methods that are half 
 
 @dataclass(frozen=True)
 class Plan:
-    """`models` that fit together (`fitted`), updates of `base` (None: of zero), which weigh `weights`, in their mean at least.
+    """`models` that fit together (`fitted`), updates of `base` (None: measured from zero).
 
-    `weighed_by` says in words where the weights are from.
+    They weigh `weights`, in their mean at least; `weighed_by` says in words where these are from.
     """
 
     models: tuple[SavedModel, ...]

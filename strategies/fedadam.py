@@ -8,7 +8,7 @@ import numpy as np
 from strategies import Array, Round, Strategy
 from utils.flags import POSITIVE, flag
 
-BETA_1, BETA_2, TAU = 0.9, 0.99, 1e-3
+BETA_2, TAU = 0.99, 1e-3
 
 
 class FedAdam(Strategy):
@@ -21,12 +21,13 @@ class FedAdam(Strategy):
     group = "server optimizers"
     alone = True
     server_vectors = 2
+    _beta_1 = 0.9
 
     def step(self, round: Round, window: slice, before: Array, mean: Array, kept: Sequence[Array]) -> None:
         first, second = kept
         update = np.subtract(mean, before, out=mean)
-        first *= BETA_1
-        first += (1 - BETA_1) * update
+        first *= self._beta_1
+        first += (1 - self._beta_1) * update
         self._accumulate(second, update)
         np.multiply(first, self.flags.server_lr, out=mean)
         mean /= np.sqrt(second) + TAU

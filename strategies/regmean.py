@@ -14,7 +14,9 @@ from utils.vectors.triangles import Triangles
 if TYPE_CHECKING:
     from torch import Tensor
 
-RIDGE = 1e-6  # of the mean diagonal element: where a client's rows never use an input, its weights count a little
+# Of the mean diagonal element: where a client's rows never use an input, its weights count a little. It lies above the
+# rounding of G and of G·(W − W₀) to float32, which a plain G (gram_scale = 1) of few rows is singular but for.
+RIDGE = 1e-3
 
 
 class RegMean(Strategy):

@@ -7,9 +7,5 @@ from tests.strategies.rounds import LAYOUT, against_flowers
 
 
 def test_it_is_flowers():
-    def theirs(**start):
-        strategy = FlowersFedAdagrad(eta=0.01, tau=1e-3, **start)
-        strategy.beta_1 = 0.9  # theirs has no argument for the paper's β₁
-        return strategy
-
-    against_flowers(FedAdagrad(FedAdagrad.Flags(server_lr=0.01), LAYOUT), theirs)
+    against_flowers(FedAdagrad(FedAdagrad.Flags(server_lr=0.01), LAYOUT),
+                    lambda **start: FlowersFedAdagrad(eta=0.01, tau=1e-3, **start))

@@ -1,5 +1,7 @@
 """RegMean against the closed form in float64, on models and inputs of a tiny encoder and a decoder with Conv1D."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from engine.merging import windows_of
 from strategies import Participant, Round
 from strategies.regmean import RIDGE, RegMean
 from tests.clients.test_probe import probed  # noqa: F401
+from utils.vectors.layout import Layout, Place
 
 ROWS = (3, 1, 4)  # of the clients
 
@@ -74,6 +77,21 @@ def test_one_client_and_identical_ones_give_the_client_itself(measured):
     method, before, clients, _ = measured
     for those in (clients[:1], [clients[0]] * 3):  # of 0.02; where a ReLU lets little through
         np.testing.assert_allclose(played(method, before, those), clients[0][0], atol=1e-4)
+
+
+@pytest.mark.parametrize("gram_scale", [0.0, 0.9, 1.0])
+def test_identical_clients_of_few_rows_are_the_client_whatever_the_scale(gram_scale):
+    """100 inputs of a layer of 768, far from zero on the average: a plain Gram matrix is singular."""
+    rng = np.random.default_rng(0)
+    inputs = torch.from_numpy(1 + rng.standard_normal((100, 768))).float()
+    layout = Layout(20 * 768, (Place("layer.weight", (20, 768), slice(0, 20 * 768), inputs=1),))
+    before, update = rng.normal(0, 0.04, layout.size), rng.normal(0, 0.02, layout.size)
+    probe = SimpleNamespace(start=torch.from_numpy(before).float(), values=torch.from_numpy(before + update).float(),
+                            rows=lambda n: [None], inputs=lambda batch: [(0, inputs)])
+    method = RegMean(RegMean.Flags(gram_scale=gram_scale), layout)
+    client = [probe.values.numpy(), *(vector.numpy() for vector in method.measured(probe))]
+    wrong = played(method, probe.start.numpy(), [[*map(np.copy, client)] for _ in range(2)]) - client[0]
+    assert np.linalg.norm(wrong) < 0.01 * np.linalg.norm(update)
 
 
 def test_it_says_what_measuring_takes(measured):
