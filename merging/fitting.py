@@ -1,7 +1,11 @@
 """Whether models can be merged, and which of their tensors are: one line says which model does not fit, and where."""
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+from transformers import PreTrainedConfig
 
 from merging.models import SavedModel
 from merging.tensors import Tensor, Zeros
@@ -9,10 +13,10 @@ from utils.console import NOTES
 from utils.errors import UserError, quoted
 from utils.model.label_names import output_order
 
-#: of a configuration: what changes what a model computes though no tensor has another shape
-ALIKE = ("num_attention_heads", "num_key_value_heads", "hidden_act", "activation_function", "activation",
-         "feed_forward_proj", "layer_norm_eps", "layer_norm_epsilon", "rms_norm_eps", "position_embedding_type",
-         "rope_theta", "relative_attention")
+#: Of what an architecture's configuration has: what changes nothing that a trained model computes on a row. All else
+#: does, though no tensor may have another shape.
+FREE = re.compile(r"drop|_token_id$|^init|^use_cache$|^use_mems|^deterministic|^sparse_pred")
+OF_HEADS = re.compile(r"^(classifier|summary|decoder_bias|start_n_top|end_n_top)")
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,18 @@ def check_body(model: SavedModel, frame: SavedModel) -> None:
         if one is not None and one.shape != other.shape:
             raise UserError(f"{model.asked}: {key} is {[*one.shape]}, and {[*other.shape]} in {frame.asked}: only "
                             "models of one architecture and size are merged")
-    for name in ALIKE:
-        one, other = (getattr(config, name, None) for config in (theirs, ours))
+    check_config(model, frame, lambda name: not OF_HEADS.search(name))
+
+
+def check_config(model: SavedModel, frame: SavedModel, compared: Callable[[str], bool]) -> None:
+    """Raise UserError unless a model's configuration has what the frame's has under the names that are `compared`."""
+    of_any = {field.name for field in dataclasses.fields(PreTrainedConfig)}
+    theirs, ours = model.config.to_dict(), frame.config.to_dict()
+    for field in dataclasses.fields(frame.config):
+        name = field.name
+        if name in of_any or FREE.search(name) or not compared(name):
+            continue
+        one, other = theirs.get(name), ours.get(name)
         if one != other:
             raise UserError(f"{model.asked}: {name} in its config.json is {quoted(one)}, and {quoted(other)} in "
                             f"{frame.asked}: only models of one architecture are merged")
@@ -123,6 +137,7 @@ def check_head(model: SavedModel, frame: SavedModel) -> None:
     different = heads_differ(model, frame)
     if different:
         raise UserError(f"{model.asked}: {different}")
+    check_config(model, frame, lambda name: bool(OF_HEADS.search(name)))
 
 
 def heads_differ(model: SavedModel, frame: SavedModel) -> str | None:

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer
+from transformers import AutoTokenizer, ModernBertConfig, ModernBertForSequenceClassification
 
 from merging.plan import plan_of
 from tests.loading import edit
@@ -84,6 +84,32 @@ def test_another_architecture_or_size_is_named(base, tmp_path):
     with pytest.raises(UserError, match=r"larger: embeddings.position_embeddings.weight is \[300, 32\], and "
                                         r"\[512, 32\] in .*bert-0"):
         plan_of(asked(child(base, "bert", 0), larger, "--out", tmp_path / "out"), tmp_path)
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"rope_parameters": {"full_attention": {"rope_theta": 7.0, "rope_type": "default"},
+                          "sliding_attention": {"rope_theta": 10000.0, "rope_type": "default"}}}, "rope_parameters"),
+    ({"hidden_activation": "relu"}, "hidden_activation in its config.json is 'relu', and 'gelu' in"),
+    ({"local_attention": 16}, "local_attention in its config.json is 16, and 128 in"),
+    ({"classifier_pooling": "mean"}, "classifier_pooling in its config.json is 'mean', and 'cls' in"),
+    ({"attention_dropout": 0.3, "classifier_dropout": 0.2, "initializer_range": 0.5, "bos_token_id": 3}, ""),
+])
+def test_what_changes_what_a_model_computes_is_compared_whatever_its_name(base, tmp_path, change, words):
+    one, other = base / "modernbert", tmp_path / "spoilt"
+    if not one.exists():
+        tokenizer = AutoTokenizer.from_pretrained(tiny_once(base, "bert"))
+        config = ModernBertConfig(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=32, num_hidden_layers=2,
+                                  num_attention_heads=2, pad_token_id=0)
+        ModernBertForSequenceClassification(config).save_pretrained(one)
+        tokenizer.save_pretrained(one)
+    edit(shutil.copytree(one, other), **change)
+    question = asked(one, other, "--out", tmp_path / "out")
+    if not words:
+        assert plan_of(question, tmp_path).fitted.merged
+        return
+    with pytest.raises(UserError) as raised:
+        plan_of(question, tmp_path)
+    assert str(raised.value).startswith(f"{other}: ") and words in str(raised.value)
 
 
 def test_a_number_that_is_not_finite_is_found_in_its_tensor(base, tmp_path):
