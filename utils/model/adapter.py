@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
@@ -62,6 +63,12 @@ class Adapter:
         name, revision = self.options["base_model_name_or_path"], self.options.get("revision")
         return f"{name}@{revision}" if revision and not os.path.exists(name) else name
 
+    def check_family(self, family: str, of_base: str) -> None:
+        """Raise UserError where the config.json beside it is of another `family` of models than its base's."""
+        if family != of_base:
+            raise UserError(f"{self.asked}: is an adapter of a {family} model, and its base {quoted(self.base)} is a "
+                            f"{of_base} model: give the base that it was made for")
+
     def merge(self, model: PreTrainedModel, found: Mapping[str, Any], former: FormerHead
               ) -> tuple[dict[str, Any], FormerHead]:
         """Add it to `model`, its base, in place; return (transformers' loading info, what is known of the head).
@@ -74,7 +81,7 @@ class Adapter:
 
         check_adapter_names(self.asked, os.listdir(self.folder))
         frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
-        given = {key: tensor.float() for key, tensor in load_file(self.folder / WEIGHTS).items()}
+        given = self._weights()
         names = {name for name, _ in model.named_parameters() if PREFIX + name in given and not in_body(model, name)}
         with warnings.catch_warnings(action="ignore"):
             try:
@@ -101,6 +108,14 @@ class Adapter:
             return here, former
         outputs = range(model.config.num_labels)
         return here, FormerHead(tuple(map(str, outputs)), [*outputs])
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        """Return its weights, in float32, by PEFT's names. Raises UserError where their file cannot be read."""
+        try:
+            return {key: tensor.float() for key, tensor in load_file(self.folder / WEIGHTS).items()}
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{self.asked}: {WEIGHTS} cannot be read ({in_short(error)}): give the whole file"
+                            ) from error
 
     def _check(self, model: PreTrainedModel, given: Mapping[str, torch.Tensor], needed: Mapping[str, torch.Tensor],
                known: Mapping[str, torch.Tensor]) -> set[str]:

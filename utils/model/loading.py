@@ -145,6 +145,8 @@ def load(wanted: Wanted, spec: TaskSpec
           without_marks(base_at) as path, without_marks(found_at) as own):
         torch.manual_seed(torch_seed(wanted.seed, "model"))
         config = load_config(asked, _having("config.json", own, path))
+        if adapter:
+            adapter.check_family(config.model_type, load_config(asked, path).model_type)
         text_to_text = text_to_text_model(config, wanted.text_to_text)
         kind = "text_to_text" if text_to_text else spec.kind
         auto = head_class(asked, config, kind)
@@ -159,7 +161,7 @@ def load(wanted: Wanted, spec: TaskSpec
             check_weight_files(asked, Path(path))
             model, found = auto.from_pretrained(path, config=config, dtype=torch.float32, use_safetensors=True,
                                                 ignore_mismatched_sizes=True, output_loading_info=True, **HERE_ONLY)
-            check_weights(asked, model, found)
+            check_weights(asked, model, found, adapter.base if adapter else "")
             if adapter:
                 found, former = adapter.merge(model, found, former)
             new, news = adapt_head(model, auto, former, found)

@@ -9,7 +9,7 @@ import transformers
 from transformers import AutoModel
 
 from utils.console import NOTES
-from utils.errors import UserError
+from utils.errors import UserError, quoted
 
 #: what older versions of transformers saved though nothing is learnt in it
 BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|masked_bias|(attn|attention)\.bias|inv_freq)$")
@@ -23,13 +23,17 @@ def lacking(found: Mapping[str, Any]) -> set[str]:
     return set(found["missing_keys"]) | {key for key, *_ in found["mismatched_keys"]}
 
 
-def check_weights(asked: str, model: transformers.PreTrainedModel, found: Mapping[str, Any]) -> None:
+def check_weights(asked: str, model: transformers.PreTrainedModel, found: Mapping[str, Any], base: str = "") -> None:
     """Note which heads of the checkpoint are left out; raise UserError unless its body is the model's, whole.
 
-    The head may be new, and a pooler with it.
+    The head may be new, and a pooler with it. `base`: what an adapter names as its base, where they are that one's.
     """
     family = model.config.model_type
     body = sorted(key for key in lacking(found) if "pooler" not in key and in_body(model, key))
+    if body and base:
+        raise UserError(f"{asked}: the weights of its base {quoted(base)} are not those of the {family} model that it "
+                        f"was made for: {len(body)} missing or misshapen, first {body[0]}: give the base that it was "
+                        "made for")
     if body:
         raise UserError(f"{asked}: the weights are not those of its config.json's "
                         f"{family} model: {len(body)} missing or misshapen, first {body[0]}")

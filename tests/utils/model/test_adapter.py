@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import BertModel
 
 from tests.adapters import adapted, bert_adapter
 from tests.loading import answers, close, edit, loaded, refused
 from tests.tiny import QASC
+from utils.errors import quoted
 from utils.model import loading
 
 
@@ -163,9 +165,24 @@ def test_files_that_are_not_whole_are_one_line(tiny, tmp_path):
     (folder / "adapter_model.bin").unlink()
     assert "its adapter_model.safetensors is not there" in refused(folder)
     weights.write_bytes(b"none")
-    assert refused(folder).startswith(f"--model {folder}: ")
+    assert refused(folder).startswith(f"--model {folder}: adapter_model.safetensors cannot be read (")
+    assert refused(folder).endswith("give the whole file")
     (folder / "adapter_config.json").write_text("[1]")
     assert "adapter_config.json is no JSON object; mend" in refused(folder)
+
+
+def test_another_base_is_what_is_named(tiny, tmp_path):
+    folder, electra, wide = bert_adapter(tiny, tmp_path), str(tiny("electra")), str(tmp_path / "wide")
+    whole, tokenizer = loaded(folder)[0].config, loaded(folder)[1]
+    tokenizer.save_pretrained(folder)
+    whole.save_pretrained(folder)
+    edit(folder, "adapter_config.json", base_model_name_or_path=electra)
+    assert refused(folder) == f"--model {folder}: is an adapter of a bert model, and its base {quoted(electra)} is a " \
+        "electra model: give the base that it was made for"
+    whole.hidden_size = 64
+    BertModel(whole).save_pretrained(wide)
+    edit(folder, "adapter_config.json", base_model_name_or_path=wide)
+    assert f"{folder}: the weights of its base {quoted(wide)} are not those of the bert model" in refused(folder)
 
 
 def test_embeddings_that_were_saved_with_it_are_its_own(tiny, tmp_path):
