@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def merge(asked: Asked) -> None:
-    """Open the models, evaluate each if that is asked for, merge them, evaluate the result, give it its name."""
+    """Open the models, merge them, evaluate the result and each of them if that is asked for, give it its name."""
     check_machine(asked.config)
     from merging.card import write_card  # heavy imports wait: --help and a wrong flag answer at once
     from merging.evaluation import Evaluator
@@ -54,14 +54,15 @@ def merge(asked: Asked) -> None:
     with new_folder(out) as folder:
         plan = plan_of(asked, folder.parent)
         evaluator = Evaluator.of(config, plan.fitted.frame) if asked.flags.data else None
-        parents = evaluator.parents(plan.models) if evaluator else {}
         of_models = measured(evaluator, plan.models, folder.parent) if evaluator else None
         done = write_model(plan, config, folder, measured=of_models)
         if done and done.step.ratio is not None:
-            NOTES.info("merged by %s: %.4f times as long as the mean of the updates, cosine %.4f", config.strategy,
-                       done.step.ratio, done.step.cosine or 0)
+            cosine = "" if done.step.cosine is None else f", cosine {done.step.cosine:.4f}"
+            NOTES.info("merged by %s: %.4f times as long as the mean of the updates%s", config.strategy,
+                       done.step.ratio, cosine)
         evaluated = None
         if evaluator:
+            parents = evaluator.parents(plan.models)
             results = {(called := f"merged by {config.strategy}"): evaluator.results(str(folder), called)}
             if config.strategy != "averaging":
                 mean = folder.with_name("mean")

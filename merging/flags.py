@@ -57,8 +57,13 @@ def parse(argv: list[str] | None, tasks: Sequence[str]) -> Asked:
         if others:
             name = others[0].partition("=")[0].removeprefix("--")
             wrong = elsewhere(name, values_of(RunConfig) | vars(chosen))
+            if not others[0].startswith("-"):
+                wrong = "name all models before the flags"
             raise UserError(f"{others[0]}: {wrong}" if wrong else
                             f"unrecognized arguments: {' '.join(others)}{nearest(name, vars(options))}")
+        if STRATEGIES.load(chosen.strategy).trains:
+            raise UserError(f"--strategy {chosen.strategy}: averages adapters in rounds; merge finished models by "
+                            "another")
         values = vars(options)
         models, flags = values.pop("models"), MergeFlags(**{name: values.pop(name) for name in own})
         check_flags(flags)

@@ -53,7 +53,7 @@ def new_folder(out: Path) -> Iterator[Path]:
                 shutil.rmtree(half, ignore_errors=True)
     except BlockingIOError:
         raise UserError(f"--out {out}: another process is at work there; name another folder") from None
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise UserError(f"--out {out}: cannot be made: {error.strerror}; name another folder") from None
 
 

@@ -152,6 +152,8 @@ def test_a_flag_that_cannot_be_is_one_line(base, tmp_path, words, error):
     ("", "--out: name the folder"), ("--out x --data rtee", "--data rtee: no such task; nearest: rte"),
     ("--out x --strategy averagin", "--strategy averagin: no such strategy; nearest: averaging"),
     ("--out x --trim 0.2", "--trim: is a flag of --strategy trimmed_mean; --strategy averaging has no such flag"),
+    ("--out x other", "other: name all models before the flags"),
+    ("--out x --strategy flora", "--strategy flora: averages adapters in rounds; merge finished models by another"),
     ("--out x --lr 1", "unrecognized arguments: --lr 1"), ("--out x --test -1", "--test -1: must be a whole number"),
     ("--out x --strategy trimmed_mean --trim 0.7", "--trim 0.7: must be a number from 0 to below 0.5"),
 ])
