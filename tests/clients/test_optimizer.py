@@ -52,5 +52,5 @@ def test_frozen_tensors_and_their_moments_stay_and_the_others_are_torchs(kept):
             if name in frozen:
                 assert p.grad is None and torch.equal(vector.values[part], values[part])
                 assert torch.equal(optimizer.moments[:, part], before[:, part])
-        assert optimizer.step == 3 and len(optimizer.covered) == 4 - len(frozen)
+        assert optimizer.step == 3 and len(optimizer.tensors) == 4 - len(frozen)
         moments = optimizer.moments.numpy().copy() if kept else None
