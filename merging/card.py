@@ -41,7 +41,7 @@ def card_of(plan: Plan, config: RunConfig, done: Merged | None, evaluated: Evalu
     if plan.fitted.averaged:
         parts.append(f"Averaged, as the base has none of them: {names(plan.fitted.averaged)}.")
     if plan.fitted.from_zero:
-        parts.append(f"Merged as updates of zero, as the base has none of them: {names(plan.fitted.from_zero)}.")
+        parts.append(f"Measured from zero, as the base has none of them: {names(plan.fitted.from_zero)}.")
     if plan.fitted.copied:
         parts.append(f"Kept as `{model_called(frame.name)}` has them: {names(plan.fitted.copied)}.")
     parts.append(f"Configuration and tokenizer are those of `{model_called(frame.name)}`; all numbers are float32.")
@@ -72,7 +72,7 @@ def weights_of(plan: Plan, config: RunConfig) -> str:
 def base_of(plan: Plan) -> list[str]:
     """Return what the models are updates of."""
     if plan.base is None:
-        return ["Without a base: the models themselves are merged, as updates of zero."]
+        return ["Without a base: the models themselves are merged, measured from zero."]
     commit = f" (commit `{plan.base.commit}`)" if plan.base.commit else ""
     return [f"They are updates of the base {called(plan.base)}{commit}."]
 

@@ -53,7 +53,7 @@ def fitted(models: Sequence[SavedModel], base: SavedModel | None, head: SavedMod
     for model in dict.fromkeys((*models, *([base] if base else []))):
         if model is frame:
             continue
-        check_body(model, frame)
+        check_body(model, frame, model is base)
         check_vocabulary(model, frame, vocabulary)
     tensors: list[dict[str, Tensor]] = [named(model, frame) for model in models]
     if head is None:
@@ -71,7 +71,7 @@ def fitted(models: Sequence[SavedModel], base: SavedModel | None, head: SavedMod
     absent = tuple(key for key in all_of if key not in of_base)
     if absent:
         NOTES.info("%s has none of these, which are %s: %s", base.asked,
-                   "merged as updates of zero" if from_zero else "averaged", ", ".join(absent))
+                   "measured from zero" if from_zero else "averaged", ", ".join(absent))
     if from_zero:
         of_base |= {key: Zeros(**vars(all_of[key][0])) for key in absent}
     merged = {key: (*each, of_base[key]) for key, each in all_of.items() if key in of_base}
@@ -84,14 +84,19 @@ def named(model: SavedModel, frame: SavedModel) -> dict[str, Tensor]:
     return {frame.prefix + key: tensor for key, tensor in model.body.items()}
 
 
-def check_body(model: SavedModel, frame: SavedModel) -> None:
-    """Raise UserError unless a model's body is of the frame's architecture; a base may lack a pooler."""
+def check_body(model: SavedModel, frame: SavedModel, is_base: bool) -> None:
+    """Raise UserError unless a model's body is of the frame's architecture.
+
+    A pooler may be missing, and a base alone may have one: some heads read none.
+    """
     ours, theirs = frame.config, model.config
     if theirs.model_type != ours.model_type:
         raise UserError(f"{model.asked}: is a {theirs.model_type} model, and {frame.asked} is a {ours.model_type} one: "
                         "only models of one architecture are merged")
     for key in sorted({*model.body, *frame.body}):
         one, other = model.body.get(key), frame.body.get(key)
+        if other is None and is_base and "pooler" in key:
+            continue
         if other is None or one is None and "pooler" not in key:
             raise UserError(f"{(frame if other is None else model).asked}: {key} is missing, which "
                             f"{(model if other is None else frame).asked} has: only models of one architecture are "

@@ -56,7 +56,7 @@ def plan_of(asked: Asked, scratch: Path) -> Plan:
     words = [f"{model.name} {weight}" for model, weight in zip(models, weights)]
     whose = "weights" if cls.weighted else f"{asked.config.strategy} counts models alike; weights of their mean"
     NOTES.info("%s (%s): %s; %s", whose, weighed_by, ", ".join(words),
-               f"updates of {base.name}" if base else "without a base: the models themselves, as updates of zero")
+               f"updates of {base.name}" if base else "without a base: the models themselves, measured from zero")
     return Plan(tuple(models), base, found, tuple(weights), weighed_by)
 
 

@@ -26,7 +26,7 @@ class SavedVectors:
     """Models as vectors of a `layout`; what is merged goes to the tensors of `out` that have its names.
 
     `tensors`: of each model, then of the base, those of the layout's places; `names`: the same models', for messages.
-    Without a base (`based`) the models are the updates of zero. A method's `n_kept` vectors are zero, as before a first
+    Without a base (`based`) the models are measured from zero. A method's `n_kept` vectors are zero, as before a first
     round, and what it makes of them is let go.
     """
 

@@ -64,7 +64,7 @@ def test_runs_are_merged_evaluated_and_described(place):
     assert ("median counts models alike; weights of their mean (the rows that each run was trained on): "
             f"runs/long {rows[0]}, runs/short {rows[1]}; updates of {start}\n") in done.stderr
     assert rows[1] < rows[0] == 60
-    assert "has none of these, which are merged as updates of zero: classifier.bias, classifier.weight" in done.stderr
+    assert "has none of these, which are measured from zero: classifier.bias, classifier.weight" in done.stderr
     caption, _, header, _, *lines = done.stdout.splitlines()
     assert caption == "rte, test: 24 rows" and header.split("|")[1:3] == [" model            ", " accuracy "]
     table = {cells[1].strip(): cells[2].strip() for cells in (line.split("|") for line in lines)}

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, ModernBertConfig, ModernBertForSequenceClassification
+from transformers import AutoTokenizer, ModernBertConfig, ModernBertForSequenceClassification, RobertaModel
 
 from merging.plan import plan_of
 from tests.loading import edit
@@ -84,6 +84,17 @@ def test_another_architecture_or_size_is_named(base, tmp_path):
     with pytest.raises(UserError, match=r"larger: embeddings.position_embeddings.weight is \[300, 32\], and "
                                         r"\[512, 32\] in .*bert-0"):
         plan_of(asked(child(base, "bert", 0), larger, "--out", tmp_path / "out"), tmp_path)
+
+
+def test_a_base_may_have_a_pooler_that_no_head_of_its_family_reads(base, tmp_path):
+    parent, models = tiny_once(base, "roberta"), [child(base, "roberta", k) for k in (0, 1)]
+    with_pooler = RobertaModel.from_pretrained(parent, add_pooling_layer=True)
+    with_pooler.save_pretrained(tmp_path / "base")
+    AutoTokenizer.from_pretrained(parent).save_pretrained(tmp_path / "base")
+    words = asked(*models, "--base", tmp_path / "base", "--strategy", "ties", "--out", tmp_path / "out")
+    plan = plan_of(words, tmp_path)
+    assert "roberta.encoder.layer.0.attention.self.query.weight" in plan.fitted.merged
+    assert not any("pooler" in key for key in plan.fitted.merged)
 
 
 @pytest.mark.parametrize("change, words", [
