@@ -40,6 +40,11 @@ class Round:
     participants: tuple[Participant, ...]
     weights: tuple[float, ...]
 
+    @property
+    def shares(self) -> Array:
+        """What part each weight is of all, float64 [participants]."""
+        return np.array(self.weights, np.float64) / sum(self.weights)
+
 
 @dataclass(frozen=True)
 class Term:

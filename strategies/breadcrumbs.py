@@ -43,7 +43,7 @@ class Breadcrumbs(Strategy):
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
               kept: Sequence[Array]) -> Array:
         new = before.copy()
-        factors = self.flags.scale * len(clients) * np.array(round.weights) / sum(round.weights)
+        factors = self.flags.scale * len(clients) * round.shares
         for number, place in self.layout.within(window):
             most, least = thresholds(self.layout, self._ranks, number, seen)
             for part, values in updates(before, clients, place):

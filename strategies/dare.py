@@ -14,7 +14,8 @@ from utils.vectors.updates import updates
 
 
 class Dare(Strategy):
-    """w ← before + mean of the updates, of which each element is kept with probability `density`, divided by it, or 0.
+    """w ← before + mean of the updates, of which each element is kept with probability `density` and divided by
+    it, else 0.
 
     The mean is weighted by the clients' rows. With `elect` it is, for each parameter, that of the kept updates whose
     sign is that of their sum, as in TIES.
@@ -31,7 +32,7 @@ class Dare(Strategy):
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
               kept: Sequence[Array]) -> Array:
-        new, shares = before.copy(), np.array(round.weights) / sum(round.weights)
+        new, shares = before.copy(), round.shares
         draws = [draws_from(window.start, round.seed, round.number, one.client) for one in round.participants]
         for part, values in updates(before, clients, slice(0, len(before))):
             for value, drawn in zip(values, draws):

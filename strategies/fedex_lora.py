@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from strategies import Array, Round, Strategy
 from utils.vectors.adapters import adapted_layers, layer_of, mean_but_matrices
 
@@ -24,7 +22,7 @@ class FedExLoRA(Strategy):
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
               kept: Sequence[Array]) -> Array:
-        shares = np.array(round.weights) / sum(round.weights)
+        shares = round.shares
         new = mean_but_matrices(self.layout, window, before, clients, shares)
         for layer in adapted_layers(self.layout, window):
             lacking = layer.product([*clients, new], [*shares, -1])

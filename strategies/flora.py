@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from strategies import Array, Round, Strategy
 from utils.seeds import generator
 from utils.vectors.adapters import Adapted, adapted_layers, layer_of, mean_but_matrices
@@ -26,7 +24,7 @@ class FLoRA(Strategy):
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
               kept: Sequence[Array]) -> Array:
-        shares = np.array(round.weights) / sum(round.weights)
+        shares = round.shares
         scales = [share * self.trained.scale(each.client) for share, each in zip(shares, round.participants)]
         new = mean_but_matrices(self.layout, window, before, clients, shares)
         for layer in adapted_layers(self.layout, window):

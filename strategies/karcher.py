@@ -31,7 +31,7 @@ class Karcher(Strategy):
               kept: Sequence[Array]) -> Array:
         new = before.copy()
         for number, place in self.layout.within(window):
-            factors = coefficients(seen[0][number], np.array(round.weights))
+            factors = coefficients(seen[0][number], round.shares)
             for part, values in updates(before, clients, place):
                 new[part] += combination(factors, values)
         return new

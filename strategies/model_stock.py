@@ -27,7 +27,7 @@ class ModelStock(Strategy):
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
               kept: Sequence[Array]) -> Array:
-        new, shares = before.copy(), np.array(round.weights) / sum(round.weights)
+        new, shares = before.copy(), round.shares
         for number, place in self.layout.within(window):
             shares_of_step = ratio(seen[0][number]) * shares
             for part, values in updates(before, clients, place):
