@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 EVERY_LAYER = "all-linear"  # PEFT's word
 #: the query and value projections of families that PEFT has no targets for, as their models name them
 PROJECTIONS = (("query", "value"), ("q_lin", "v_lin"), ("q_proj", "v_proj"), ("query_proj", "value_proj"), ("q", "v"),
-               ("q_head", "v_head"), ("Wqkv",), ("qkv_proj",))
+               ("q_head", "v_head"), ("Wqkv",), ("qkv_proj",), ("c_attn",))
 RANKS = (lambda value: bool(re.fullmatch(r"[1-9]\d{0,3}(,[1-9]\d{0,3})*", value)),
          "a rank from 1 to 9999, or several as 4,8,16")
+TARGETS = (lambda value: value in ("", EVERY_LAYER) or not {"", EVERY_LAYER} & {*value.split(",")},
+           f"names joined by commas, as query,value, or {EVERY_LAYER} alone")
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Flags:
     lora_dropout: float = flag(0.0, "part of an adapter's inputs that is dropped in training",
                                valid=(lambda value: 0 <= value < 1, "a number from 0 to below 1"))
     lora_targets: str = flag("", "linear layers of the body that get an adapter, by the ends of their names, as "
-                                 "query,value; or all-linear (default: the attention's queries and values)")
-
+                                 "query,value; or all-linear (default: the attention's queries and values)",
+                             valid=TARGETS)
 
     def rank(self, client: int) -> int:
         """Return the rank of a client's adapters."""

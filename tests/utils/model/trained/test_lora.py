@@ -126,7 +126,8 @@ def test_targets_by_the_ends_of_their_names(tmp_path_factory):
                                       "linear layers are dense, key, query, value"),
     ({"lora_targets": "classifier"}, "--lora_targets classifier: no linear layer of the body is called 'classifier'"),
     ({"lora_targets": "word_embeddings"}, "no linear layer of the body is called 'word_embeddings'"),
-    ({"lora_targets": "query,"}, "no linear layer of the body is called ''"),
+    ({"lora_targets": "query,"}, "--lora_targets query,: must be names joined by commas, as query,value, or all"),
+    ({"lora_targets": "all-linear,query"}, "--lora_targets all-linear,query: must be names joined by commas"),
 ])
 def test_what_is_not_there_is_one_line(tmp_path_factory, flags, message):
     with pytest.raises(UserError) as caught:
