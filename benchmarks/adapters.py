@@ -34,7 +34,7 @@ class Taken(Memory):
     """What a run whose record is `run` takes in its rounds, in bytes.
 
     `message`: of a vector; `checkpoint`: of the last file; `frozen`: of the file of weights that are not trained, and
-    `together`: what all processes that map it have of it in memory, most at once.
+    `together`: what all processes that map it have of it in memory, when they were last looked at.
     """
 
     run: Path
@@ -53,7 +53,8 @@ class Taken(Memory):
         super().look(pid)
         shares = [mapped(each) for each in (pid, *workers(pid))]
         self.frozen = max([self.frozen, *(size for size, _ in shares)])
-        self.together = max(self.together, sum(share for _, share in shares))
+        if all(size for size, _ in shares):  # while one of them begins to map it, parts do not add up
+            self.together = sum(share for _, share in shares)
         for path in (self.run / "checkpoints").glob("round-*"):
             with suppress(OSError, SafetensorError), safe_open(path, "numpy") as file:
                 self.message = 4 * file.get_slice("vector").get_shape()[0]
