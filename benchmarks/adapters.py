@@ -24,8 +24,8 @@ from tests.processes import workers
 from utils.console import notes_to_stderr
 
 ROUNDS = 4
-RUN = ["--n_clients", 2, "--n_workers", 2, "--lang_mix", 1, "--max_length", 32, "--n_iterations", ROUNDS,
-       "--skip_evalnum", ROUNDS, "--precision", "fp32"]
+OF_TOY = 60  # rounds that take no time: their checkpoints must be met
+RUN = ["--n_clients", 2, "--n_workers", 2, "--lang_mix", 1, "--max_length", 32, "--precision", "fp32"]
 WAYS = {"all": [], "lora": ["--train", "lora", "--lora_r", 8]}
 
 
@@ -38,6 +38,7 @@ class Taken(Memory):
     """
 
     run: Path
+    rounds: int = ROUNDS
     driver: int = 0
     worker: int = 0
     message: int = 0
@@ -48,7 +49,7 @@ class Taken(Memory):
     def look(self, pid: int) -> None:
         """Look at the program `pid`, its workers and its record, while a round is at work."""
         record = self.run / "rounds.jsonl"
-        if not record.exists() or record.read_bytes().count(b"\n") > ROUNDS:
+        if not record.exists() or record.read_bytes().count(b"\n") > self.rounds:
             return
         super().look(pid)
         shares = [mapped(each) for each in (pid, *workers(pid))]
@@ -70,16 +71,17 @@ def mapped(pid: int) -> tuple[int, int]:
     return 0, 0
 
 
-def taken(flags: list, run: Path) -> Taken:
-    """Return what a run of main_lm.py takes."""
-    found = Taken(run)
-    timed_lines([sys.executable, "main_lm.py", *flags, *RUN, "--run_dir", run], look=found.look).line("summary")
+def taken(flags: list, run: Path, rounds: int) -> Taken:
+    """Return what a run of main_lm.py takes in so many rounds."""
+    found = Taken(run, rounds)
+    timed_lines([sys.executable, "main_lm.py", *flags, *RUN, "--n_iterations", rounds, "--skip_evalnum", rounds,
+                 "--run_dir", run], look=found.look).line("summary")
     return found
 
 
-def figures_of(name: str, flags: list, folder: Path) -> list[Figure]:
+def figures_of(name: str, flags: list, folder: Path, rounds: int = ROUNDS) -> list[Figure]:
     """Return what a model's runs take, and the parts of it that are left with adapters alone."""
-    every, lora = (taken([*flags, *more], folder / f"{name.split()[0]}-{way}") for way, more in WAYS.items())
+    every, lora = (taken([*flags, *more], folder / f"{name.split()[0]}-{way}", rounds) for way, more in WAYS.items())
     figures = []
     for what, of in {"a message": "message", "a checkpoint": "checkpoint", "the driver's memory": "driver",
                      "a worker's memory": "worker"}.items():
@@ -92,7 +94,7 @@ def figures_of(name: str, flags: list, folder: Path) -> list[Figure]:
 def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:
     """Measure both models, or a toy."""
     if options.small:
-        return figures_of("toy", toy_flags(folder), folder)
+        return figures_of("toy", toy_flags(folder), folder, OF_TOY)
     rows = ["--data", "sentiment", "--data_dir", ROOT / "data", "--test", 8]
     base, _ = random_bert(folder, *BERTS["110 M"])
     return [*figures_of("MiniLM (22.7 M)", rows, folder),

@@ -13,7 +13,7 @@ METHODS = {  # one with client states and two vectors out and back, one that nee
     "scaffold": "--strategy scaffold --n_clients 5 --frac_fit 0.6",
     "fisher": "--strategy fisher --probe_rows 4 --client_average swa --n_clients 5 --min_success 4",
 }
-LONG = "--max_length 32 --batch_size 4 --n_iterations 8 --skip_evalnum 8"
+LONG = "--max_length 32 --batch_size 4 --n_iterations 24 --skip_evalnum 24"
 
 
 @pytest.fixture(scope="module")

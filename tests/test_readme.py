@@ -198,7 +198,7 @@ def test_the_pages_links_lead_somewhere():
 
 
 def test_the_page_of_methods_has_each_with_its_flags():
-    text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    text, _ = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8").split("\n## Compare them fairly\n")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()
             if re.match(r"\| `\w+` \|", line)]
     flags: dict[str, str] = {}
