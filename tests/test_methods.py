@@ -10,10 +10,11 @@ from tests.tiny import tiny_once
 from tests.toy import toy_table
 
 METHODS = {  # one with client states and two vectors out and back, one that needs all updates at once, and measures
-    "scaffold": "--strategy scaffold --n_clients 5 --frac_fit 0.6",
-    "fisher": "--strategy fisher --probe_rows 4 --client_average swa --n_clients 5 --min_success 4",
+    "scaffold": "--strategy scaffold --n_clients 5 --frac_fit 0.6 --n_iterations 24 --skip_evalnum 24",
+    "fisher": "--strategy fisher --probe_rows 4 --client_average swa --n_clients 5 --min_success 4 --n_iterations 8 "
+              "--skip_evalnum 8",
 }
-LONG = "--max_length 32 --batch_size 4 --n_iterations 24 --skip_evalnum 24"
+LONG = "--max_length 32 --batch_size 4"
 
 
 @pytest.fixture(scope="module")
