@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from strategies import Array, Round, Strategy
-from utils.vectors.gram import combination, grams_of_tensors
-from utils.vectors.updates import updates
+from utils.vectors.gram import combined, grams_of_tensors
 
 MOST = 100  # steps; ten are enough where the updates are within a right angle of each other
 NEAR = 1e-7  # angles below it are none
@@ -29,12 +28,8 @@ class Karcher(Strategy):
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
               kept: Sequence[Array]) -> Array:
-        new = before.copy()
-        for number, place in self.layout.within(window):
-            factors = coefficients(seen[0][number], round.shares)
-            for part, values in updates(before, clients, place):
-                new[part] += combination(factors, values)
-        return new
+        return combined(self.layout, window, before, clients,
+                        lambda number: coefficients(seen[0][number], round.shares))
 
 
 def coefficients(products: Array, weights: Array) -> Array:

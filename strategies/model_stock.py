@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from strategies import Array, Round, Strategy
-from utils.vectors.gram import combination, grams_of_tensors
-from utils.vectors.updates import updates
+from utils.vectors.gram import combined, grams_of_tensors
 
 
 class ModelStock(Strategy):
@@ -27,12 +26,7 @@ class ModelStock(Strategy):
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],
               kept: Sequence[Array]) -> Array:
-        new, shares = before.copy(), round.shares
-        for number, place in self.layout.within(window):
-            shares_of_step = ratio(seen[0][number]) * shares
-            for part, values in updates(before, clients, place):
-                new[part] += combination(shares_of_step, values)
-        return new
+        return combined(self.layout, window, before, clients, lambda number: ratio(seen[0][number]) * round.shares)
 
 
 def ratio(products: Array) -> float:

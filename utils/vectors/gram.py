@@ -1,6 +1,6 @@
 """Products of a round's updates with each other, and sums of them: for methods that work in the clients' span."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -43,3 +43,17 @@ def combination(coefficients: Sequence[float] | np.ndarray, vectors: Sequence[np
         windows, weights = zip(*summands[first:first + GROUP])
         add(windows, weights, total, total, 0, np.empty(0))
     return total
+
+
+def combined(layout: Layout, window: slice, before: np.ndarray, clients: Sequence[np.ndarray],
+             coefficients: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Return `before` + Σ cₖ·(client k − before), float32, where a tensor's c, float64 [K], are `coefficients(number)`.
+
+    All are elements of a `window`; the number is the tensor's in the layout.
+    """
+    new = before.copy()
+    for number, place in layout.within(window):
+        of_tensor = coefficients(number)
+        for part, values in updates(before, clients, place):
+            new[part] += combination(of_tensor, values)
+    return new
