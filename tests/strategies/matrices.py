@@ -1,7 +1,12 @@
 """Made-up updates of three matrices and a bias, for methods of whole tensors."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from engine.flower_strategy import ServerState
+from strategies import Strategy
+from tests.strategies.rounds import play, server
 from utils.vectors.layout import Layout, Place
 
 #: a wide and a tall matrix, a bias, and one column, with padding between them
@@ -29,3 +34,8 @@ def vectors(clients: int, seed: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
         inside[place.part] = 1
     before, common, *own = rng.standard_normal((clients + 2, LAYOUT.size)).astype(np.float32) * inside
     return before, [before + np.float32(0.1) * (common + each) for each in own]
+
+
+def made_of(method: Strategy, before: np.ndarray, clients: Sequence[np.ndarray], folder: str) -> np.ndarray:
+    """Return what a first round that begins with `before` makes of clients, whose vectors travel as `server` says."""
+    return play(server(method, folder, ServerState(0, before)), 1, 1, lambda vector, number: clients).vector

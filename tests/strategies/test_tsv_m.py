@@ -6,8 +6,8 @@ import pytest
 from engine.merging import Updates, merged
 from strategies import Participant, Round
 from strategies.tsv_m import TsvM
-from tests.strategies.matrices import LAYOUT, vectors
-from tests.strategies.rounds import ROWS, ServerState, play, server
+from tests.strategies.matrices import LAYOUT, made_of, vectors
+from tests.strategies.rounds import ROWS
 from utils.vectors.transport import Transport
 
 
@@ -34,9 +34,8 @@ def defined(before, clients, scale):
 @pytest.mark.parametrize("by_reference", [True, False])
 def test_it_is_the_published_algorithm(tmp_path, scale, by_reference):
     before, clients = vectors(len(ROWS))
-    there = server(TsvM(TsvM.Flags(scale), LAYOUT), str(tmp_path) if by_reference else "", ServerState(0, before))
-    end = play(there, 1, 1, lambda vector, number: clients)
-    np.testing.assert_allclose(end.vector, defined(before, clients, scale), rtol=1e-4, atol=2e-6)
+    made = made_of(TsvM(TsvM.Flags(scale), LAYOUT), before, clients, str(tmp_path) if by_reference else "")
+    np.testing.assert_allclose(made, defined(before, clients, scale), rtol=1e-4, atol=2e-6)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
