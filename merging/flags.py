@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from utils.command_line import FlagParser, add_flags
+from utils.command_line import FlagParser, add_flags, check_task
 from utils.config import RunConfig, elsewhere
 from utils.errors import UserError
 from utils.flags import check_flags, fields_of, flag, nearest, spellings, values_of
@@ -69,9 +69,8 @@ def parse(argv: list[str] | None, tasks: Sequence[str]) -> Asked:
         check_flags(flags)
         if not flags.out:
             raise UserError("--out: name the folder for the merged model")
-        if flags.data and flags.data not in tasks:
-            raise UserError(f"--data {flags.data}: no such task{nearest(flags.data, tasks)}; the tasks are "
-                            f"{', '.join(tasks)}")
+        if flags.data:
+            check_task(flags.data, tasks)
         values |= {"data": flags.data} if flags.data else {}
         return Asked(tuple(models), flags, RunConfig.of(**values, n_iterations=0, transport="message", model=models[0]))
     except UserError as error:

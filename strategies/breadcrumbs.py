@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from strategies import Array, Round, Strategy
-from utils.flags import POSITIVE, flag, floor_of
+from utils.flags import PART, POSITIVE, flag, floor_of
 from utils.vectors.gram import combination
 from utils.vectors.thresholds import LOOKS, counts, thresholds
 from utils.vectors.updates import updates
@@ -22,7 +22,7 @@ class Breadcrumbs(Strategy):
     @dataclass(frozen=True)
     class Flags:
         density: float = flag(0.1, "part of each tensor's elements that is kept, the largest below the outliers",
-                              valid=(lambda value: 0 < value <= 1, "a number above 0, up to 1"))
+                              valid=PART)
         outliers: float = flag(0.01, "part of each tensor's elements that is left out as too large",
                                valid=(lambda value: 0 <= value < 1, "a number from 0 to below 1"))
         scale: float = flag(0.3, "what the sum of the updates is multiplied by", valid=POSITIVE)

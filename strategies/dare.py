@@ -7,7 +7,7 @@ import numpy as np
 
 from strategies import Array, Round, Strategy
 from strategies.ties import agreeing_mean
-from utils.flags import flag
+from utils.flags import PART, flag
 from utils.seeds import generator
 from utils.vectors.gram import combination
 from utils.vectors.updates import updates
@@ -24,7 +24,7 @@ class Dare(Strategy):
     @dataclass(frozen=True)
     class Flags:
         density: float = flag(0.1, "probability that an element of an update is kept (1 - the drop rate)",
-                              valid=(lambda value: 0 < value <= 1, "a number above 0, up to 1"))
+                              valid=PART)
         elect: bool = flag(False, "of what is kept, merge what has the elected sign, as TIES does")
 
     group = "merging"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strategies import Array, Round, Strategy
-from utils.flags import flag
+from utils.flags import PART, flag
 
 
 class Ema(Strategy):
@@ -16,7 +16,7 @@ class Ema(Strategy):
     @dataclass(frozen=True)
     class Flags:
         share: float = flag(0.5, "share of a round's mean in the new global vector (1: plain averaging)",
-                            valid=(lambda value: 0 < value <= 1, "a number above 0, up to 1"))
+                            valid=PART)
 
     group = "server optimizers"
     alone = True

@@ -30,6 +30,6 @@ class FedNova(Strategy):
 
 def scale(participants: Sequence[Participant]) -> float:
     """Return τ·Σ(pₖ/τₖ), by which the mean of weights pₖ/τₖ falls short; 1 where all make equally many steps."""
-    rows = sum(Fraction(one.rows) for one in participants)
-    steps = sum(Fraction(one.rows) * one.steps for one in participants)
-    return float(steps / rows**2 * sum(Fraction(one.rows) / one.steps for one in participants))
+    rows = sum(one.rows for one in participants)
+    steps = sum(one.rows * one.steps for one in participants)
+    return float(Fraction(steps, rows**2) * sum(Fraction(one.rows, one.steps) for one in participants))

@@ -1,11 +1,10 @@
 """Iso-C: a matrix's summed update made isotropic (Marczak et al. 2025, arXiv:2502.04959, algorithm 1)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strategies import Array, Round, Strategy
-from utils.flags import flag
+from utils.flags import NUMBER, flag
 from utils.vectors.spectral import matrices, rounding, svd
 
 
@@ -19,7 +18,7 @@ class IsoC(Strategy):
     @dataclass(frozen=True)
     class Flags:
         scale: float = flag(1.0, "what the isotropic update of each matrix is multiplied by (published: chosen on "
-                                 "held-out rows)", valid=(math.isfinite, "a number"))
+                                 "held-out rows)", valid=NUMBER)
 
     group = "merging"
     weighted = False

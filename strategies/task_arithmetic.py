@@ -1,11 +1,10 @@
 """Task arithmetic: the sum of the updates, scaled (Ilharco et al. 2023, arXiv:2212.04089, section 2)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strategies import Array, Round, Strategy
-from utils.flags import flag
+from utils.flags import NUMBER, flag
 
 
 class TaskArithmetic(Strategy):
@@ -17,7 +16,7 @@ class TaskArithmetic(Strategy):
     @dataclass(frozen=True)
     class Flags:
         scale: float = flag(0.4, "what the sum of the updates is multiplied by (below 0: away from them)",
-                            valid=(math.isfinite, "a number"))
+                            valid=NUMBER)
 
     group = "merging"
     weighted = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from strategies import Array, Round, Strategy
-from utils.flags import POSITIVE, flag, floor_of
+from utils.flags import PART, POSITIVE, flag, floor_of
 from utils.vectors.gram import combination
 from utils.vectors.thresholds import LOOKS, counts, thresholds
 from utils.vectors.updates import updates
@@ -22,7 +22,7 @@ class Ties(Strategy):
     @dataclass(frozen=True)
     class Flags:
         density: float = flag(0.2, "part of each tensor's elements that is kept, the largest",
-                              valid=(lambda value: 0 < value <= 1, "a number above 0, up to 1"))
+                              valid=PART)
         scale: float = flag(1.0, "what the merged update is multiplied by", valid=POSITIVE)
 
     group = "merging"

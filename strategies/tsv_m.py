@@ -1,13 +1,12 @@
 """TSV-Merge: the clients' first singular vectors, made orthogonal (Gargiulo et al. 2025, arXiv:2412.00081)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from strategies import Array, Round, Strategy
-from utils.flags import flag
+from utils.flags import NUMBER, flag
 from utils.vectors.spectral import matrices, orthogonal, rounding, svd
 from utils.vectors.sums import mean_of
 
@@ -23,7 +22,7 @@ class TsvM(Strategy):
     @dataclass(frozen=True)
     class Flags:
         scale: float = flag(1.0, "what the merged update of each matrix is multiplied by",
-                            valid=(math.isfinite, "a number"))
+                            valid=NUMBER)
 
     group = "merging"
     weighted = False

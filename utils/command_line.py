@@ -32,12 +32,16 @@ def parse_flags(argv: list[str] | None, tasks: Sequence[str], prog: str = "main_
             near = nearest(words[0].removeprefix("--"), (*EVERY_RUNS, *vars(options)))
             raise UserError(f"{' '.join(words)}: {wrong}" if wrong else
                             f"unrecognized arguments: {' '.join(others)}{near}")
-        if options.data not in tasks:
-            raise UserError(f"--data {options.data}: no such task{nearest(options.data, tasks)}; the tasks are "
-                            f"{', '.join(tasks)}")
+        check_task(options.data, tasks)
         return RunConfig.of(**vars(options))
     except UserError as error:
         parser.error(str(error))
+
+
+def check_task(name: str, tasks: Sequence[str]) -> None:
+    """Raise UserError, with the nearest of `tasks`, for a `--data` that is none of them."""
+    if name not in tasks:
+        raise UserError(f"--data {name}: no such task{nearest(name, tasks)}; the tasks are {', '.join(tasks)}")
 
 
 class FlagParser(argparse.ArgumentParser):

@@ -9,6 +9,7 @@ from utils.errors import UserError
 from utils.flags import (
     MANY,
     NOT_NEGATIVE,
+    PART,
     POSITIVE,
     SHARE,
     WHOLE_FROM_0,
@@ -80,7 +81,7 @@ class RunConfig:
     n_iterations: int = flag(5, "rounds of averaging (0: evaluate only)", valid=WHOLE_FROM_0,
                              also=("n_iteration",))
     frac_fit: float = flag(1.0, "part of the clients trained and averaged each round, at least one client",
-                           valid=(lambda value: 0 < value <= 1, "a number above 0, up to 1"))
+                           valid=PART)
     strategy: str = flag("averaging", "what the server makes of the clients' models, and what it adds to their "
                                       "training: one of strategies/", choices=STRATEGIES.names())
     match_norm: bool = flag(False, "rescale each round's step to the length of the plain mean's, so that methods are "

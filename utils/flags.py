@@ -23,6 +23,8 @@ WHOLE_FROM_1 = (lambda value: 1 <= value <= MANY, "a whole number from 1 (to 10^
 POSITIVE = (lambda value: 0 < value < math.inf, "a number above 0")
 NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a number from 0")
 SHARE = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
+PART = (lambda value: 0 < value <= 1, "a number above 0, up to 1")
+NUMBER = (math.isfinite, "a number")
 
 
 def flag(default: Any, help: str, *, opens: str = "", valid: tuple[Callable[[Any], bool], str] | None = None,
