@@ -143,3 +143,9 @@ def report(name: str, figures: list[Figure], options: argparse.Namespace, more: 
     write_json(folder / f"{name}.json",
                {"name": name, "figures": [asdict(figure) for figure in figures], **(more or {})})
     print(HEADER, *(figure.row() for figure in figures), sep="\n", flush=True)
+
+
+def available() -> int:
+    """Return the bytes of memory that can be had (Linux)."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
+    return int(found[1]) * 1024 if found else 0

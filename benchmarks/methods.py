@@ -3,16 +3,16 @@
     python -m benchmarks.methods                                  3 and 8 clients
     python -m benchmarks.methods --clients 3 --only ties median
 
-The updates are made up and lie in shared memory, as clients leave them by reference; the method has its default flags.
-Of each turn's seconds, which are from the first update in hand to the new global vector, the least counts. A method
-that a run of default flags cannot have (adapters' need --train lora) says so on stderr and has no row.
+The updates are made up and lie in shared memory, as clients leave them by reference; the method has its default flags,
+and those for adapters the vector of --train lora. Of each turn's seconds, which are from the first update in hand to
+the new global vector, the least counts. A method whose vectors have no room in memory says so on stderr and has no row.
 """
 
 import argparse
 import math
-import os
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,13 +21,12 @@ import numpy as np
 from flwr.common import Code, FitRes, Status, ndarrays_to_parameters
 from threadpoolctl import threadpool_limits
 
-from benchmarks.common import Figure, parser, report
+from benchmarks.common import Figure, available, parser, report
 from engine.flower_strategy import FlowerStrategy, ServerState
 from engine.room import buffers
 from strategies import Strategy, strategy_of
 from utils.config import RunConfig
 from utils.console import in_bytes
-from utils.errors import UserError
 from utils.machine.scratch import scratch_folder
 from utils.plugins import STRATEGIES
 from utils.vectors.layout import Layout
@@ -37,17 +36,25 @@ from utils.vectors.transport import Transport
 STREAMED, MERGED, LOOKED = 0.5, 2.0, 5.0  # seconds at most
 
 
-def layout_of(small: bool) -> Layout:
-    """Return where BERT-base's tensors, or a tiny one's, lie in a vector."""
+def config_of(name: str) -> RunConfig:
+    """Return the configuration of a run by a method, all else as it is by default."""
+    return RunConfig(strategy=name, train=STRATEGIES.load(name).trains or RunConfig.train)
+
+
+def layout_of(config: RunConfig, small: bool) -> Layout:
+    """Return where the tensors of BERT-base, or of a tiny one, that a run trains lie in a vector."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
+    from utils.model.trainable import choose_trained
     from utils.vectors.parameters import ParameterVector
 
     tiny = {"vocab_size": 500, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
             "num_attention_heads": 2, "max_position_embeddings": 16}
     with torch.device("meta"):
-        return ParameterVector(BertForSequenceClassification(BertConfig(**tiny if small else {}))).layout
+        model = BertForSequenceClassification(BertConfig(**tiny if small else {}))
+        choose_trained(model, config)
+        return ParameterVector(model).layout
 
 
 def made_up(size: int, number: int, scale: float) -> np.ndarray:
@@ -97,26 +104,27 @@ def figure(name: str, method: Strategy, clients: int, seconds: float) -> Figure:
     return Figure.at_most(what, seconds, "s", STREAMED if method.streams else LOOKED if method.looks else MERGED)
 
 
-def measure(layout: Layout, clients: int, options: argparse.Namespace) -> list[Figure]:
+def measure(clients: int, options: argparse.Namespace) -> list[Figure]:
     """Return the figures of all methods for so many clients."""
-    figures, methods = [], {}
+    figures: list[Figure] = []
+    by_layout: dict[str, list[tuple[str, RunConfig, Strategy]]] = defaultdict(list)
     for name in options.only or STRATEGIES.names():
-        try:
-            config = RunConfig(strategy=name)
-            methods[name] = strategy_of(config, layout), config
-        except UserError as error:
-            print(f"{name}: {error}", file=sys.stderr)
-    with scratch_folder(4 * layout.size * clients) as folder:
-        bench = Bench(folder, layout, clients)
-        for name, (method, config) in sorted(methods.items(), key=lambda item: item[1][0].returned):
-            needed = 4 * layout.size * (buffers(method, clients, clients, 0) - bench.vectors * clients)
-            if needed > free_memory():
-                print(f"{name}: {in_bytes(needed)} for {clients} clients, more than is free", file=sys.stderr)
-                continue
-            bench.fill(method.returned)
-            seconds = min(bench.seconds(method, config) for _ in range(options.turns))
-            figures.append(figure(name, method, clients, seconds))
-            print(figures[-1].row(), file=sys.stderr)
+        config = config_of(name)
+        layout = layout_of(config, options.small)
+        by_layout[layout.fingerprint].append((name, config, strategy_of(config, layout)))
+    for methods in by_layout.values():
+        layout = methods[0][2].layout
+        with scratch_folder(4 * layout.size * clients) as folder:
+            bench = Bench(folder, layout, clients)
+            for name, config, method in sorted(methods, key=lambda each: each[2].returned):
+                needed = 4 * layout.size * (buffers(method, clients, clients, 0) - bench.vectors * clients)
+                if needed > available():
+                    print(f"{name}: {in_bytes(needed)} for {clients} clients, more than can be had", file=sys.stderr)
+                    continue
+                bench.fill(method.returned)
+                seconds = min(bench.seconds(method, config) for _ in range(options.turns))
+                figures.append(figure(name, method, clients, seconds))
+                print(figures[-1].row(), file=sys.stderr)
     return figures
 
 
@@ -138,11 +146,6 @@ def singular_values(small: bool, turns: int) -> list[Figure]:
     return figures
 
 
-def free_memory() -> int:
-    """Return the bytes of this machine that nothing uses, not even as a cache of files."""
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
 def main() -> None:
     """Measure and report."""
     flags = parser(__doc__)
@@ -150,8 +153,7 @@ def main() -> None:
     flags.add_argument("--only", nargs="+", default=[], metavar="NAME", help="of the methods (default: all)")
     flags.add_argument("--turns", type=int, default=3, help="rounds of each method, of which the fastest counts")
     options = flags.parse_args()
-    layout = layout_of(options.small)
-    figures = [one for clients in options.clients for one in measure(layout, clients, options)]
+    figures = [one for clients in options.clients for one in measure(clients, options)]
     report("methods", figures + singular_values(options.small, options.turns), options)
 
 

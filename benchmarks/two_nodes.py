@@ -10,14 +10,13 @@ machines, but over loopback; by `reference` through shared memory, which the nod
 
 import argparse
 import os
-import re
 import statistics
 import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.common import ROOT, Figure, parser, recorded_rounds, report, timed_lines
+from benchmarks.common import ROOT, Figure, available, parser, recorded_rounds, report, timed_lines
 from benchmarks.data_plane import BASE, MINILM
 from benchmarks.rows import toy_flags, workspace
 from tests.ray_cluster import LOOPBACK, ray_cluster
@@ -72,12 +71,6 @@ def trained(flags: list, folder: Path, rounds: int, turns: int) -> dict[int, lis
             seconds[nodes] += [sum(one["seconds"][phase] for phase in ("train", "evaluate"))
                                for one in recorded_rounds(record)[1 + rounds // 2:]]
     return seconds
-
-
-def available() -> int:
-    """Return the bytes of memory that can be had (Linux)."""
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
-    return int(found[1]) * 1024 if found else 0
 
 
 def measure(options: argparse.Namespace, folder: Path) -> list[Figure]:
