@@ -11,7 +11,7 @@ from utils.plugins import TRACKERS, Plugins
 
 PLUGINS = {plugins.flag for plugins in (*WITH_FLAGS, TRACKERS)}
 DESCRIPTION = ("Fine-tune a language model by averaging the parameters of clients, or (--centralized) on all rows, and "
-               "evaluate it on every domain.")
+               "evaluate it on every domain, and on all rows at once.")
 
 
 def parse_flags(argv: list[str] | None, tasks: Sequence[str], prog: str = "main_lm.py") -> RunConfig:

@@ -55,20 +55,21 @@ METRICS = {"accuracy": accuracy, "matthews": matthews, "f1": f1, "pearson": pear
 
 def evaluate_domains(spec: TaskSpec, names: tuple[str, ...], rows: Sequence[np.ndarray], labels: np.ndarray,
                      predictions: np.ndarray, loss: np.ndarray, weight: np.ndarray) -> dict:
-    """Return each domain's metrics and their macro average.
+    """Return each domain's metrics, their macro average, and the pooled ones, which papers report.
 
     `rows[d]` are domain d's positions in the other arrays: labels, predictions, loss (summed over the row's
     terms) and weight (its number of terms), each float64 [rows]. The result is {"rows", "loss", metric…,
-    "domains": {name: {"rows", "loss", metric…}}}; each number outside "domains" is the mean of the domains',
-    but for "rows", their sum.
+    "pooled": {"loss", metric…}, "domains": {name: {"rows", "loss", metric…}}}; "pooled" is of all the rows at once,
+    and each number outside it and "domains" is the mean of the domains', but for "rows", their sum.
     """
-    domains = {}
-    for name, mine in zip(names, rows):
-        domains[name] = {"rows": len(mine), "loss": float(loss[mine].sum() / weight[mine].sum())}
-        domains[name] |= {metric: METRICS[metric](labels[mine], predictions[mine]) for metric in spec.metrics}
+    def scores(mine: np.ndarray) -> dict[str, float]:
+        return {"loss": float(loss[mine].sum() / weight[mine].sum()),
+                **{metric: METRICS[metric](labels[mine], predictions[mine]) for metric in spec.metrics}}
+
+    domains = {name: {"rows": len(mine), **scores(mine)} for name, mine in zip(names, rows)}
     overall = {key: float(np.mean([domain[key] for domain in domains.values()]))
                for key in ("loss", *spec.metrics)}
-    return {"rows": sum(map(len, rows)), **overall, "domains": domains}
+    return {"rows": sum(map(len, rows)), **overall, "pooled": scores(np.concatenate(rows)), "domains": domains}
 
 
 def majority_baseline(spec: TaskSpec, names: tuple[str, ...], rows: Sequence[np.ndarray], labels: np.ndarray,
@@ -80,6 +81,6 @@ def majority_baseline(spec: TaskSpec, names: tuple[str, ...], rows: Sequence[np.
     constant = train_labels.mean() if spec.kind == "regression" else np.bincount(train_labels.astype(int)).argmax()
     ones = np.ones(len(labels))
     result = evaluate_domains(spec, names, rows, labels, constant * ones, 0 * ones, ones)
-    for scores in (result, *result["domains"].values()):
+    for scores in (result, result["pooled"], *result["domains"].values()):
         del scores["loss"]
     return result

@@ -134,16 +134,16 @@ def _task_type(spec: TaskSpec) -> str:
 
 
 def eval_results(spec: TaskSpec, summary: dict, facts: Facts) -> list[EvalResult]:
-    """Return the macro averages, then each domain's figures, by the names that the hub has for the data and its splits.
+    """Return the macro averages, the pooled figures and each domain's, by the hub's names of the data and its splits.
 
     The domains are no configurations of the data set, so a figure's name says whose it is; so it does of the evaluation
-    sets but for the headline.
+    sets but for the headline. Where there is one domain, all three are the same.
     """
     origin, results = spec.origin, []
     for number, (name, split) in enumerate(facts.splits.items()):
         result = summary[name]
-        domains = result["domains"] if len(result["domains"]) > 1 else {}
-        for domain, figures in (("", result), *domains.items()):
+        parts = [*_pooled(result).items(), *result["domains"].items()] if len(result["domains"]) > 1 else []
+        for domain, figures in (("", result), *parts):
             whose = ", ".join([name] * (number > 0) + [domain] * bool(domain))
             results += [EvalResult(
                 task_type=_task_type(spec), dataset_type=origin.repo or spec.name, dataset_name=spec.name,
@@ -211,11 +211,17 @@ def _metrics(summary: dict, facts: Facts) -> str:
 
 
 def _table(result: dict, majority: dict) -> str:
-    """Return a set's figures: the macro average, the majority class for comparison, each domain."""
-    names, rows = metric_names(result), {"**macro average**": result, "majority class": majority, **result["domains"]}
+    """Return a set's figures: the macro average, the majority class for comparison, the pooled ones, each domain's."""
+    names, rows = metric_names(result), [("**macro average**", result), ("majority class", majority),
+                                         *_pooled(result).items(), *result["domains"].items()]
     return "\n".join([f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|", *(
         f"| {row.replace('|', chr(92) + '|')} | {' | '.join(f'{figures[name]:.4f}' for name in names)} |"
-        for row, figures in rows.items())])
+        for row, figures in rows)])
+
+
+def _pooled(result: dict) -> dict[str, dict]:
+    """Return a set's figures over all rows at once, by their name; none where a run goes on after an older round."""
+    return {"pooled": result["pooled"]} if "pooled" in result else {}
 
 
 def _flags(config: RunConfig) -> list[str]:

@@ -35,10 +35,14 @@ def print_summary(folder: Path, summary: dict) -> None:
 
 
 def result_fields(result: dict) -> dict:
-    """Flatten an evaluation to `rows`, `loss`, each metric (macro average), then each metric[domain]."""
-    fields = {key: value for key, value in result.items() if key != "domains"}
-    return fields | {f"{metric}[{name}]": domain[metric]
-                     for metric in metric_names(result) for name, domain in result["domains"].items()}
+    """Flatten an evaluation to `rows`, `loss`, each metric (macro average), each pooled_metric, each metric[domain].
+
+    Records from before there were pooled metrics have none.
+    """
+    metrics, pooled = metric_names(result), result.get("pooled", {})
+    return {**{key: result[key] for key in ("rows", "loss", *metrics)},
+            **{f"pooled_{metric}": pooled[metric] for metric in metrics if metric in pooled},
+            **{f"{metric}[{name}]": domain[metric] for metric in metrics for name, domain in result["domains"].items()}}
 
 
 def print_fields(*words: str, **fields: object) -> None:

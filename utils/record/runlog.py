@@ -31,7 +31,7 @@ def set_names(config: dict) -> tuple[str, ...]:
 
 def metric_names(result: dict) -> list[str]:
     """Return the names of an evaluation's metrics, the headline first."""
-    return [key for key in result if key not in ("rows", "loss", "domains")]
+    return [key for key in result if key not in ("rows", "loss", "pooled", "domains")]
 
 
 class RunLog:

@@ -27,8 +27,8 @@ def check_tracker(name: str) -> None:
 def values_to_draw(record: dict, names: Sequence[str]) -> dict[str, float]:
     """Flatten a round's record, with the evaluation sets of these `names`, to what a tracker draws.
 
-    Keys, of a set named `test`: `test/accuracy` (macro average), `test/DOMAIN/accuracy`, likewise `test/loss`; then
-    `train/loss` (mean over the clients), and `seconds/PHASE`.
+    Keys, of a set named `test`: `test/accuracy` (macro average), `test/pooled_accuracy`, `test/DOMAIN/accuracy`,
+    likewise `test/loss`; then `train/loss` (mean over the clients), and `seconds/PHASE`.
     """
     values = {f"seconds/{phase}": value for phase, value in record["seconds"].items()}
     if record["clients"]:
@@ -37,7 +37,9 @@ def values_to_draw(record: dict, names: Sequence[str]) -> dict[str, float]:
         result = record.get(name, {"domains": {}})
         domains = {f"{name}/{domain}": each for domain, each in result["domains"].items()}
         for path, source in {name: result, **domains}.items():
-            values |= {f"{path}/{key}": value for key, value in source.items() if key not in ("rows", "domains")}
+            values |= {f"{path}/{key}": value for key, value in source.items()
+                       if key not in ("rows", "pooled", "domains")}
+            values |= {f"{path}/pooled_{key}": value for key, value in source.get("pooled", {}).items()}
     return values
 
 

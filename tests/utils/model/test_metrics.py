@@ -1,5 +1,7 @@
 """Metrics against scikit-learn and SciPy, and the macro average over domains by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -53,8 +55,31 @@ def test_domains_are_averaged_alike_whatever_their_size():
     assert result["rows"] == 5
 
 
+@given(PAIRS, st.integers(1, 59))
+def test_the_pooled_metrics_are_those_of_all_rows_at_once(pairs, cut):
+    labels, predictions = (pairs > 1).astype(float).T
+    weight = 1.0 + np.arange(len(pairs)) % 3
+    parts = [part for part in np.split(np.arange(len(pairs)), [min(cut, len(pairs) - 1)]) if len(part)]
+    result = evaluate_domains(SPEC, ("a", "b")[:len(parts)], parts, labels, predictions, labels * weight, weight)
+    assert result["pooled"] == {
+        "loss": pytest.approx(np.average(labels, weights=weight)),
+        "f1": pytest.approx(reference.f1_score(labels, predictions, zero_division=0)),
+        "accuracy": pytest.approx(reference.accuracy_score(labels, predictions))}
+
+
+def test_the_pooled_matthews_and_correlations_are_no_means_over_the_domains():
+    labels, predictions = np.array([1.0, 1, 0, 0, 0, 1]), np.array([1.0, 0, 0, 0, 1, 1])
+    spec, parts = replace(SPEC, metrics=("matthews", "pearson", "spearman")), [np.arange(4), np.arange(4, 6)]
+    ones = np.ones(6)
+    pooled = evaluate_domains(spec, ("a", "b"), parts, labels, predictions, ones, ones)["pooled"]
+    assert pooled == {"loss": 1.0, "matthews": pytest.approx(reference.matthews_corrcoef(labels, predictions)),
+                      "pearson": pytest.approx(stats.pearsonr(labels, predictions).statistic),
+                      "spearman": pytest.approx(stats.spearmanr(labels, predictions).statistic)}
+
+
 def test_majority_baseline_says_the_commonest_training_label():
     labels = np.array([1.0, 0, 1, 1])
     baseline = majority_baseline(SPEC, ("a",), [np.arange(4)], labels, np.array([1.0, 1, 0]))
     assert (baseline["f1"], baseline["accuracy"]) == (pytest.approx(6 / 7), 0.75)
+    assert baseline["pooled"] == {"f1": baseline["f1"], "accuracy": 0.75}
     assert baseline["domains"] == {"a": {"rows": 4, "f1": baseline["f1"], "accuracy": 0.75}}

@@ -22,7 +22,7 @@ from utils.record.card import Facts, license_of, write_card
 
 FIGURES = {"matthews": 0.25, "accuracy": 0.5}
 SUMMARY = {"rows_trained": 60, "majority": {"matthews": 0.0, "accuracy": 0.75, "loss": 1.0},
-           "test": {"rows": 24, "loss": 0.7, **FIGURES,
+           "test": {"rows": 24, "loss": 0.7, **FIGURES, "pooled": {"loss": 0.7, **FIGURES},
                     "domains": {name: {"rows": 12, "loss": 0.7, **FIGURES} for name in ("a|b", "c: d")}}}
 CONFIG = RunConfig(data="cola", lang_mix=0.0, n_iterations=2, frac_fit=0.5)
 
@@ -39,7 +39,7 @@ def test_the_hub_reads_the_card_back(tmp_path):
     assert data.pipeline_tag == "text-classification" and data.metrics == ["matthews_correlation", "accuracy"]
     assert data.datasets == ["nyu-mll/glue"] and data.language == ["en"] and data.license == "apache-2.0"
     found = {(each.metric_type, each.metric_name): each.metric_value for each in data.eval_results}
-    assert found == {(kind, name + domain): FIGURES[name] for domain in ("", " (a|b)", " (c: d)")
+    assert found == {(kind, name + domain): FIGURES[name] for domain in ("", " (pooled)", " (a|b)", " (c: d)")
                      for kind, name in (("matthews_correlation", "matthews"), ("accuracy", "accuracy"))}
     assert {(each.dataset_type, each.dataset_config, each.dataset_split, each.dataset_revision)
             for each in data.eval_results} == {("nyu-mll/glue", "cola", "validation", "d" * 40)}
@@ -61,8 +61,9 @@ def test_every_evaluation_set_has_figures_and_a_table_the_headline_first(tmp_pat
     made = card(tmp_path, summary=summary, splits={"test": "dev", "odd": "train"})
     assert [(each.metric_name, each.dataset_split, each.metric_value) for each in made.data.eval_results[-2:]] == [
         ("matthews (odd)", "train", 0.125), ("accuracy (odd)", "train", 0.625)]
-    assert made.data.eval_results[0].metric_name == "matthews" and len(made.data.eval_results) == 8
+    assert made.data.eval_results[0].metric_name == "matthews" and len(made.data.eval_results) == 10
     table, more = made.text.split("## Metrics")[1].split("On `odd`:")
+    assert "| majority class | 0.0000 | 0.7500 |\n| pooled | 0.2500 | 0.5000 |" in table and "pooled" not in more
     assert "| majority class | 0.0000 | 0.7500 |" in table and "| majority class | 0.0000 | 0.3750 |" in more
     assert "24 rows of the split `dev`, and on 7 rows of the split `train` (`odd`);" in made.text
 

@@ -17,7 +17,7 @@ from utils.record.tracking import Tracking, check_tracker, values_to_draw
 
 RECORDS = [
     {"round": n, "clients": [{"client": k, "loss": 1.0 + k} for k in range(2 * (n > 0))], "seconds": {"train": 2.0},
-     "test": {"rows": 4, "loss": 0.5, "accuracy": 0.25 * n,
+     "test": {"rows": 4, "loss": 0.5, "accuracy": 0.25 * n, "pooled": {"loss": 0.6, "accuracy": 0.3},
               "domains": {"tweets": {"rows": 4, "loss": 0.5, "accuracy": 0.25 * n}}}}
     for n in range(3)]
 
@@ -39,6 +39,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_record_as_flat_metrics():
     assert values_to_draw(RECORDS[2], ["test", "absent"]) == {
         "seconds/train": 2.0, "train/loss": 1.5, "test/loss": 0.5, "test/accuracy": 0.5,
+        "test/pooled_loss": 0.6, "test/pooled_accuracy": 0.3,
         "test/tweets/loss": 0.5, "test/tweets/accuracy": 0.5}
     assert values_to_draw(RECORDS[0], []) == {"seconds/train": 2.0}
 
