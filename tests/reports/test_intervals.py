@@ -1,0 +1,60 @@
+"""The two-way interval: against the paired t-test, formulas, and simulated gains of known truth."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from reports.intervals import Interval, interval
+
+
+def test_over_seeds_alone_it_is_the_paired_t_tests():
+    differences = np.array([0.031, 0.012, 0.055, -0.004, 0.040])
+    reference = stats.ttest_1samp(differences, 0)
+    for draws in (np.empty((5, 0)), np.repeat(differences[:, None], 4, axis=1)):  # none, or rows that change nothing
+        found = interval(np.column_stack([differences, draws]))
+        assert (found.low, found.high) == pytest.approx(tuple(reference.confidence_interval(0.95)))
+        assert found.p == pytest.approx(reference.pvalue) and found.seeds == 5
+
+
+def test_one_seed_has_the_rows_part_alone():
+    draws = np.random.default_rng(0).normal(0.1, 0.02, 500)
+    found = interval([np.array([0.1, *draws])])
+    reference = stats.norm(0.1, draws.std(ddof=1))
+    assert (found.low, found.high) == pytest.approx(reference.interval(0.95))
+    assert found.p == pytest.approx(2 * stats.norm.sf(0.1 / draws.std(ddof=1)))
+    assert (found.seeds, found.by_seeds) == (1, 0)
+
+
+def test_what_seeds_and_rows_vary_in_together_counts_once():
+    random = np.random.default_rng(1)
+    gains = 0.1 + 0.03 * random.normal(size=(40, 1)) + 0.02 * random.normal(size=(1, 4001)) + 0.05 * random.normal(
+        size=(40, 4001))  # what each draw of rows does to all seeds, and to each
+    gains[:, 0] = 0.1 + 0.03 * random.normal(size=40) + 0.05 * random.normal(size=40)
+    found = interval(gains)
+    assert found.by_rows == pytest.approx(0.02 ** 2, rel=0.1)
+    assert found.by_seeds == pytest.approx((0.03 ** 2 + 0.05 ** 2) / 40, rel=0.5)
+
+
+def test_the_sum_is_never_below_either_part():
+    random = np.random.default_rng(2)
+    for _ in range(50):
+        gains = random.normal(size=(3, 40)) * random.choice([0.01, 1], (3, 1))
+        found = interval(gains)
+        assert found.by_seeds + found.by_rows >= max(found.by_seeds, gains[:, 1:].mean(0).var(ddof=1)) * (1 - 1e-12)
+
+
+def test_p_is_the_level_whose_interval_reaches_0():
+    found = Interval(0.1, 4, 0.0004, 0.0003)
+    assert found.half_width(found.p) == pytest.approx(0.1)
+    assert Interval(0.0, 4, 0.0004, 0.0003).p == Interval(0.0, 3, 0.0, 0.0).p == 1
+    assert Interval(0.1, 3, 0.0, 0.0).p == 0
+    assert Interval(-0.1, 4, 0.0004, 0.0003).p == found.p
+
+
+@pytest.mark.parametrize("seeds, of_seeds, of_rows", [(3, 1, 0), (3, 0.8, 0.5), (3, 0.1, 1), (5, 1, 0.3), (10, 1, 0.3)])
+def test_the_interval_holds_the_truth_in_92_to_98_of_100(seeds, of_seeds, of_rows):
+    """Gains of seeds and rows that are normal, 2,000 times; the parts' variances are known, so this is Howe's part."""
+    random = np.random.default_rng(3)
+    gains = of_seeds * random.normal(size=(2000, seeds)) + of_rows * random.normal(size=(2000, 1))
+    found = [Interval(one.mean(), seeds, one.var(ddof=1) / seeds, of_rows ** 2) for one in gains]
+    assert 0.94 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.98
