@@ -3,20 +3,15 @@
 import os
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
-from reports.runs import FinishedRun, UnfinishedRun, read_run, run_folders
-from utils.config import RunConfig
+from reports.runs import INCIDENTAL, FinishedRun, UnfinishedRun, read_run, run_folders
+from reports.tuning import Choice, chosen_values
 from utils.errors import UserError
-from utils.flags import fields_of
 
-#: flags that do not change what a method is: where it ran and wrote, what became of clients that failed (the tables'
-#: notes name the runs that lack some), and the seed that runs are averaged over
-INCIDENTAL = {field.name for field in fields_of(RunConfig) if field.metadata["may_change"]} | {
-    "seed", "fp32_products", "compile", "deterministic", "n_cpu", "n_gpus", "gpus_per_client", "skip_evalnum"}
 #: flags that decide on which rows, and in what form, a run is tested
 TESTED_ON = ("data", "test", "test_split", "max_length")
 
@@ -35,6 +30,7 @@ class Comparison:
     evaluated: str
     methods: dict[str, list[FinishedRun]]
     apart: dict[str, object] = field(default_factory=dict)  #: {flag: value} that sets it apart from other comparisons
+    choices: list[Choice] = field(default_factory=list)  #: which values of tuned flags the methods' runs have
 
     @property
     def first(self) -> FinishedRun:
@@ -92,12 +88,13 @@ class Records:
     unfinished: list[UnfinishedRun]
 
 
-def read_records(folders: list[Path]) -> Records:
+def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
     """Return the runs in or below `folders`, the finished ones grouped by model (and its commit) and test rows.
 
     Where a method's runs differ in more than their seed, in the learning rate say, each setting is a comparison of
-    its own. Raises UserError when there is no finished run, when a record is missing, broken off or malformed (naming
-    file and line), and when two runs are of one method, setting and seed.
+    its own; but of the flags `tuned`, one value of each method is chosen by held-out rows, and its runs alone compared.
+    Raises UserError when there is no finished run, when a record is missing, broken off or malformed (naming
+    file and line), when two runs are of one method, setting and seed, and when there is nothing to choose values by.
     """
     groups: dict[tuple, list[FinishedRun]] = defaultdict(list)
     unfinished = []
@@ -107,20 +104,26 @@ def read_records(folders: list[Path]) -> Records:
             unfinished.append(run)
             continue
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
-        model = run.summary["model"], str(run.config.get("model_commit", "")), flag_of(run, "random_init")
+        model = run.summary["model"], str(run.config.get("model_commit", "")), run.flag("random_init")
         test = run.sets[0], tuple(run.summary[run.sets[0]]["domains"])
         groups[model, run.config["data_fingerprint"], test, tested_on].append(run)
     if not groups:
         stopped = f" ({len(unfinished)} without summary.json: failed, stopped or still running)" if unfinished else ""
         raise UserError(f"no finished run in {', '.join(map(str, folders))}{stopped}")
-    names = varied(groups.values())
-    compared = [comparison(some, apart) for runs in groups.values() for apart, some in by_flags(runs, names)]
+    check_tuned(tuned, {name for runs in groups.values() for run in runs for name in run.config["flags"]})
+    names = [name for name in varied(groups.values()) if name not in tuned]
+    compared = [comparison(some, apart, tuned) for runs in groups.values() for apart, some in by_flags(runs, names)]
     return Records(with_titles(compared), unfinished)
 
 
-def flag_of(run: FinishedRun, name: str) -> object:
-    """Return a flag of a run; None where the run's plug-ins have no such flag."""
-    return run.config["flags"].get(name)
+def check_tuned(tuned: Sequence[str], known: set[str]) -> None:
+    """Raise UserError unless the flags whose values are to be chosen are known, and about how models are trained."""
+    for name in tuned:
+        if name not in known:
+            raise UserError(f"--tuned {name}: no such flag in these runs")
+        if name in {*INCIDENTAL, *TESTED_ON, "model", "random_init", "val_ratio"}:
+            raise UserError(f"--tuned {name}: must be a flag of training that leaves the evaluated rows as they are, "
+                            "such as lr")
 
 
 def varied(groups: Iterable[list[FinishedRun]]) -> list[str]:
@@ -130,7 +133,7 @@ def varied(groups: Iterable[list[FinishedRun]]) -> list[str]:
         names = {name for run in runs for name in run.config["flags"]} - INCIDENTAL
         for run, other in combinations(runs, 2):
             if run.method == other.method:
-                found |= {name for name in names if flag_of(run, name) != flag_of(other, name)}
+                found |= {name for name in names if run.flag(name) != other.flag(name)}
     return sorted(found)
 
 
@@ -138,12 +141,14 @@ def by_flags(runs: list[FinishedRun], names: list[str]) -> list[tuple[dict[str, 
     """Sort runs by their values of the flags `names`: ({flag: value}, its runs)."""
     groups: dict[tuple, list[FinishedRun]] = defaultdict(list)
     for run in runs:
-        groups[tuple(flag_of(run, name) for name in names)].append(run)
+        groups[tuple(map(run.flag, names))].append(run)
     return [(dict(zip(names, values)), some) for values, some in groups.items()]
 
 
-def comparison(runs: list[FinishedRun], apart: dict[str, object]) -> Comparison:
+def comparison(runs: list[FinishedRun], apart: dict[str, object], tuned: Sequence[str]) -> Comparison:
     """Sort runs of one model and test rows, set `apart` by these flags, by method; raises UserError as read_records."""
+    choices = chosen_values(runs, tuned) if tuned else []
+    runs = [run for choice in choices for run in choice.runs] if tuned else runs
     methods: dict[str, list[FinishedRun]] = defaultdict(list)
     for run in runs:
         for other in methods[run.method]:
@@ -160,7 +165,8 @@ def comparison(runs: list[FinishedRun], apart: dict[str, object]) -> Comparison:
     in_order = sorted(methods, key=lambda name: (not name.startswith("centralized"), not name.startswith("iid"),
                                                  not name.startswith("noniid"), name))
     return Comparison(", ".join(words), first["data"], model, runs[0].sets[0],
-                      {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order}, apart)
+                      {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order}, apart,
+                      sorted(choices, key=lambda choice: in_order.index(choice.method)))
 
 
 def with_titles(compared: list[Comparison]) -> list[Comparison]:

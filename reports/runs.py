@@ -6,11 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.values import NUMBER, Kind, is_number, parse_object, read_object, read_text, take
+from utils.config import RunConfig
+from utils.data.evaluation_sets import HELD_OUT
 from utils.errors import UserError
+from utils.flags import fields_of
 from utils.record.older_runs import recorded_flags
 from utils.record.runlog import metric_names, set_names
 
 RECORD = ("config.json", "rounds.jsonl", "summary.json")
+#: flags that do not change what a method is: where it ran and wrote, what became of clients that failed (the tables'
+#: notes name the runs that lack some), and the seed that runs are averaged over
+INCIDENTAL = {field.name for field in fields_of(RunConfig) if field.metadata["may_change"]} | {
+    "seed", "fp32_products", "compile", "deterministic", "n_cpu", "n_gpus", "gpus_per_client", "skip_evalnum"}
 #: what must be in config.json's flags and in summary.json
 OF_FLAGS: dict[str, Kind] = {"seed": int, "epoch": int, "data": str, "test": int, "test_split": str, "max_length": int}
 OF_SUMMARY: dict[str, Kind] = {"data": str, "model": str, "rows_trained": NUMBER, "majority": dict}
@@ -51,6 +58,15 @@ class FinishedRun:
     def rows_trained(self) -> float:
         """The budget: rows that it trained on, each as often as it was passed over."""
         return self.summary["rows_trained"]
+
+    @property
+    def held_out(self) -> float | None:
+        """The headline metric on the held-out training rows after the last round; None for a run without them."""
+        return self.summary[HELD_OUT][self.metric] if HELD_OUT in self.sets else None
+
+    def flag(self, name: str) -> object:
+        """Return the value of a flag; None where the run's plug-ins have no such flag."""
+        return self.config["flags"].get(name)
 
     @property
     def step_ratio(self) -> float | None:

@@ -30,7 +30,7 @@ FLOORS = (
     ("strategies", "only", ("utils", "utils.vectors")),
     ("clients", "but", ("preprocess",)),
     ("engine", "but", ("preprocess",)),
-    ("reports", "only", ("utils", "utils.machine", "utils.record")),
+    ("reports", "only", ("utils", "utils.machine", "utils.data", "utils.record")),
     ("main_lm", "but", ("reports",)),
     ("flower_app", "but", ("reports",)),
     ("sweeps", "but", ("reports", "flower_app")),

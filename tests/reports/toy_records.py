@@ -52,6 +52,7 @@ def add_set(folder, name, scores, majority=None):
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "rounds.jsonl").write_text("".join(json.dumps(record) + "\n" for record in rounds))
     (folder / "summary.json").write_text(json.dumps(summary))
+    return folder
 
 
 def write_study(folder):
