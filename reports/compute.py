@@ -6,11 +6,12 @@ averaging gains over standard fine-tuning; where the fitted line crosses zero, a
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.gains import Gain, gain
-from reports.records import Comparison
+from reports.baselines import arm_of
+from reports.gains import Gain, Judged
 from reports.tables import signed
 from utils.hub_names import split_revision
 
@@ -74,11 +75,12 @@ def pretraining_flops(table: Path = TABLE) -> dict[str, float]:
             for entry in models for name in entry["names"]}
 
 
-def trends(comparisons: list[Comparison], baseline: str) -> tuple[list[Trend], list[str]]:
+def trends(all_judged: Iterable[Judged]) -> tuple[list[Trend], list[str]]:
     """Return a trend for each task and mixture, and a sentence for each model that is left out."""
     known, left_out = pretraining_flops(), []
     tasks: dict[tuple[str, str], list[ModelGain]] = {}
-    for compared in comparisons:
+    for judged in all_judged:
+        compared = judged.compared
         flags = compared.first.config["flags"]
         flops = known.get(split_revision(compared.model)[0].rstrip("/").split("/")[-1].lower())
         if flags.get("random_init") or flags.get("load_model") or flops is None:
@@ -90,7 +92,8 @@ def trends(comparisons: list[Comparison], baseline: str) -> tuple[list[Trend], l
         about += [f"{name} {value}" for name, value in compared.apart.items()]
         task = ", ".join([compared.task, *about])
         for mixture in MIXTURES:
-            found = gain(compared, mixture, baseline)
+            arm = arm_of(compared, mixture, judged.named)
+            found = judged.gains[arm][None] if arm in judged.gains else Gain(())
             points = tasks.setdefault((task, mixture), [])
             if found.differences and found.same_budget:
                 points.append(ModelGain(compared.model, flops, found))

@@ -1,14 +1,15 @@
-"""The gain of averaging over standard fine-tuning: paired by seed, at the same budget, with its interval."""
+"""The gain of averaging over a baseline: paired by seed, at the same budget, with its interval."""
 
 import math
 import statistics
 from dataclasses import dataclass
 
+from reports.baselines import Baseline, averaging, baseline_of, budget, is_baseline, same_budget
 from reports.records import Comparison
 
 LEVEL = 0.95
-SAME_BUDGET = 0.05  # sampled shards differ in size, so rows trained may differ by this part and count as the same
-HOW = ("Gain: a method's score minus that of the baseline's run of the same seed (paired by seed), in points. "
+HOW = ("Gain: a method's score minus that of the baseline's run of the same seed (paired by seed), in points. The "
+       "baseline is the strongest one of the same budget, chosen on held-out rows, or what --baseline names. "
        f"[low, high]: the {LEVEL:.0%} confidence interval of its mean, Student's t over the seeds' differences; it "
        "is about the seeds' chance alone, not about the choice of test rows. A gain's ± in a sentence: half of that "
        "interval. ± in scores: the sample standard deviation over seeds.")
@@ -43,7 +44,7 @@ class Gain:
 
     @property
     def same_budget(self) -> bool:
-        return abs(self.budget - 1) <= SAME_BUDGET
+        return same_budget(self.budget)
 
     @property
     def verdict(self) -> str:
@@ -61,78 +62,61 @@ class Gain:
         return "ahead" if self.mean > 0 else "behind"
 
 
+@dataclass(frozen=True)
+class Judged:
+    """A comparison on one evaluation set, with the gain of each of its methods over its baseline.
+
+    `gains[method]` are the gains in each domain, and of the macro averages (None); `others[method]` those of the macro
+    averages over each baseline of the same budget that is not its own.
+    """
+
+    compared: Comparison
+    named: str  #: the baseline that was asked for; "": the strongest
+    baselines: dict[str, Baseline]
+    gains: dict[str, dict[str | None, Gain]]
+    others: dict[str, dict[str, Gain]]
+
+    @property
+    def averaging(self) -> list[str]:
+        """The methods with a gain that average parameters."""
+        return [method for method in self.gains if not is_baseline(method)]
+
+
+def judge(compared: Comparison, named: str = "") -> Judged:
+    """Reckon a comparison's gains: of what averages over the strongest baselines, or of all else over the one named."""
+    subjects = [method for method in (named and compared.methods) or averaging(compared) or compared.methods
+                if method != named]
+    baselines = {method: baseline_of(compared, method, named) for method in subjects}
+    baselines = {method: found for method, found in baselines.items() if found.name != method}
+    gains: dict[str, dict[str | None, Gain]] = {
+        method: {domain: gain(compared, method, found.name, domain) for domain in (None, *compared.domains)}
+        for method, found in baselines.items()}
+    others = {method: {other: gain(compared, method, other) for other in compared.methods
+                       if not named and is_baseline(other) and other not in (method, found.name)
+                       and same_budget(budget(compared, method, other))}
+              for method, found in baselines.items()}
+    return Judged(compared, named, baselines, gains, others)
+
+
 def gain(compared: Comparison, method: str, baseline: str, domain: str | None = None) -> Gain:
     """Return a method's gain over the baseline in one domain, or of the macro averages (domain None)."""
     base = {run.seed: run for run in compared.methods.get(baseline, [])}
     pairs = [(run, base[run.seed]) for run in compared.methods.get(method, []) if run.seed in base]
-    budgets = [run.rows_trained / max(1, other.rows_trained) for run, other in pairs]
     return Gain(tuple(compared.score(run, domain) - compared.score(other, domain) for run, other in pairs),
-                max(budgets, key=lambda ratio: abs(ratio - 1), default=1.0))
+                budget(compared, method, baseline) or 1.0)
 
 
-def unpaired(compared: Comparison, baseline: str) -> list[str]:
-    """Return a sentence for each method whose seeds are not all the baseline's, or the other way round."""
-    base = {run.seed for run in compared.methods.get(baseline, [])}
-    if not base:
-        return [f"No {baseline} run here: there is nothing that a gain could be over."]
+def unpaired(judged: Judged) -> list[str]:
+    """Return a sentence for each method whose seeds are not all its baseline's, or the other way round."""
     sentences = []
-    for method, runs in compared.methods.items():
-        seeds = {run.seed for run in runs}
-        for lacking, missing in ((baseline, seeds - base), (method, base - seeds)):
+    for method, baseline in judged.baselines.items():
+        base = {run.seed for run in judged.compared.methods.get(baseline.name, [])}
+        if not base:
+            sentences.append(f"No {baseline.name} run here: there is nothing that a gain could be over.")
+            continue
+        seeds = {run.seed for run in judged.compared.methods[method]}
+        for lacking, missing in ((baseline.name, seeds - base), (method, base - seeds)):
             if missing:
                 listed = ", ".join(map(str, sorted(missing)))
                 sentences.append(f"Missing: {lacking} has no run of seed {listed}, so {method} has no pair there.")
-    return sentences
-
-
-def averaging(compared: Comparison) -> list[str]:
-    """Return the names of the methods that average parameters."""
-    return [method for method in compared.methods if not method.startswith("centralized")]
-
-
-def in_words(baseline: str) -> str:
-    """Return what a sentence calls the baseline."""
-    return "standard fine-tuning" if baseline == "centralized" else baseline
-
-
-def gain_sentence(compared: Comparison, method: str, baseline: str) -> str:
-    """Say one gain in a sentence that stands alone."""
-    found = gain(compared, method, baseline)
-    of = f"on {compared.title} ({method})"
-    against = in_words(baseline)
-    if not found.differences:
-        return f"No pair of runs to compare averaging with {against} {of}"
-    points = f"{abs(100 * found.mean):.1f}"
-    if found.half_width is None:
-        direction = "above" if found.mean >= 0 else "below"
-        return f"Averaging ends {points} points {direction} {against} {of}, with one seed: no interval" + (
-            "" if found.same_budget else f", at {found.budget:.2g} x its budget")
-    n = f"{len(found.differences)} seeds"
-    if not found.same_budget:
-        return f"Averaging trained on {found.budget:.2g} x the rows of {against} {of}: not the same budget"
-    if found.verdict == "tie":
-        return f"Averaging and {against} tie in all of {n} {of}"
-    plus_minus = f"{points} ± {100 * found.half_width:.1f} points"
-    if found.verdict == "undecided":
-        ahead = "ahead of" if found.mean >= 0 else "behind"
-        return f"Averaging is {plus_minus} {ahead} {against} {of}: undecided with {n}"
-    return f"Averaging {'beats' if found.mean > 0 else 'loses to'} {against} by {plus_minus} {of}, {n}"
-
-
-def headline_sentence(comparisons: list[Comparison], baseline: str) -> str:
-    """Say the whole in one sentence: of one comparison its IID (else first) mixture, of several a count.
-
-    The choice is by name, not by result, so that the headline is not the luckiest mixture.
-    """
-    if len(comparisons) == 1:
-        methods = averaging(comparisons[0])
-        return gain_sentence(comparisons[0], methods[0], baseline) if methods else "No run of parameter averaging"
-    verdicts = [gain(compared, method, baseline).verdict for compared in comparisons for method in averaging(compared)]
-    count = {word: verdicts.count(word) for word in ("ahead", "behind", "tie", "undecided")}
-    rest = len(verdicts) - sum(count.values())
-    more = [f"loses in {count['behind']}"] if count["behind"] else []
-    more += [f"ties in {count['tie']}"] if count["tie"] else []
-    more += [f"{count['undecided']} undecided"] if count["undecided"] else []
-    more += [f"{rest} without an interval"] if rest else []
-    return f"Averaging beats {in_words(baseline)} in {count['ahead']} of {len(verdicts)} comparisons" + (
-        f"; {', '.join(more)}" if more else "")
+    return list(dict.fromkeys(sentences))

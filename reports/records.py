@@ -162,8 +162,8 @@ def comparison(runs: list[FinishedRun], apart: dict[str, object], tuned: Sequenc
     words += [f"{flags['test']} rows per domain"] if flags["test"] else []
     words += [flags["test_split"]] if flags["test_split"] else []
     words += [f"{name} {value}" for name, value in apart.items()]
-    in_order = sorted(methods, key=lambda name: (not name.startswith("centralized"), not name.startswith("iid"),
-                                                 not name.startswith("noniid"), name))
+    first_names = ("centralized", "only", "iid", "noniid")
+    in_order = sorted(methods, key=lambda name: (*(not name.startswith(word) for word in first_names), name))
     return Comparison(", ".join(words), first["data"], model, runs[0].sets[0],
                       {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order}, apart,
                       sorted(choices, key=lambda choice: in_order.index(choice.method)))

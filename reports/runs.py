@@ -60,6 +60,11 @@ class FinishedRun:
         return self.summary["rows_trained"]
 
     @property
+    def score(self) -> float:
+        """The headline metric on the task's test rows after the last round."""
+        return self.summary[self.sets[0]][self.metric]
+
+    @property
     def held_out(self) -> float | None:
         """The headline metric on the held-out training rows after the last round; None for a run without them."""
         return self.summary[HELD_OUT][self.metric] if HELD_OUT in self.sets else None

@@ -17,6 +17,7 @@ from utils.machine.environment import FIGURES, leave_out
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+WIDE, NARROW = 9.0, 4.2  # inches
 INK = "#010102"  # text, axes, standard fine-tuning: a page's own ink replaces it (SVG leaves out plain black)
 BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, ORANGE, YELLOW, GREY = "#56B4E9", "#E69F00", "#F0E442", "#8A8A8A"

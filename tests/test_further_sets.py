@@ -6,8 +6,10 @@ import json
 import pytest
 
 from reports.figures import read_curve
+from reports.gain_tables import gain_table
+from reports.gains import judge
 from reports.records import read_records
-from reports.tables import gain_table, score_table
+from reports.scores import score_table
 from tests.reports.toy_records import add_set, write_study
 from utils.errors import UserError
 
@@ -86,8 +88,8 @@ def test_older_records_have_held_out_rows_in_their_rounds_alone(tmp_path):
         path.write_text(path.read_text().replace('"test"', '"val": {}, "test"'))
     [compared] = read_records([tmp_path]).comparisons
     assert compared.on_each_set() == [compared]
-    assert [score_table(compared), gain_table(compared, "centralized")] == [
-        score_table(before), gain_table(before, "centralized")]
+    assert [score_table(compared), gain_table(judge(compared))] == [
+        score_table(before), gain_table(judge(before))]
 
 
 BREAKS = {  # file, what is done to its object or last line, what the message names

@@ -9,9 +9,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from reports.figures import draw_drift, read_curve, shard_panels
+from reports.figures import read_curve
 from reports.records import read_records
 from reports.style import data_uri, drawing
+from reports.training_figures import draw_drift, shard_panels
 from tests.reports.toy_records import write_run, write_study
 
 HOSTILE = '"><script>alert(1)</script><img src=http://x/y>$\\frac|_&'

@@ -9,9 +9,13 @@ import pytest
 from scipy import stats
 
 from reports.compute import ModelGain, fit, pretraining_flops, trends
-from reports.gains import Gain, gain, gain_sentence, headline_sentence, unpaired
+from reports.csv_lines import csv_text
+from reports.gain_tables import gain_table
+from reports.gains import Gain, gain, judge, unpaired
 from reports.records import read_records
-from reports.tables import csv_text, gain_table, latex, latex_text, markdown, markdown_text, score_cell, score_table
+from reports.scores import score_table
+from reports.sentences import gain_sentence, headline_sentence
+from reports.tables import latex, latex_text, markdown, markdown_text, score_cell
 from tests.reports.toy_records import write_run, write_study
 
 
@@ -42,8 +46,8 @@ def test_gains_are_paired_by_seed(study):
     assert np.allclose(found.differences, (0.1, 0.0))  # seed 3 has no partner
     assert math.isclose(100 * found.half_width, 12.706 * 5.0, rel_tol=1e-4)  # t of 1 degree · s/√2 = 7.07/1.41
     assert np.allclose(gain(study, "iid", "centralized", "a").differences, (0.1, 0.0))
-    assert unpaired(study, "centralized") == ["Missing: centralized has no run of seed 3, so iid has no pair there."]
-    assert "nothing that a gain could be over" in unpaired(study, "noniid")[0]
+    assert unpaired(judge(study)) == ["Missing: centralized has no run of seed 3, so iid has no pair there."]
+    assert "nothing that a gain could be over" in unpaired(judge(study, "noniid"))[0]
 
 
 def test_tables(study):
@@ -52,8 +56,8 @@ def test_tables(study):
     assert header == ["method", "seeds", "rows trained", "accuracy", "a", "b"]
     assert central == ["centralized", "2", "24", "65.0 ± 7.1", "75.0 ± 7.1", "55.0 ± 7.1"]
     assert majority == ["majority class", "", "0", "50.0", "40.0", "40.0"]
-    assert gain_table(study, "centralized").rows[1][:4] == ["iid", "2", "+5.0 [−58.5, +68.5]", "undecided"]
-    assert gain_table(study, "noniid").rows[1][2:4] == ["—", "no pair"]
+    assert gain_table(judge(study)).rows[1][:4] == ["iid", "2", "+5.0 [−58.5, +68.5]", "undecided"]
+    assert gain_table(judge(study, "noniid")).rows[1][2:4] == ["—", "no pair"]
     lines = markdown(score_table(study)).splitlines()[2:]
     assert len(lines) == 5 and len({len(line) for line in lines}) == 1
 
@@ -66,7 +70,7 @@ def test_a_tie_for_the_best_is_said(tmp_path):
 
 
 def test_csv_holds_unrounded_numbers(study):
-    rows = list(csv.DictReader(io.StringIO(csv_text([study], "centralized"))))
+    rows = list(csv.DictReader(io.StringIO(csv_text([judge(study)]))))
     assert len(rows) == 2 * 3 and {row["domain"] for row in rows} == {"", "a", "b"}
     row = next(row for row in rows if row["method"] == "iid" and not row["domain"])
     assert math.isclose(float(row["gain"]), 0.05) and math.isclose(float(row["gain_low"]), 0.05 - 0.63531, rel_tol=1e-4)
@@ -79,21 +83,21 @@ def test_escapes():
 
 
 def test_a_latex_table_has_as_many_cells_as_columns(study):
-    text = latex(gain_table(study, "centralized"))
+    text = latex(gain_table(judge(study)))
     assert r"\begin{tabular}{lrrrrr}" in text and text.count("{") == text.count("}")
     assert {line.count("&") for line in text.splitlines() if line.endswith(r"\\")} == {5}
 
 
 def test_sentences(study, tmp_path):
-    assert gain_sentence(study, "iid", "centralized") == (
+    assert gain_sentence(judge(study), "iid") == (
         "Averaging is 5.0 ± 63.5 points ahead of standard fine-tuning on toy, m (iid): undecided with 2 seeds")
     for seed, score in ((1, 0.90), (2, 0.81)):
         write_run(tmp_path / f"n{seed}", "noniid", seed, (score, score - 0.2), test=5)
         write_run(tmp_path / f"d{seed}", "centralized", seed, (score - 0.1, score - 0.3), test=5)
     other, first = read_records([tmp_path]).comparisons[::-1]
-    assert gain_sentence(other, "noniid", "centralized").startswith(
+    assert gain_sentence(judge(other), "noniid").startswith(
         "Averaging beats standard fine-tuning by 10.0 ± 0.0")
-    assert headline_sentence([first, other], "centralized") == (
+    assert headline_sentence([judge(first), judge(other)]) == (
         "Averaging beats standard fine-tuning in 1 of 2 comparisons; 1 undecided")
 
 
@@ -105,9 +109,9 @@ def test_an_outer_optimizer_of_one_client_is_a_method_of_its_own(tmp_path):
         write_run(tmp_path / f"i{seed}", "iid", seed, (score, score), strategy="averaging")
     compared, = read_records([tmp_path]).comparisons
     assert [row[0] for row in score_table(compared).rows[1:4]] == ["centralized", "centralized-nesterov", "iid"]
-    assert gain_table(compared, "centralized").rows[1][:4] == ["centralized-nesterov", "2", "+10.0 [+10.0, +10.0]",
-                                                               "ahead"]
-    assert "(iid)" in headline_sentence([compared], "centralized")
+    table = gain_table(judge(compared, "centralized"))
+    assert table.rows[1][:4] == ["centralized-nesterov", "2", "+10.0 [+10.0, +10.0]", "ahead"]
+    assert "(iid)" in headline_sentence([judge(compared)])
 
 
 def test_the_fitted_line_is_least_squares():
@@ -128,11 +132,11 @@ def test_known_models_and_those_left_out(tmp_path):
         for method in ("centralized", "iid"):
             write_run(tmp_path / f"{number}{method}", method, 1, (0.5 + 0.1 * (method == "iid"), 0.5), model=model,
                       **flags)
-    found, left_out = trends(read_records([tmp_path]).comparisons, "centralized")
+    found, left_out = trends(map(judge, read_records([tmp_path]).comparisons))
     assert [(trend.mixture, len(trend.points)) for trend in found] == [("iid", 2), ("noniid", 0)]
     for method in ("centralized", "iid"):  # another learning rate is no third model on the line
         write_run(tmp_path / f"faster{method}", method, 1, (0.5, 0.5), model="bert-base-uncased", lr=1e-3)
-    found, _ = trends(read_records([tmp_path]).comparisons, "centralized")
+    found, _ = trends(map(judge, read_records([tmp_path]).comparisons))
     assert [(trend.task, len(trend.points)) for trend in found if trend.mixture == "iid"] == [
         ("toy, lr 0.0001", 2), ("toy, lr 0.001", 1)]
     assert left_out == ["minilm is left out of the compute figure: starts from random weights.",

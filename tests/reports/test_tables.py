@@ -6,8 +6,11 @@ import json
 
 import pytest
 
+from reports.csv_lines import csv_text
+from reports.gains import judge
 from reports.records import read_records
-from reports.tables import csv_text, latex, score_table
+from reports.scores import score_table
+from reports.tables import latex
 from tests.reports.toy_records import write_run
 
 
@@ -36,7 +39,7 @@ def test_steps_of_other_lengths_than_the_mean_s_have_a_column(compared):
         "centralized": "—", "noniid": "1 ×", "noniid-ties": "2.7 ×", "majority class": ""}
     assert "step: how far a round moves the model" in table.notes[0]
     assert r"2.7 $\times$" in latex(table)
-    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(csv_text(compared, "centralized")))}
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(csv_text(map(judge, compared))))}
     assert {name: row["step_ratio"] for name, row in rows.items()} == {
         "centralized": "", "noniid": "1.0", "noniid-ties": "2.7"}
 

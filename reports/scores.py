@@ -1,0 +1,48 @@
+"""The table of scores: mean and spread of each method, over all domains and in each."""
+
+import statistics
+
+from reports.records import Comparison
+from reports.tables import MISSING, ReportTable, score_cell
+
+STEP = ("step: how far a round moves the model, over how far the plain mean of its updates would; the mean over rounds "
+        "and runs. Methods of other steps differ by their length, too: --match_norm makes it the mean's.")
+
+
+def step_ratios(compared: Comparison) -> dict[str, float]:
+    """Return {method: the length of its steps over the plain mean's}, the mean over its runs that have it recorded."""
+    ratios = {method: [run.step_ratio for run in runs if run.step_ratio is not None]
+              for method, runs in compared.methods.items()}
+    return {method: statistics.mean(some) for method, some in ratios.items() if some}
+
+
+def score_table(compared: Comparison) -> ReportTable:
+    """Mean ± std of each method, over all domains and in each; where steps are of other lengths than means', those."""
+    steps = step_ratios(compared)
+    with_steps = any(f"{ratio:.2g}" != "1" for ratio in steps.values())
+    rows = [["method", "seeds", "rows trained", *["step"] * with_steps, compared.metric, *compared.domains]]
+    means = {}
+    for method, runs in compared.methods.items():
+        trained = sorted({run.rows_trained for run in runs})
+        scores = [[compared.score(run, domain) for run in runs] for domain in (None, *compared.domains)]
+        means[method] = statistics.mean(scores[0])
+        rows.append([method, str(len(runs)), " to ".join(f"{n:g}" if n % 1 else str(int(n))
+                                                         for n in dict.fromkeys((trained[0], trained[-1]))),
+                     *[f"{steps[method]:.2g} ×" if method in steps else MISSING] * with_steps,
+                     *map(score_cell, scores)])
+    floors = [compared.majority(domain) for domain in (None, *compared.domains)]
+    if floor_cells := [score_cell([floor]) for floor in floors if floor is not None]:
+        rows.append(["majority class", "", "0", *[""] * with_steps, *floor_cells])
+    best = [method for method, mean in means.items() if abs(mean - max(means.values())) < 1e-12]
+    notes = [f"Tie for the best mean: {', '.join(best)}."] if len(best) > 1 else []
+    notes += [STEP] if with_steps else []
+    notes += lacking_clients(compared)
+    notes += [f"Not compared on {name}: not all of these runs have it, with as many rows."
+              for name, same in compared.further_sets().items() if compared.on_first_set and not same]
+    return ReportTable(f"Scores: {compared.title}", rows, notes)
+
+
+def lacking_clients(compared: Comparison) -> list[str]:
+    """Return a sentence for each run in which a round's mean was made without some participants."""
+    return [f"{method}, seed {run.seed}: clients are missing ({run.left_out})."
+            for method, runs in compared.methods.items() for run in runs if run.left_out]

@@ -1,0 +1,60 @@
+"""What gains show, in sentences that stand alone."""
+
+from collections.abc import Sequence
+
+from reports.baselines import arm_of
+from reports.gains import Judged
+
+
+def gain_sentence(judged: Judged, method: str) -> str:
+    """Say one gain in a sentence."""
+    found = judged.gains[method][None]
+    of = f"on {judged.compared.title} ({method})"
+    against = judged.baselines[method].in_words
+    if not found.differences:
+        return f"No pair of runs to compare averaging with {against} {of}"
+    points = f"{abs(100 * found.mean):.1f}"
+    if found.half_width is None:
+        direction = "above" if found.mean >= 0 else "below"
+        return f"Averaging ends {points} points {direction} {against} {of}, with one seed: no interval" + (
+            "" if found.same_budget else f", at {found.budget:.2g} x its budget")
+    n = f"{len(found.differences)} seeds"
+    if not found.same_budget:
+        return f"Averaging trained on {found.budget:.2g} x the rows of {against} {of}: not the same budget"
+    if found.verdict == "tie":
+        return f"Averaging and {against} tie in all of {n} {of}"
+    plus_minus = f"{points} ± {100 * found.half_width:.1f} points"
+    if found.verdict == "undecided":
+        ahead = "ahead of" if found.mean >= 0 else "behind"
+        return f"Averaging is {plus_minus} {ahead} {against} {of}: undecided with {n}"
+    return f"Averaging {'beats' if found.mean > 0 else 'loses to'} {against} by {plus_minus} {of}, {n}"
+
+
+def headline_sentence(all_judged: Sequence[Judged]) -> str:
+    """Say the whole in one sentence: of one comparison its IID (else first) mixture, of several a count.
+
+    The choice is by name, not by result, so that the headline is not the luckiest mixture.
+    """
+    if len(all_judged) == 1:
+        return one_headline(all_judged[0])
+    found = [(one.gains[method][None], one.baselines[method]) for one in all_judged for method in one.averaging]
+    verdicts = [gain.verdict for gain, _ in found]
+    count = {word: verdicts.count(word) for word in ("ahead", "behind", "tie", "undecided")}
+    rest = len(verdicts) - sum(count.values())
+    more = [f"loses in {count['behind']}"] if count["behind"] else []
+    more += [f"ties in {count['tie']}"] if count["tie"] else []
+    more += [f"{count['undecided']} undecided"] if count["undecided"] else []
+    more += [f"{rest} without an interval"] if rest else []
+    names = dict.fromkeys(baseline.in_words for _, baseline in found)
+    against = next(iter(names)) if len(names) == 1 else "the strongest baseline"
+    return f"Averaging beats {against} in {count['ahead']} of {len(verdicts)} comparisons" + (
+        f"; {', '.join(more)}" if more else "")
+
+
+def one_headline(judged: Judged) -> str:
+    """Say the gain of a comparison's IID mixture, else of its first one."""
+    if not judged.averaging:
+        return "No run of parameter averaging"
+    iid = [method for method in judged.averaging if method.startswith("iid")]
+    plain = arm_of(judged.compared, "iid", judged.named)
+    return gain_sentence(judged, plain if plain in judged.gains else (iid or judged.averaging)[0])
