@@ -69,4 +69,4 @@ def about_all_sets(compared: Comparison) -> list[ReportTable]:
 
 def tables_of(judged: Judged) -> list[ReportTable]:
     """Return the tables of one evaluation set."""
-    return [score_table(judged.compared), gain_table(judged)]
+    return [score_table(judged), gain_table(judged)]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def draw_gains(judged: Judged, narrow: bool) -> "Figure":
     """The gain of each mixture, over all domains and in each, with its interval."""
-    methods = [name for name in judged.averaging if judged.gains[name][None].differences]
+    methods = [name for name in judged.averaging if judged.gains[name][None].shown]
     domains = (None, *judged.compared.domains)
     figure, (axis,) = panels(1, NARROW if narrow else WIDE, 1,
                              max(1.4, (0.2 + 0.2 * len(methods)) * len(domains)))
@@ -54,8 +54,9 @@ def read_curve(compared: Comparison, run: FinishedRun) -> dict[int, tuple[float,
     return curve
 
 
-def draw_curves(compared: Comparison, narrow: bool) -> "Figure":
+def draw_curves(judged: Judged, narrow: bool) -> "Figure":
     """The headline metric after each pass over the rows: mean over seeds, band of one standard deviation."""
+    compared = judged.compared
     domains = (None, *compared.domains)
     figure, axes = panels(len(domains), NARROW if narrow else WIDE, 2 if narrow else min(5, -(-len(domains) // (
         1 + (len(domains) > 5)))), 1.9 if narrow else 2.5, sharey=True)
@@ -71,7 +72,7 @@ def draw_curves(compared: Comparison, narrow: bool) -> "Figure":
             if band:
                 axis.fill_between(passes, *zip(*band), color=colour, alpha=0.12, linewidth=0)
         handles.append(line)
-        labels.append(method)
+        labels.append(method + " (not learnt)" * (not judged.learnt[method]))
     if compared.majority() is not None:
         handles += [axis.axhline(compared.majority(domain), color=GREY, linewidth=1, linestyle=(0, (1, 3)))
                     for axis, domain in zip(axes, domains)][:1]
@@ -90,13 +91,16 @@ def score_figures(judged: Judged) -> dict[str, tuple[Callable, str]]:
     drawn: dict[str, tuple[Callable, str]] = {}
     compared = judged.compared
     over = dict.fromkeys(judged.baselines[name].name for name in judged.averaging
-                         if judged.gains[name][None].differences)
+                         if judged.gains[name][None].shown)
     if over:
+        two_way = any(judged.gains[name][None].both for name in judged.averaging)
+        unlearnt = ", ".join(name for name in judged.averaging if not judged.learnt[name])
         drawn["gains"] = (lambda narrow: draw_gains(judged, narrow),
-                          f"Gain over {' or '.join(over)} by domain, with 95 % intervals over seeds (a bare mark: one "
-                          "seed). Right of the line averaging is better.")
+                          f"Gain over {' or '.join(over)} by domain, with 95 % intervals over seeds"
+                          f"{' and test rows' if two_way else ' (a bare mark: one seed)'}. Right of the line averaging "
+                          f"is better.{f' Not learnt, so without a gain: {unlearnt}.' if unlearnt else ''}")
     if all(read_curve(compared, run) for runs in compared.methods.values() for run in runs):
         dotted = "" if compared.majority() is None else "; dotted: always the commonest label"
-        drawn["curves"] = (lambda narrow: draw_curves(compared, narrow),
+        drawn["curves"] = (lambda narrow: draw_curves(judged, narrow),
                            f"Learning curves: mean over seeds, band of one standard deviation{dotted}.")
     return drawn

@@ -3,60 +3,76 @@
 from collections.abc import Sequence
 
 from reports.baselines import is_baseline
-from reports.gains import Gain, Judged, unpaired
+from reports.gains import Gain, Judged, of_all, unpaired
+from reports.intervals import Interval
+from reports.needed import needed_notes
 from reports.scores import lacking_clients
 from reports.tables import MISSING, ReportTable, signed
 
 
 def gain_cell(found: Gain | None) -> str:
-    """Return `mean [low, high]`, without the interval for one seed."""
-    if found is None or not found.differences:
+    """Return `mean [low, high]`, without the interval where there is none."""
+    if found is None or not found.shown:
         return MISSING
-    return signed(found.mean) + (f" [{', '.join(map(signed, found.interval))}]" if found.interval else "")
+    return signed(found.mean) + (f" {interval_cell(found.interval)}" if found.interval else "")
+
+
+def interval_cell(found: Interval | None) -> str:
+    """Return `[low, high]`."""
+    return MISSING if found is None else f"[{signed(found.low)}, {signed(found.high)}]"
+
+
+def p_cell(found: Gain) -> str:
+    """Return the p value of a gain that is decided by one."""
+    return MISSING if found.corrected is None else "<0.001" if found.corrected < 0.001 else f"{found.corrected:.3f}"
 
 
 def gain_table(judged: Judged) -> ReportTable:
     """The gain of each method over its baseline, over each other one of the same budget, and in each domain."""
     names = list(dict.fromkeys(judged.baselines[method].name for method in judged.gains)) or [judged.named]
-    several = len(names) > 1
     others = list(dict.fromkeys(other for found in judged.others.values() for other in found))
     domains = judged.compared.domains
+    overall = {method: found[None] for method, found in judged.gains.items()}
+    several, two_way = len(names) > 1, any(found.both and found.shown for found in overall.values())
     rows = [["method", "pairs", *(["over", "gain"] if several else [f"gain over {names[0] or 'centralized'}"]),
-             "verdict", *(f"over {other}" for other in others), *domains]]
-    for method, found in judged.gains.items():
-        overall = found[None]
-        rows.append([method, str(len(overall.differences)), *[judged.baselines[method].name] * several,
-                     gain_cell(overall), overall.verdict,
+             *["seeds alone"] * two_way, "p", "verdict", *["pooled"] * bool(judged.pooled),
+             *(f"over {other}" for other in others), *domains]]
+    for method, found in overall.items():
+        rows.append([method, str(len(found.differences)), *[judged.baselines[method].name] * several, gain_cell(found),
+                     *[interval_cell(found.alone if found.shown else None)] * two_way, p_cell(found), found.verdict,
+                     *[gain_cell(judged.pooled.get(method))] * bool(judged.pooled),
                      *(gain_cell(judged.others[method].get(other)) for other in others),
-                     *(gain_cell(found[domain]) for domain in domains)])
-    return ReportTable(f"Gains: {judged.compared.title}", rows,
-                       [*baseline_notes(judged, others), *unpaired(judged), *lacking_clients(judged.compared)])
+                     *(gain_cell(judged.gains[method][domain]) for domain in domains)])
+    return ReportTable(f"Gains: {judged.compared.title}", rows, [
+        *baseline_notes(judged, others), *needed_notes(overall), *unpaired(judged), *lacking_clients(judged.compared)])
 
 
 def baseline_notes(judged: Judged, others: Sequence[str]) -> list[str]:
-    """Return how the baselines were chosen, and which ones no gain is over, as their budget is no method's."""
-    used = [*others, *(baseline.name for baseline in judged.baselines.values())]
+    """Return how the baselines were chosen, which ones have not learnt, and which ones' budget is no method's."""
+    used = dict.fromkeys((*(baseline.name for baseline in judged.baselines.values()), *others))
     rest = [method for method in judged.compared.methods
             if not judged.named and is_baseline(method) and method not in (*used, *judged.gains)]
-    notes = dict.fromkeys(filter(None, (baseline.note for baseline in judged.baselines.values())))
-    return [*notes, *([f"Of another budget than all methods here, so no gain is over them: {', '.join(rest)}."]
-                      if rest and judged.gains else [])]
+    notes = list(dict.fromkeys(filter(None, (baseline.note for baseline in judged.baselines.values()))))
+    notes += [f"{name} has not learnt: a gain over it says no more than that a method has."
+              for name in used if not judged.learnt.get(name, True)]
+    return notes + [f"Of another budget than all methods here, so no gain is over them: {', '.join(rest)}."] * bool(
+        rest and judged.gains)
 
 
 def overview_table(all_judged: Sequence[Judged]) -> ReportTable:
     """The overall gain of each model (row) and mixture (column)."""
-    methods = list(dict.fromkeys(method for judged in all_judged for method in judged.averaging))
+    found = of_all(all_judged)
+    methods = list(dict.fromkeys(method for _, method in found))
     names = {baseline.name for judged in all_judged for baseline in judged.baselines.values()}
     rows = [["model", *methods]]
-    for judged in all_judged:
+    for place, judged in enumerate(all_judged):
         row = [judged.compared.title]
         for method in methods:
-            if method not in judged.gains:
-                row.append("no runs")
-                continue
-            found = judged.gains[method][None]
-            over = f" over {judged.baselines[method].name}" if len(names) > 1 else ""
-            row.append(f"{gain_cell(found)}{over} ({found.verdict})" if found.differences else found.verdict)
+            one = found.get((place, method))
+            over = f" over {judged.baselines[method].name}" if one and len(names) > 1 else ""
+            row.append("no runs" if one is None else f"{gain_cell(one)}{over} ({one.verdict})" if one.shown
+                       else one.verdict)
         rows.append(row)
-    against = f"{names.pop()}" if len(names) == 1 else "the strongest baseline"
-    return ReportTable(f"Gain over {against}, by model and mixture", rows)
+    against = names.pop() if len(names) == 1 else "the strongest baseline"
+    return ReportTable(f"Gain over {against}, by model and mixture", rows,
+                       ["Verdicts are by p values corrected for all comparisons of this table."])

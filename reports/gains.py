@@ -1,63 +1,95 @@
 """The gain of averaging over a baseline: paired by seed, at the same budget, with its interval."""
 
-import math
 import statistics
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import TypeVar
+
+import numpy as np
 
 from reports.baselines import Baseline, averaging, baseline_of, budget, is_baseline, same_budget
+from reports.comparing import holm, learnt
+from reports.drawn_scores import DrawnScores, alike, drawn_scores
+from reports.intervals import LEVEL, Interval, interval
 from reports.records import Comparison
+from reports.runs import FinishedRun
 
-LEVEL = 0.95
+Key = TypeVar("Key", bound=Hashable)
 HOW = ("Gain: a method's score minus that of the baseline's run of the same seed (paired by seed), in points. The "
        "baseline is the strongest one of the same budget, chosen on held-out rows, or what --baseline names. "
-       f"[low, high]: the {LEVEL:.0%} confidence interval of its mean, Student's t over the seeds' differences; it "
-       "is about the seeds' chance alone, not about the choice of test rows. A gain's ± in a sentence: half of that "
-       "interval. ± in scores: the sample standard deviation over seeds.")
+       f"[low, high]: the {LEVEL:.0%} confidence interval of its mean. It is about both the seeds' chance and the "
+       "choice of test rows where runs keep their answers (predictions.parquet): a paired two-way bootstrap over seeds "
+       "and rows; `seeds alone` is Student's t over the seeds' differences, which is all that older records give. p: "
+       "the probability of a difference as large where there is none, by that interval, after Holm's correction over "
+       f"the methods of the table; a method is ahead or behind if it is at most {1 - LEVEL:.2f}. Not learnt: the score "
+       "is not above the majority class's within its interval, so it gives no gain. A gain's ± in a sentence: half of "
+       "the interval. ± in scores: the sample standard deviation over seeds.")
 
 
 @dataclass(frozen=True)
 class Gain:
-    """The differences to the baseline, one for each seed that both have; `budget` is rows trained over its rows."""
+    """The differences to the baseline, one for each seed that both have, and what they show.
+
+    `budget` is rows trained over the baseline's; `both` the interval over seeds and test rows, None where runs do not
+    keep their answers; `learnt`: whether the method is above the majority class; `corrected`: its p value among others.
+    """
 
     differences: tuple[float, ...]
     budget: float = 1.0
+    both: Interval | None = None
+    learnt: bool = True
+    corrected: float | None = None
 
     @property
     def mean(self) -> float:
         return statistics.mean(self.differences)
 
+    @cached_property
+    def alone(self) -> Interval | None:
+        """The interval over seeds alone; None for one seed, which has none."""
+        return interval([np.array([value]) for value in self.differences]) if len(self.differences) > 1 else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The interval over seeds and test rows, else that over seeds alone, else None."""
+        return self.both or self.alone
+
+    @cached_property
+    def p(self) -> float | None:
+        """The p value of no gain, corrected if it is one of several; None for one seed: rows alone decide nothing."""
+        if self.corrected is not None or self.interval is None or len(self.differences) < 2:
+            return self.corrected
+        return self.interval.p
+
     @property
     def half_width(self) -> float | None:
-        """Half of the confidence interval of the mean; None for one seed, which has none."""
-        n = len(self.differences)
-        if n < 2:
-            return None
-        from scipy.special import stdtrit  # quantiles of Student's t
-
-        return float(stdtrit(n - 1, (1 + LEVEL) / 2)) * statistics.stdev(self.differences) / math.sqrt(n)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """The confidence interval of the mean; None where there is none."""
-        half = self.half_width
-        return None if half is None else (self.mean - half, self.mean + half)
+        """Half of the interval; None where there is none."""
+        return None if self.interval is None else self.interval.half_width()
 
     @property
     def same_budget(self) -> bool:
         return same_budget(self.budget)
 
     @property
+    def shown(self) -> bool:
+        """Whether there is a gain to show."""
+        return bool(self.differences) and self.learnt
+
+    @property
     def verdict(self) -> str:
         """Say in words what the differences show."""
         if not self.differences:
             return "no pair"
+        if not self.learnt:
+            return "not learnt"
         if not self.same_budget:
             return f"other budget: {self.budget:.2g} x the rows"
         if all(abs(value) < 1e-12 for value in self.differences):
             return "tie" if len(self.differences) > 1 else "tie; one seed: no interval"
-        if self.half_width is None:
-            return "one seed: no interval"
-        if abs(self.mean) <= self.half_width:
+        if self.p is None:
+            return "one seed: no interval" if self.both is None else "one seed: rows alone"
+        if self.p > 1 - LEVEL:
             return "undecided"
         return "ahead" if self.mean > 0 else "behind"
 
@@ -67,14 +99,22 @@ class Judged:
     """A comparison on one evaluation set, with the gain of each of its methods over its baseline.
 
     `gains[method]` are the gains in each domain, and of the macro averages (None); `others[method]` those of the macro
-    averages over each baseline of the same budget that is not its own.
+    averages over each baseline of the same budget that is not its own; `pooled[method]` that of all rows at once, where
+    it is recorded. `learnt[method]`: whether a method's score is above the majority class's.
     """
 
-    compared: Comparison
+    drawn: DrawnScores
     named: str  #: the baseline that was asked for; "": the strongest
     baselines: dict[str, Baseline]
     gains: dict[str, dict[str | None, Gain]]
     others: dict[str, dict[str, Gain]]
+    pooled: dict[str, Gain]
+    learnt: dict[str, bool]
+
+    @property
+    def compared(self) -> Comparison:
+        """What is compared."""
+        return self.drawn.compared
 
     @property
     def averaging(self) -> list[str]:
@@ -84,26 +124,65 @@ class Judged:
 
 def judge(compared: Comparison, named: str = "") -> Judged:
     """Reckon a comparison's gains: of what averages over the strongest baselines, or of all else over the one named."""
+    drawn = drawn_scores(compared)
+    over_majority = {method: drawn.over_majority(method) for method in compared.methods}
+    above = {method: found is None or learnt(found) for method, found in over_majority.items()}
     subjects = [method for method in (named and compared.methods) or averaging(compared) or compared.methods
                 if method != named]
-    baselines = {method: baseline_of(compared, method, named) for method in subjects}
-    baselines = {method: found for method, found in baselines.items() if found.name != method}
-    gains: dict[str, dict[str | None, Gain]] = {
-        method: {domain: gain(compared, method, found.name, domain) for domain in (None, *compared.domains)}
-        for method, found in baselines.items()}
-    others = {method: {other: gain(compared, method, other) for other in compared.methods
+    baselines = {method: found for method in subjects
+                 if (found := baseline_of(compared, method, named)).name != method}
+
+    def gain(method: str, baseline: str, scores: Callable[[FinishedRun], np.ndarray | None]) -> Gain:
+        return replace(gain_of(compared, method, baseline, scores), learnt=above[method])
+
+    overall = corrected({method: gain(method, found.name, drawn.of) for method, found in baselines.items()})
+    gains: dict[str, dict[str | None, Gain]] = {method: {None: overall[method], **{
+        domain: gain(method, found.name, partial(drawn.of, domain=domain))
+        for domain in compared.domains}} for method, found in baselines.items()}
+    others = {method: {other: gain(method, other, drawn.of) for other in compared.methods
                        if not named and is_baseline(other) and other not in (method, found.name)
                        and same_budget(budget(compared, method, other))}
               for method, found in baselines.items()}
-    return Judged(compared, named, baselines, gains, others)
+    pooled = {method: gain(method, found.name, drawn.pooled) for method, found in baselines.items()
+              if len(compared.domains) > 1}
+    return Judged(drawn, named, baselines, gains, others,
+                  {method: found for method, found in pooled.items() if found.differences}, above)
 
 
-def gain(compared: Comparison, method: str, baseline: str, domain: str | None = None) -> Gain:
-    """Return a method's gain over the baseline in one domain, or of the macro averages (domain None)."""
+def gain_of(compared: Comparison, method: str, baseline: str,
+            scores: Callable[[FinishedRun], np.ndarray | None]) -> Gain:
+    """Return a method's gain over the baseline by `scores`, float64 [1 + draws] of each run; no gain where it has none.
+    """
+    differences = []
+    for run, other in pairs_of(compared, method, baseline):
+        ours, theirs = scores(run), scores(other)
+        if ours is None or theirs is None:
+            return Gain(())
+        ours, theirs = alike([ours, theirs])
+        differences.append(ours - theirs)
+    differences = alike(differences)
+    both = interval(differences) if differences and len(differences[0]) > 1 else None
+    return Gain(tuple(float(each[0]) for each in differences), budget(compared, method, baseline) or 1.0, both)
+
+
+def pairs_of(compared: Comparison, method: str, baseline: str) -> list[tuple[FinishedRun, FinishedRun]]:
+    """Return the runs of a method, each with the baseline's of the same seed, where there is one."""
     base = {run.seed: run for run in compared.methods.get(baseline, [])}
-    pairs = [(run, base[run.seed]) for run in compared.methods.get(method, []) if run.seed in base]
-    return Gain(tuple(compared.score(run, domain) - compared.score(other, domain) for run, other in pairs),
-                budget(compared, method, baseline) or 1.0)
+    return [(run, base[run.seed]) for run in compared.methods.get(method, []) if run.seed in base]
+
+
+def corrected(found: Mapping[Key, Gain]) -> dict[Key, Gain]:
+    """Return the gains of one table with p values after Holm's correction over those that can be decided."""
+    tested = {name: one.p for name, one in found.items() if one.shown and one.same_budget and one.p is not None}
+    adjusted = dict(zip(tested, holm([*tested.values()])))
+    return {name: replace(one, corrected=adjusted.get(name)) for name, one in found.items()}
+
+
+def of_all(all_judged: Sequence[Judged]) -> dict[tuple[int, str], Gain]:
+    """Return the gains of several comparisons by (place, method), their p values corrected for all of them."""
+    gains = {(place, method): judged.gains[method][None] for place, judged in enumerate(all_judged)
+             for method in judged.averaging}
+    return corrected(gains)
 
 
 def unpaired(judged: Judged) -> list[str]:

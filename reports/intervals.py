@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LEVEL = 0.95
-SMALLEST = 1e-300  # the least p value that is told from 0
+SMALLEST = 1e-150  # the least p value that is told from 0: the square of its t quantile is finite
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,11 @@ class Comparison:
         """Return a run's headline metric in one domain, or the macro average."""
         return self.in_domain(run.summary[self.evaluated], domain)
 
+    def pooled(self, run: FinishedRun) -> float | None:
+        """Return a run's headline metric over all rows at once; None for an older run, which has it not recorded."""
+        found = run.summary[self.evaluated].get("pooled")
+        return None if found is None else found[self.metric]
+
     def majority(self, domain: str | None = None) -> float | None:
         """Return the score of the commonest training label, the mean over the first method's runs; None without one.
 

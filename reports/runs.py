@@ -222,6 +222,7 @@ def check_result(result: dict, where: Path | str, metric: str = "", domains: dic
         raise UserError(f"{where}: holds no metric or no domain")
     if domains is not None and parts.keys() != domains.keys():
         raise UserError(f"{where}: has other domains than the summary's result")
-    for part in (result, *parts.values()):
+    pooled = [take(result, "pooled", dict, where)] if "pooled" in result else []
+    for part in (result, *pooled, *parts.values()):
         for name in names:
             take(part, name, NUMBER, where)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reports.baselines import arm_of
-from reports.gains import Judged
+from reports.gains import Gain, Judged, of_all
 
 
 def gain_sentence(judged: Judged, method: str) -> str:
@@ -13,21 +13,32 @@ def gain_sentence(judged: Judged, method: str) -> str:
     against = judged.baselines[method].in_words
     if not found.differences:
         return f"No pair of runs to compare averaging with {against} {of}"
+    if not found.learnt:
+        return f"Averaging has not learnt {of}: its score is not above the majority class's within its interval"
     points = f"{abs(100 * found.mean):.1f}"
-    if found.half_width is None:
+    if found.p is None:
         direction = "above" if found.mean >= 0 else "below"
-        return f"Averaging ends {points} points {direction} {against} {of}, with one seed: no interval" + (
+        alone = "no interval" if found.half_width is None else (
+            f"± {100 * found.half_width:.1f} by the choice of test rows alone")
+        return f"Averaging ends {points} points {direction} {against} {of}, with one seed: {alone}" + (
             "" if found.same_budget else f", at {found.budget:.2g} x its budget")
     n = f"{len(found.differences)} seeds"
     if not found.same_budget:
         return f"Averaging trained on {found.budget:.2g} x the rows of {against} {of}: not the same budget"
     if found.verdict == "tie":
         return f"Averaging and {against} tie in all of {n} {of}"
-    plus_minus = f"{points} ± {100 * found.half_width:.1f} points"
+    plus_minus = f"{points} ± {100 * (found.half_width or 0):.1f} points"
     if found.verdict == "undecided":
         ahead = "ahead of" if found.mean >= 0 else "behind"
-        return f"Averaging is {plus_minus} {ahead} {against} {of}: undecided with {n}"
+        return f"Averaging is {plus_minus} {ahead} {against} {of}: undecided with {n}{why(found)}"
     return f"Averaging {'beats' if found.mean > 0 else 'loses to'} {against} by {plus_minus} {of}, {n}"
+
+
+def why(found: Gain) -> str:
+    """Return why a gain is undecided whose interval leaves out zero; "" for others."""
+    if found.corrected is None or found.interval is None or found.interval.low <= 0 <= found.interval.high:
+        return ""
+    return f" (p {found.corrected:.2f} after Holm's correction)"
 
 
 def headline_sentence(all_judged: Sequence[Judged]) -> str:
@@ -37,15 +48,15 @@ def headline_sentence(all_judged: Sequence[Judged]) -> str:
     """
     if len(all_judged) == 1:
         return one_headline(all_judged[0])
-    found = [(one.gains[method][None], one.baselines[method]) for one in all_judged for method in one.averaging]
-    verdicts = [gain.verdict for gain, _ in found]
-    count = {word: verdicts.count(word) for word in ("ahead", "behind", "tie", "undecided")}
+    verdicts = [found.verdict for found in of_all(all_judged).values()]
+    count = {word: verdicts.count(word) for word in ("ahead", "behind", "tie", "undecided", "not learnt")}
     rest = len(verdicts) - sum(count.values())
     more = [f"loses in {count['behind']}"] if count["behind"] else []
     more += [f"ties in {count['tie']}"] if count["tie"] else []
     more += [f"{count['undecided']} undecided"] if count["undecided"] else []
+    more += [f"{count['not learnt']} not learnt"] if count["not learnt"] else []
     more += [f"{rest} without an interval"] if rest else []
-    names = dict.fromkeys(baseline.in_words for _, baseline in found)
+    names = dict.fromkeys(one.baselines[method].in_words for one in all_judged for method in one.averaging)
     against = next(iter(names)) if len(names) == 1 else "the strongest baseline"
     return f"Averaging beats {against} in {count['ahead']} of {len(verdicts)} comparisons" + (
         f"; {', '.join(more)}" if more else "")

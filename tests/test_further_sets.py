@@ -59,8 +59,8 @@ def test_a_sets_curve_is_that_of_the_record_and_may_lack_a_majority_class(runs):
     test, _, third = read_records([runs]).comparisons[0].on_each_set()
     assert read_curve(third, third.methods["iid"][0]) == {
         0: (0.0, {None: 0.25, "only": 0.25}), 2: (2.0, {None: 0.5, "only": 0.5})}
-    assert [row[0] for row in score_table(third).rows] == ["method", "centralized", "iid"]
-    assert [row[0] for row in score_table(test).rows] == ["method", "centralized", "iid", "majority class"]
+    assert [row[0] for row in score_table(judge(third)).rows] == ["method", "centralized", "iid"]
+    assert [row[0] for row in score_table(judge(test)).rows] == ["method", "centralized", "iid", "majority class"]
 
 
 def test_held_out_rows_that_differ_from_seed_to_seed_have_the_mean_majority(runs):
@@ -68,7 +68,7 @@ def test_held_out_rows_that_differ_from_seed_to_seed_have_the_mean_majority(runs
         add_set(runs / f"c{seed}", "held_out", {"a": 0.5}, majority=0.2 * seed)
     for seed in (1, 2, 3):
         add_set(runs / f"i{seed}", "held_out", {"a": 0.5}, majority=0.9)
-    assert score_table(read_records([runs]).comparisons[0].on_each_set()[2]).rows[-1][3:] == ["30.0", "30.0"]
+    assert score_table(judge(read_records([runs]).comparisons[0].on_each_set()[2])).rows[-1][3:] == ["30.0", "30.0"]
 
 
 def test_a_set_that_not_all_runs_have_or_of_other_rows_is_named_not_compared(runs):
@@ -77,7 +77,7 @@ def test_a_set_that_not_all_runs_have_or_of_other_rows_is_named_not_compared(run
     path.write_text(path.read_text().replace('"verse": {"rows": 10', '"verse": {"rows": 11'))
     [compared] = read_records([runs]).comparisons
     assert compared.on_each_set() == [compared]
-    assert [note.partition(": not all of these runs have it")[0] for note in score_table(compared).notes] == [
+    assert [note.partition(": not all of these runs have it")[0] for note in score_table(judge(compared)).notes] == [
         "Not compared on unseen_sources", "Not compared on rare"]
 
 
@@ -88,8 +88,8 @@ def test_older_records_have_held_out_rows_in_their_rounds_alone(tmp_path):
         path.write_text(path.read_text().replace('"test"', '"val": {}, "test"'))
     [compared] = read_records([tmp_path]).comparisons
     assert compared.on_each_set() == [compared]
-    assert [score_table(compared), gain_table(judge(compared))] == [
-        score_table(before), gain_table(judge(before))]
+    assert [score_table(judge(compared)), gain_table(judge(compared))] == [
+        score_table(judge(before)), gain_table(judge(before))]
 
 
 BREAKS = {  # file, what is done to its object or last line, what the message names

@@ -55,8 +55,10 @@ def test_the_strongest_is_chosen_by_held_out_rows(log):
     assert (found.name, found.by_held_out) == ("centralized-linear", True)
     assert found.scores == pytest.approx({"centralized": 0.6, "centralized-client_swa": 0.7, "centralized-linear": 0.8})
     header, iid, linear = gain_table(judge(compared)).rows
-    assert header[2:6] == ["gain over centralized-linear", "verdict", "over centralized", "over centralized-client_swa"]
-    assert [iid[0], *iid[2:6]] == ["iid", "+3.0 [+3.0, +3.0]", "ahead", "+5.0 [+5.0, +5.0]", "−1.0 [−1.0, −1.0]"]
+    assert header[2:7] == ["gain over centralized-linear", "p", "verdict", "over centralized",
+                           "over centralized-client_swa"]
+    assert [iid[0], iid[2], *iid[4:7]] == ["iid", "+3.0 [+3.0, +3.0]", "ahead", "+5.0 [+5.0, +5.0]",
+                                           "−1.0 [−1.0, −1.0]"]
     notes = gain_table(judge(compared)).notes
     assert notes[0] == ("centralized-linear is the strongest baseline of its budget here, by their mean score on "
                         "held-out rows: centralized 60.0, centralized-client_swa 70.0, centralized-linear 80.0.")

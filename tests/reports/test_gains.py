@@ -11,7 +11,7 @@ from scipy import stats
 from reports.compute import ModelGain, fit, pretraining_flops, trends
 from reports.csv_lines import csv_text
 from reports.gain_tables import gain_table
-from reports.gains import Gain, gain, judge, unpaired
+from reports.gains import Gain, judge, unpaired
 from reports.records import read_records
 from reports.scores import score_table
 from reports.sentences import gain_sentence, headline_sentence
@@ -42,23 +42,23 @@ def test_verdicts(differences, budget, verdict):
 
 
 def test_gains_are_paired_by_seed(study):
-    found = gain(study, "iid", "centralized")
+    found = judge(study).gains["iid"][None]
     assert np.allclose(found.differences, (0.1, 0.0))  # seed 3 has no partner
     assert math.isclose(100 * found.half_width, 12.706 * 5.0, rel_tol=1e-4)  # t of 1 degree · s/√2 = 7.07/1.41
-    assert np.allclose(gain(study, "iid", "centralized", "a").differences, (0.1, 0.0))
+    assert np.allclose(judge(study).gains["iid"]["a"].differences, (0.1, 0.0))
     assert unpaired(judge(study)) == ["Missing: centralized has no run of seed 3, so iid has no pair there."]
     assert "nothing that a gain could be over" in unpaired(judge(study, "noniid"))[0]
 
 
 def test_tables(study):
     assert score_cell([0.5]) == "50.0" and score_cell([0.5, 0.7]) == "60.0 ± 14.1"  # sqrt(2) · 10
-    header, central, iid, majority = score_table(study).rows
+    header, central, iid, majority = score_table(judge(study)).rows
     assert header == ["method", "seeds", "rows trained", "accuracy", "a", "b"]
     assert central == ["centralized", "2", "24", "65.0 ± 7.1", "75.0 ± 7.1", "55.0 ± 7.1"]
-    assert majority == ["majority class", "", "0", "50.0", "40.0", "40.0"]
-    assert gain_table(judge(study)).rows[1][:4] == ["iid", "2", "+5.0 [−58.5, +68.5]", "undecided"]
-    assert gain_table(judge(study, "noniid")).rows[1][2:4] == ["—", "no pair"]
-    lines = markdown(score_table(study)).splitlines()[2:]
+    assert majority == ["majority class", "", "0", "−900.0", "−900.0", "−900.0"]
+    assert gain_table(judge(study)).rows[1][:4] == ["iid", "2", "+5.0 [−58.5, +68.5]", "0.500"]
+    assert gain_table(judge(study, "noniid")).rows[1][2:5] == ["—", "—", "no pair"]
+    lines = markdown(score_table(judge(study))).splitlines()[2:]
     assert len(lines) == 5 and len({len(line) for line in lines}) == 1
 
 
@@ -66,7 +66,7 @@ def test_a_tie_for_the_best_is_said(tmp_path):
     write_run(tmp_path / "c", "centralized", 1, (0.8, 0.6))
     write_run(tmp_path / "i", "iid", 1, (0.6, 0.8))
     compared = read_records([tmp_path]).comparisons[0]
-    assert score_table(compared).notes == ["Tie for the best mean: centralized, iid."]
+    assert score_table(judge(compared)).notes == ["Tie for the best mean: centralized, iid."]
 
 
 def test_csv_holds_unrounded_numbers(study):
@@ -84,8 +84,8 @@ def test_escapes():
 
 def test_a_latex_table_has_as_many_cells_as_columns(study):
     text = latex(gain_table(judge(study)))
-    assert r"\begin{tabular}{lrrrrr}" in text and text.count("{") == text.count("}")
-    assert {line.count("&") for line in text.splitlines() if line.endswith(r"\\")} == {5}
+    assert r"\begin{tabular}{lrrrrrr}" in text and text.count("{") == text.count("}")
+    assert {line.count("&") for line in text.splitlines() if line.endswith(r"\\")} == {6}
 
 
 def test_sentences(study, tmp_path):
@@ -108,9 +108,9 @@ def test_an_outer_optimizer_of_one_client_is_a_method_of_its_own(tmp_path):
         write_run(tmp_path / f"c{seed}", "centralized", seed, (score - 0.1, score - 0.1), strategy="averaging")
         write_run(tmp_path / f"i{seed}", "iid", seed, (score, score), strategy="averaging")
     compared, = read_records([tmp_path]).comparisons
-    assert [row[0] for row in score_table(compared).rows[1:4]] == ["centralized", "centralized-nesterov", "iid"]
+    assert [row[0] for row in score_table(judge(compared)).rows[1:4]] == ["centralized", "centralized-nesterov", "iid"]
     table = gain_table(judge(compared, "centralized"))
-    assert table.rows[1][:4] == ["centralized-nesterov", "2", "+10.0 [+10.0, +10.0]", "ahead"]
+    assert table.rows[1][:5] == ["centralized-nesterov", "2", "+10.0 [+10.0, +10.0]", "<0.001", "ahead"]
     assert "(iid)" in headline_sentence([judge(compared)])
 
 

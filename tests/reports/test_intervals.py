@@ -47,7 +47,8 @@ def test_p_is_the_level_whose_interval_reaches_0():
     found = Interval(0.1, 4, 0.0004, 0.0003)
     assert found.half_width(found.p) == pytest.approx(0.1)
     assert Interval(0.0, 4, 0.0004, 0.0003).p == Interval(0.0, 3, 0.0, 0.0).p == 1
-    assert Interval(0.1, 3, 0.0, 0.0).p == 0
+    assert Interval(0.1, 3, 0.0, 0.0).p == Interval(0.1, 2, 0.0, 0.0).p == 0
+    assert 0 < Interval(0.1, 2, 1e-34, 0.0).p < 1e-15
     assert Interval(-0.1, 4, 0.0004, 0.0003).p == found.p
 
 

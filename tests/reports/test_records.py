@@ -105,7 +105,7 @@ def test_runs_that_lack_clients_are_named_wherever_they_are_averaged(runs):
     (runs / "i2" / "rounds.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     [compared] = read_records([runs]).comparisons
     sentence = "iid, seed 2: clients are missing (round 2 without client 1, client 3)."
-    assert score_table(compared).notes == [sentence] and sentence in gain_table(judge(compared)).notes
+    assert score_table(judge(compared)).notes == [sentence] and sentence in gain_table(judge(compared)).notes
     lines = csv.DictReader(csv_text(map(judge, [compared])).splitlines())
     assert {(line["method"], line["seeds_lacking_clients"]) for line in lines} == {("centralized", ""), ("iid", "2")}
     assert [run.left_out for run in compared.methods["centralized"]] == ["", ""]

@@ -33,7 +33,7 @@ def compared(tmp_path):
 
 def test_steps_of_other_lengths_than_the_mean_s_have_a_column(compared):
     """Of two runs of 2.5 and 2.9; a mean that did not move has no ratio, and a record of before none at all."""
-    table = score_table(compared[0])
+    table = score_table(judge(compared[0]))
     assert table.rows[0] == ["method", "seeds", "rows trained", "step", "accuracy", "a", "b"]
     assert {row[0]: row[3] for row in table.rows[1:]} == {
         "centralized": "—", "noniid": "1 ×", "noniid-ties": "2.7 ×", "majority class": ""}
@@ -46,5 +46,5 @@ def test_steps_of_other_lengths_than_the_mean_s_have_a_column(compared):
 
 def test_means_alone_have_none(compared):
     del compared[0].methods["noniid-ties"]
-    table = score_table(compared[0])
+    table = score_table(judge(compared[0]))
     assert "step" not in table.rows[0] and not table.notes

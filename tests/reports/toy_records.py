@@ -2,6 +2,7 @@
 
 import json
 
+FLOOR = -9.0
 EACH_DOMAIN = {"rows": 10, "loss": 0.5}
 
 
@@ -15,7 +16,7 @@ def result(scores, factor=1.0):
 def write_run(folder, method, seed, scores, *, facts=None, clients=({"rows": 6},), **flags):
     """A finished run of two rounds with the final `scores` of its domains, a, b, … unless a dict names them.
 
-    `facts` go to config.json.
+    `facts` go to config.json. The majority class is below all scores, so that few seeds suffice to have learnt.
     """
     folder.mkdir(parents=True)
     scores = scores if isinstance(scores, dict) else dict(zip("abc", scores))
@@ -31,7 +32,7 @@ def write_run(folder, method, seed, scores, *, facts=None, clients=({"rows": 6},
     (folder / "summary.json").write_text(json.dumps({
         "data": flags["data"], "model": flags["model"], "method": method, "seed": seed, "rows_trained": 24,
         "test": result(scores),
-        "majority": {"accuracy": 0.5, "domains": {name: {"accuracy": 0.4} for name in scores}}}))
+        "majority": {"accuracy": FLOOR, "domains": {name: {"accuracy": FLOOR} for name in scores}}}))
     return folder
 
 
