@@ -17,11 +17,11 @@ from utils.flags import (
     check_flags,
     fields_of,
     flag,
-    in_a_name,
     spellings,
     typed,
 )
 from utils.hub_names import split_revision
+from utils.method_name import method_name
 from utils.plugins import PARTITIONERS, STRATEGIES, TRACKERS, TRAINED
 
 WITH_FLAGS = (STRATEGIES, PARTITIONERS, TRAINED)  # the plug-ins that bring flags of their own
@@ -223,29 +223,8 @@ class RunConfig:
 
     @property
     def method(self) -> str:
-        """The run's kind: centralized, iid, noniid, mix<m>, or another partitioner with its flags, as dirichlet0.5.
-
-        Then -partial<f> if clients are sampled, the strategy with those of its flags that are not at their defaults, as
-        -fedavgm0.5, if it is not the default one, -matched if its step is rescaled, what is trained if that is not all,
-        as -lora8 or -head, -client_swa or -client_ema if clients average their steps, and -keep if their moments are
-        kept.
-        """
-        word = {0.0: "noniid", 0.99: "iid"}.get(self.lang_mix, f"mix{self.lang_mix:g}")
-        if self.partitioner != RunConfig.partitioner:
-            word = self.partitioner + in_a_name(self.partitioner_flags, first_always=True)
-        if self.centralized:
-            word = "centralized"
-        elif self.frac_fit < 1:
-            word += f"-partial{self.frac_fit:g}"
-        if self.strategy != RunConfig.strategy:
-            word += f"-{self.strategy}{in_a_name(self.strategy_flags)}"
-        word += "-matched" * self.match_norm
-        if self.train != RunConfig.train:
-            word += f"-{self.train}{in_a_name(self.train_flags, first_always=True)}"
-        if self.client_average != "none":
-            begins = self.client_average_from
-            word += f"-client_{self.client_average}{f'{begins:g}' if begins != RunConfig.client_average_from else ''}"
-        return word + ("-keep" if self.optimizer_state == "keep" else "")
+        """The run's kind, as folders, records and reports have it: see utils/method_name.py."""
+        return method_name(self)
 
     @property
     def over_machines(self) -> bool:
