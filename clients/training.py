@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
+from math import ceil
 
 import numpy as np
 import torch
@@ -87,6 +89,18 @@ def steps_per_round(n_rows: int, config: RunConfig) -> int:
     return config.epoch * -(-batches // config.batch_accum)
 
 
+def share_of_rate(config: RunConfig, made: int, steps: int) -> float:
+    """Return what part of `--lr` the next step has where a client has `made` that many of the whole run's `steps`.
+
+    It rises from 0 in the first ⌈warmup_ratio · steps⌉, as transformers' get_linear_schedule_with_warmup has it, then
+    stays 1, or falls to 0 after the last step.
+    """
+    rising = ceil(Fraction(str(config.warmup_ratio)) * steps)
+    if made < rising:
+        return made / rising
+    return 1 - (made - rising) / (steps - rising) if config.lr_schedule == "linear" else 1.0
+
+
 def round_steps(lengths: np.ndarray, config: RunConfig, server_round: int, client: int) -> Iterator[list[np.ndarray]]:
     """Yield the batches of each optimizer step of a client's round: positions into its `lengths` (tokens per row)."""
     for epoch in range(config.epoch):
@@ -158,8 +172,8 @@ def train_steps(trained: Trained, shard: Shard, turn: Turn, so_far: SoFar, end: 
             add_gradient(trained.vector, turn.term)
         if config.max_grad_norm:
             torch.nn.utils.clip_grad_norm_(trained.optimizer.parameters, config.max_grad_norm)
-        done = ((turn.server_round - 1) * per_round + step) / (config.n_iterations * per_round)
-        rate = config.lr * (1 - done if config.lr_schedule == "linear" else 1.0)
+        made, whole_run = (turn.server_round - 1) * per_round + step, config.n_iterations * per_round
+        rate = config.lr * share_of_rate(config, made, whole_run)
         if turn.term and turn.term.direction:
             move(trained.vector, turn.term, rate)
         trained.optimizer.update(rate)

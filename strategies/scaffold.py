@@ -26,7 +26,7 @@ class Scaffold(Strategy):
         (start, c), (c_k,) = received, own
 
         def returned(values: "Tensor", travelled: float) -> "list[Tensor]":
-            change = (start - values) / travelled - c
+            change = (start - values) / travelled - c if travelled else 0 * c  # a warm-up begins at 0
             c_k.add_(change)
             return [change]
 

@@ -66,6 +66,7 @@ FLAGS = cases(
     ("lr infinite", "--lr inf", "--lr inf: must be a number above 0"),
     ("lr a word", "--lr fast", "--lr: must be a number, not 'fast'"),
     ("lr_schedule", "--lr_schedule cosine", "--lr_schedule: invalid choice: 'cosine'", "linear"),
+    ("warmup_ratio", "--warmup_ratio 1.5", "--warmup_ratio 1.5: must be a number from 0 to 1"),
     ("weight_decay", "--weight_decay -1", "--weight_decay -1.0: must be a number from 0"),
     ("max_grad_norm", "--max_grad_norm inf", "--max_grad_norm inf: must be a number from 0"),
     ("optimizer_state", "--optimizer_state lose", "--optimizer_state: invalid choice: 'lose'", "keep"),

@@ -44,6 +44,14 @@ def test_a_client_renews_its_vector_and_sends_the_change(job, tmp_path, received
     assert not np.array_equal(again, change) and not worker.states.load(0, 3)
 
 
+def test_a_round_at_rate_0_changes_no_clients_vector(job, tmp_path, received):  # noqa: F811
+    """The one step of a round in which a warm-up begins."""
+    worker = worker_with(job, tmp_path, batch_size=99, warmup_ratio=1.0)
+    change, = worker.fit(received, 1, 1)["beside"]
+    assert not change.any() and not worker.states.load(1, 2)["own-0"].any()
+    assert np.array_equal(vector_of(worker), received[0])
+
+
 def test_a_term_moves_what_the_loss_alone_would_not(job, tmp_path, received):  # noqa: F811
     """Embeddings of tokens that the client's rows lack, too: with the term, all of the vector is trained."""
     start, c = received

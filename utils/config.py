@@ -97,8 +97,9 @@ class RunConfig:
     batching: str = flag("length", "which rows share a batch: rows of about one length, drawn anew in each epoch, or "
                                    "any (plain shuffling, with more padding)", choices=("length", "random"))
     lr: float = flag(5e-5, "AdamW's learning rate", valid=POSITIVE)
-    lr_schedule: str = flag("constant", "learning rate over the whole run: constant, or linear down to 0",
-                            choices=("constant", "linear"))
+    lr_schedule: str = flag("constant", "learning rate over a client's steps of the whole run: constant, or linear "
+                                        "down to 0", choices=("constant", "linear"))
+    warmup_ratio: float = flag(0.0, "part of these steps in which the rate first rises from 0, linearly", valid=SHARE)
     weight_decay: float = flag(0.0, "AdamW's weight decay, of matrices and embeddings only", valid=NOT_NEGATIVE)
     max_grad_norm: float = flag(0.0, "clip each step's gradient to this norm (0: no clipping)", valid=NOT_NEGATIVE)
     optimizer_state: str = flag("fresh", "a client's AdamW moments: fresh each round (as published), or kept "

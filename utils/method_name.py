@@ -12,8 +12,9 @@ def method_name(config: Any) -> str:
     are sampled; or centralized.
 
     Then the strategy with those of its flags that are not at their defaults, as -fedavgm0.5, if it is not the default
-    one, -matched if its step is rescaled, what is trained if that is not all, as -lora8 or -head, -client_swa or
-    -client_ema if clients average their steps, and -keep if their moments are kept.
+    one, -matched if its step is rescaled, what is trained if that is not all, as -lora8 or -head, -linear and
+    -warmup<part> by the schedule of the learning rate, -client_swa or -client_ema if clients average their steps, and
+    -keep if their moments are kept.
     """
     usual = type(config)
     word = {0.0: "noniid", 0.99: "iid"}.get(config.lang_mix, f"mix{config.lang_mix:g}")
@@ -28,6 +29,9 @@ def method_name(config: Any) -> str:
     word += "-matched" * config.match_norm
     if config.train != usual.train:
         word += f"-{config.train}{in_a_name(config.train_flags, first_always=True)}"
+    word += "-linear" * (config.lr_schedule == "linear")
+    if config.warmup_ratio:
+        word += f"-warmup{config.warmup_ratio:g}"
     if config.client_average != "none":
         begins = config.client_average_from
         word += f"-client_{config.client_average}{f'{begins:g}' if begins != usual.client_average_from else ''}"

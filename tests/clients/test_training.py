@@ -1,9 +1,16 @@
 """The training loop against plain PyTorch and Hugging Face: losses, gradients, steps, order, state."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    get_constant_schedule_with_warmup,
+    get_linear_schedule_with_warmup,
+)
 
 from clients.optimizer import FlatAdamW
 from clients.training import Shard, Trained, Turn, local_training, steps_per_round
@@ -153,6 +160,23 @@ def test_linear_schedule_runs_down_over_the_whole_run(tiny):
     _, _, optimizer = trained(tiny, config, rounds=[(1, 0), (2, 0)], optimizer_class=Recording)
     assert steps_per_round(len(ROWS), config) == 6
     assert np.allclose(optimizer.rates, 1e-6 * (1 - np.arange(12) / 12))
+
+
+@pytest.mark.parametrize("flags, theirs", [
+    ({"lr_schedule": "linear", "warmup_ratio": 0.3}, get_linear_schedule_with_warmup),  # 4 of 12 steps
+    ({"lr_schedule": "linear", "warmup_ratio": 1.0}, get_linear_schedule_with_warmup),
+    ({"warmup_ratio": 0.25}, get_constant_schedule_with_warmup)])
+def test_a_warm_up_is_that_of_transformers(tiny, flags, theirs):
+    config = RunConfig(lr=1e-6, batch_size=4, n_iterations=2, precision="fp32", **flags)
+    _, _, optimizer = trained(tiny, config, rounds=[(1, 0), (2, 0)], optimizer_class=Recording)
+    reference = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-6)
+    total = (12,) if theirs is get_linear_schedule_with_warmup else ()
+    schedule, rates = theirs(reference, math.ceil(config.warmup_ratio * 12), *total), []
+    for _ in range(12):
+        rates += schedule.get_last_lr()
+        reference.step()
+        schedule.step()
+    assert optimizer.rates[0] == 0 and np.allclose(optimizer.rates, rates, rtol=1e-12, atol=0)
 
 
 def test_weight_decay_is_for_matrices_only(tiny):

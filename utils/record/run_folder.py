@@ -185,10 +185,17 @@ def _untimed(config: RunConfig) -> Path:
     return Path("log") / f"{config.data}-{config.model_name}-{config.method}-seed{config.seed}"
 
 
+def _runs_called(untimed: Path) -> list[Path]:
+    """Return the folders of that name, whatever the time at its end."""
+    return [*untimed.parent.glob(f"{glob.escape(untimed.name)}-*")]  # a model's name may hold [ or *
+
+
 def _folder_to_resume(config: RunConfig) -> Path | None:
     """Return the folder to go on in; None if there is none, so that one command both starts a run and resumes it."""
-    untimed = _untimed(config)
-    runs = untimed.parent.glob(f"{glob.escape(untimed.name)}-*")  # a model's name may hold [ or *
+    runs = _runs_called(_untimed(config))
+    if not runs and config.lr_schedule == "linear":  # an older run's name does not say so
+        older = _runs_called(_untimed(replace(config, lr_schedule="constant")))
+        runs = [run for run in older if recorded(run).get("flags", {}).get("lr_schedule") == "linear"]
     folder = Path(config.run_dir) if config.run_dir else max(runs, default=None, key=lambda run: run.stat().st_mtime)
     if folder is None or not folder.exists():
         NOTES.info("--resume: there is no such run yet: it starts now")

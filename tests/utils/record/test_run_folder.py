@@ -179,6 +179,22 @@ def test_without_a_name_the_last_run_of_the_settings_goes_on(model, tmp_path, mo
     assert not RunFolder(replace(config, seed=1)).path.exists()
 
 
+def test_so_does_an_older_run_whose_name_lacks_its_schedule(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config, log = RunConfig(resume=True, lr_schedule="linear"), tmp_path / "log"
+    recorded_run(log / "sentiment-minilm-noniid-seed0-20260102-000000")
+    (log / "sentiment-minilm-noniid-seed0-20260103-000000").mkdir()
+    assert RunFolder(config).path.name.startswith("sentiment-minilm-noniid-linear-seed0-")
+    older = log / "sentiment-minilm-noniid-seed0-20260101-000000"
+    recorded_run(older, lr_schedule="linear")
+    record = json.loads((older / "config.json").read_text())
+    for newer in ("warmup_ratio", "large_batch", "only_client"):
+        record["flags"].pop(newer, None)
+    (older / "config.json").write_text(json.dumps(record))
+    assert RunFolder(config).path.name == older.name
+    assert RunFolder(replace(config, warmup_ratio=0.1)).path.name.startswith("sentiment-minilm-noniid-linear-warmup0.1")
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"flags": {}}'])
 def test_what_is_no_record_is_not_resumed(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
