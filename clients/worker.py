@@ -19,6 +19,7 @@ from clients.ranks import of_own_rank
 from clients.states import ClientStates
 from clients.training import Shard, SoFar, Trained, Turn, local_training
 from strategies import strategy_of
+from utils.config import RunConfig
 from utils.data.dataset import TaskData
 from utils.data.evaluation import EvaluationSet
 from utils.errors import UserError
@@ -84,8 +85,9 @@ class Worker:
         term = self.method.term([self._tensor(vector) for vector in received], own) if self.method.has_term else None
         shard = Shard(self.data.tokens["train"], self.data.labels["train"], rows)
         trained = Trained(self.model, self.vector, self.optimizer, self.head)
+        turn = Turn(self.data.training, server_round, client, term)
         with of_own_rank(self.model, self.method, client):
-            loss = local_training(trained, shard, Turn(self.job.config, server_round, client, term), so_far, piece.end)
+            loss = local_training(trained, shard, turn, so_far, piece.end)
         beside: list[torch.Tensor] = []
         if not piece.end:
             if term and term.returned:
@@ -205,15 +207,20 @@ class LoadedModel:
         self.head = make_head(job.spec, self.tokenizer, self.text_to_text)
         self.head.padded = length_rule(device, config.compile, config.max_length)
         if config.compile:
-            compile_forward(self.model, device, graphs=config.batch_accum == 1)
+            compile_forward(self.model, device, graphs=one_batch_a_step(config))
 
     @staticmethod
     def key_of(job: Job) -> Hashable:
         """Return what the model of a job depends on; its seed draws weights that no message leaves as they are."""
         config = job.config
-        compiled = config.compile and (config.threads, config.deterministic, config.batch_accum == 1)
+        compiled = config.compile and (config.threads, config.deterministic, one_batch_a_step(config))
         trained = config.train, config.train_flags, STRATEGIES.load(config.strategy).moves_base
         return job.model_key, job.spec, config.text_to_text, config.max_length, bool(config.n_gpus), compiled, trained
+
+
+def one_batch_a_step(config: RunConfig) -> bool:
+    """Whether each step of training has one forward pass."""
+    return config.batch_accum == 1 and not config.large_batch
 
 
 class Resident:

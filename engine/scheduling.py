@@ -75,5 +75,5 @@ def pieces_of_round(config: RunConfig, data: TaskData, workers: int, server_roun
     if config.transport == "message" or workers == 1:
         return whole_clients(workers, server_round, clients)
     tokens = data.tokens["train"]
-    return schedule(len(clients), lambda k: step_costs(tokens.lengths[data.plan.shards[clients[k]]], config,
+    return schedule(len(clients), lambda k: step_costs(tokens.lengths[data.plan.shards[clients[k]]], data.training,
                                                        server_round, clients[k]), workers)

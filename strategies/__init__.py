@@ -107,7 +107,7 @@ class Strategy:
 
     #: what `--help` lists the method under
     group = "means"
-    #: whether it is a baseline of one client, too, which --centralized runs: a rule for the server's step
+    #: whether it is for one client, too, as --centralized and --only_client have it: a rule for the server's step
     alone = False
     #: Whether the server needs the weighted mean alone, which is made while clients still train. Else `merge` sees all
     #: updates of a round at once, which need a buffer each.
@@ -159,9 +159,9 @@ class Strategy:
     def against(cls, config: RunConfig) -> str:
         """Return what contradicts the method in a run's other flags, in a line that says what to do; "" if nothing."""
         asked = f"--strategy {config.strategy}"
-        if config.centralized and not cls.alone:
-            return f"{asked} and --centralized contradict each other: it is for several clients, and there is one; " \
-                   "give one of them, or a server optimizer"
+        if config.one_client and not cls.alone:
+            return f"{asked} and {config.one_client} contradict each other: it is for several clients, and there is " \
+                   "one; give one of them, or a server optimizer"
         if cls.trains and config.train != cls.trains:
             return f"{asked}: is for adapters alone; give --train {cls.trains}, too"
         if "," in getattr(config.train_flags, "lora_r", "") and not cls.mixes_ranks:

@@ -78,6 +78,10 @@ class RunConfig:
     centralized: bool = flag(False, "standard fine-tuning: one client holds all rows; --lang_mix and --frac_fit do "
                                     "nothing; of --strategy it takes the server optimizers",
                              opens="rounds of averaging")
+    large_batch: bool = flag(False, "with --centralized: a step takes the batches of all the clients that averaging "
+                                    "would have, so there are as many steps in a row as a client makes")
+    only_client: int = flag(-1, "train client N of the plan alone, as often as it would be in averaging (-1: all)",
+                            valid=(lambda value: -1 <= value <= MANY, "a client's number, from 0 (-1: all)"))
     n_iterations: int = flag(5, "rounds of averaging (0: evaluate only)", valid=WHOLE_FROM_0,
                              also=("n_iteration",))
     frac_fit: float = flag(1.0, "part of the clients trained and averaged each round, at least one client",
@@ -177,6 +181,11 @@ class RunConfig:
         if self.partitioner != RunConfig.partitioner and self.lang_mix:
             raise UserError(f"--partitioner {self.partitioner} and --lang_mix {self.lang_mix:g} contradict each other: "
                             "give one of them")
+        if self.large_batch and not self.centralized:
+            raise UserError("--large_batch: is a baseline of one client; give --centralized, too")
+        if self.only_client >= 0 and (self.centralized or self.frac_fit < 1):
+            other = "--centralized" if self.centralized else f"--frac_fit {self.frac_fit:g}"
+            raise UserError(f"--only_client {self.only_client} and {other} contradict each other: give one of them")
         if wrong := STRATEGIES.load(self.strategy).against(self):
             raise UserError(wrong)
         if self.client_average == "none" and self.client_average_from != RunConfig.client_average_from:
@@ -226,6 +235,11 @@ class RunConfig:
     def method(self) -> str:
         """The run's kind, as folders, records and reports have it: see utils/method_name.py."""
         return method_name(self)
+
+    @property
+    def one_client(self) -> str:
+        """The flag by which a single client trains; "" if several do."""
+        return "--centralized" * self.centralized or f"--only_client {self.only_client}" * (self.only_client >= 0)
 
     @property
     def over_machines(self) -> bool:

@@ -9,7 +9,7 @@ def method_name(config: Any) -> str:
     """Return the kind of a run of the RunConfig `config`: its rows, then what is not at its default.
 
     The rows: iid, noniid, mix<m>, or another partitioner with its flags, as dirichlet0.5, then -partial<f> if clients
-    are sampled; or centralized.
+    are sampled, or only<k>- before it if client k is alone; or centralized, centralized-large with large batches.
 
     Then the strategy with those of its flags that are not at their defaults, as -fedavgm0.5, if it is not the default
     one, -matched if its step is rescaled, what is trained if that is not all, as -lora8 or -head, -linear and
@@ -21,7 +21,9 @@ def method_name(config: Any) -> str:
     if config.partitioner != usual.partitioner:
         word = config.partitioner + in_a_name(config.partitioner_flags, first_always=True)
     if config.centralized:
-        word = "centralized"
+        word = "centralized" + "-large" * config.large_batch
+    elif config.only_client >= 0:
+        word = f"only{config.only_client}-{word}"
     elif config.frac_fit < 1:
         word += f"-partial{config.frac_fit:g}"
     if config.strategy != usual.strategy:

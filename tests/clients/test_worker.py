@@ -107,6 +107,16 @@ def test_fresh_state_forgets_and_kept_state_goes_on(job, worker):
         *(f"client-0-round-{kept}.safetensors" for kept in (2, 3, 4, 5)), "client-1-round-1.safetensors"]
 
 
+def test_a_large_batch_is_that_of_all_clients_by_accumulation(job):
+    """48 rows: three batches of 8 a step, as the three slices' clients have, and so two steps as each of them makes."""
+    fitted = []
+    for flags in ({"large_batch": True}, {"batch_accum": 3}, {}):
+        worker = Worker(replace(job, config=replace(job.config, centralized=True, **flags)))
+        fitted.append((worker.fit([vector_of(worker)], 1, 0)["steps"], vector_of(worker)))
+    assert [steps for steps, _ in fitted] == [2, 2, 6]
+    assert np.array_equal(fitted[0][1], fitted[1][1]) and not np.array_equal(fitted[0][1], fitted[2][1])
+
+
 @pytest.mark.parametrize("transport", ["reference", "message"])
 def test_a_client_answers_flowers_messages(job, transport):
     job = replace(job, config=replace(job.config, transport=transport))

@@ -1,5 +1,6 @@
 """A run's rows, opened: token ids, labels, the plan of shards, and the evaluation sets."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,12 @@ class TaskData:
             if cuts.rows:
                 NOTES.info("%s: %s %s were cut to --max_length %d tokens%s", where, f"{cuts.rows:,}", rows, length,
                            f"; {cuts.lost:,} lost a whole field" if cuts.lost else "")
+
+    @property
+    def training(self) -> RunConfig:
+        """The flags by which clients train: with `--large_batch`, a step's batches are those of all clients."""
+        clients = self.config.n_clients or len(self.plan.train.names)
+        return replace(self.config, batch_accum=self.config.batch_accum * (clients if self.config.large_batch else 1))
 
     @property
     def set_names(self) -> list[str]:

@@ -60,14 +60,26 @@ def make_plan(config: RunConfig, spec: TaskSpec, train: pa.Table, test: pa.Table
                                 "(--n_clients, --domain_by), a smaller --val_ratio or a larger --test")
     if config.centralized:
         return Plan((np.sort(np.concatenate(kept.rows)),), kept, held_out, tested)
+    return Plan(of_one(shards_of(config, spec, train, kept), config.only_client), kept, held_out, tested)
+
+
+def shards_of(config: RunConfig, spec: TaskSpec, train: pa.Table, kept: Domains) -> tuple[np.ndarray, ...]:
+    """Return each client's shard of the training rows `kept`. Raises UserError for a client that would have none."""
+    n_clients = config.n_clients or len(kept.names)
     if config.partitioner != RunConfig.partitioner:
-        rows = np.sort(np.concatenate(kept.rows))
-        return Plan(partitioned(config, spec, train, rows, config.n_clients or len(kept.names)), kept, held_out, tested)
-    homes = home_rows(kept.rows, config.n_clients or len(kept.names))
+        return partitioned(config, spec, train, np.sort(np.concatenate(kept.rows)), n_clients)
+    homes = home_rows(kept.rows, n_clients)
     if min(map(len, homes)) == 0:
         raise UserError(f"--n_clients {config.n_clients}: more clients than rows in a domain of {spec.name}; "
                         "give fewer")
-    return Plan(mix(homes, config.lang_mix, config.seed), kept, held_out, tested)
+    return mix(homes, config.lang_mix, config.seed)
+
+
+def of_one(shards: tuple[np.ndarray, ...], client: int) -> tuple[np.ndarray, ...]:
+    """Return the shard of `client` alone, or all for −1. Raises UserError if there is no such client."""
+    if client >= len(shards):
+        raise UserError(f"--only_client {client}: there are {len(shards)} clients, 0 to {len(shards) - 1}")
+    return shards if client < 0 else (shards[client],)
 
 
 def split_domains(split: pa.Table, spec: TaskSpec, domain_by: str, n_slices: int) -> Domains:

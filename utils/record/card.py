@@ -82,7 +82,7 @@ def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -
     start, origin = model_called(config.load_model or config.model), spec.origin
     base = None if config.random_init else hub_id(config.load_model or config.model)
     name = f"{config.data}-{start.rpartition('/')[2]}-{config.method}-seed{config.seed}"
-    averaged = config.n_iterations and not config.centralized and n_participants(facts.n_clients, config.frac_fit) > 1
+    averaged = config.n_iterations and n_participants(facts.n_clients, config.frac_fit) > 1
     data = ModelCardData(
         model_name=name, library_name="peft" if facts.loading else "transformers", base_model=base,
         language=[*origin.languages], license=None if config.random_init else facts.license,
@@ -173,14 +173,19 @@ def _training(config: RunConfig, n_clients: int, summary: dict) -> str:
     passes = f"{config.epoch} local epoch(s) of AdamW in each of {config.n_iterations} round(s)"
     formula = STRATEGIES.sentence(config.strategy) or "as its file says."
     made = f"{given(config.strategy_flags)} makes the next model of what is trained: {formula}"
-    if config.centralized:
+    cut = (f"with lang_mix {config.lang_mix:g}" if config.partitioner == RunConfig.partitioner
+           else f"by the partitioner {config.partitioner}{given(config.partitioner_flags)}")
+    if config.one_client:
         words = f"Standard fine-tuning (`{config.method}`): one client holds all rows, {passes}."
+        if config.only_client >= 0:
+            words = (f"One client alone (`{config.method}`): of the shards that the rows are cut into {cut}, only that "
+                     f"of client {config.only_client} is trained on, {passes}.")
+        if config.large_batch:
+            words += " Each step takes the batches of all the clients that averaging would have."
         if config.strategy != RunConfig.strategy:
             words += f" After each round the strategy `{config.strategy}`{made}"
     else:
         share = "all of them take part" if config.frac_fit == 1 else f"a part of {config.frac_fit:g} is drawn"
-        cut = (f"with lang_mix {config.lang_mix:g}" if config.partitioner == RunConfig.partitioner
-               else f"by the partitioner {config.partitioner}{given(config.partitioner_flags)}")
         words = (f"Parameter averaging (`{config.method}`): the rows are cut into the shards of {n_clients} client(s) "
                  f"{cut}; {passes}, in which {share}. After each round the strategy "
                  f"`{config.strategy}`{made}")

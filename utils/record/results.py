@@ -24,7 +24,7 @@ def results_of(data: TaskData, server_round: int, answers: dict[str, list[np.nda
 
 
 def majorities(data: TaskData) -> dict[str, dict]:
-    """Return each evaluation set's metrics of always saying the commonest label that is trained on."""
-    trained = data.labels["train"][np.concatenate(data.plan.shards)]
+    """Return each evaluation set's metrics of always saying the commonest label of the training rows."""
+    trained = data.labels["train"][np.concatenate(data.plan.train.rows)]
     return {each.name: majority_baseline(data.table.spec, each.domains, each.positions, each.labels, trained)
             for each in data.evaluation_sets}

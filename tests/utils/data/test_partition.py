@@ -151,3 +151,14 @@ def test_domains_a_task_does_not_have_are_an_error():
         split_domains(split_of(4), SPEC, "natural", 3)
     with pytest.raises(UserError, match="--domain_by label"):
         split_domains(split_of(4), spec, "label", 3)
+
+
+def test_one_client_has_the_shard_that_it_has_among_all():
+    train, test, flags = split_of(50), split_of(9), {"lang_mix": 0.5, "n_clients": 4, "val_ratio": 0.2}
+    every = make_plan(RunConfig(**flags), SPEC, train, test)
+    for client, shard in enumerate(every.shards):
+        alone = make_plan(RunConfig(**flags, only_client=client), SPEC, train, test)
+        assert len(alone.shards) == 1 and np.array_equal(alone.shards[0], shard)
+        assert [rows.tolist() for rows in alone.val.rows] == [rows.tolist() for rows in every.val.rows]
+    with pytest.raises(UserError, match="--only_client 4: there are 4 clients, 0 to 3"):
+        make_plan(RunConfig(**flags, only_client=4), SPEC, train, test)

@@ -89,7 +89,8 @@ def test_every_task_says_where_the_hub_has_it_and_under_which_terms(tmp_path):
 def test_only_what_was_averaged_is_tagged_so(tmp_path):
     for changes, clients, averaged in (
             ({}, 3, True), ({"strategy": "fedadam"}, 3, True), ({"n_iterations": 0}, 3, False), ({}, 1, False),
-            ({"centralized": True}, 1, False), ({"frac_fit": 0.3}, 3, False)):
+            ({"centralized": True}, 1, False), ({"frac_fit": 0.3}, 3, False),
+            ({"frac_fit": 1.0, "only_client": 2}, 1, False)):
         made = card(tmp_path, RunConfig.of(**{**CONFIG.flags(), **changes}), n_clients=clients)
         assert made.data.tags == ["parameter-averaging"] * averaged, changes
 
@@ -122,6 +123,11 @@ def test_the_card_has_the_task_the_averaging_the_metrics_the_flags_and_what_to_c
     assert "strategy `fedadam` (server_lr 0.001) makes the next model of what is trained: m ← 0.9·m + 0.1·Δ;" in other
     assert "\n--server_lr 0.001\n--alpha 0.1\n" in other
     assert "one client holds all rows" in card(tmp_path, replace(CONFIG, centralized=True)).text
+    large = card(tmp_path, replace(CONFIG, centralized=True, large_batch=True)).text
+    assert "in each of 2 round(s). Each step takes the batches of all the clients that averaging would have. " in large
+    alone = card(tmp_path, replace(CONFIG, frac_fit=1.0, only_client=2, lang_mix=0.5), n_clients=1).text
+    assert ("One client alone (`only2-mix0.5`): of the shards that the rows are cut into with lang_mix 0.5, only that "
+            "of client 2 is trained on, 1 local epoch(s)") in alone and "averaging (`" not in alone
     outer = card(tmp_path, RunConfig.of(**{**CONFIG.flags(), "centralized": True, "strategy": "nesterov"})).text
     assert "one client holds all rows" in outer and "strategy `nesterov` (server_lr 0.7, server_momentum 0.9)" in outer
     assert "average of its weights (`swa`), from 0.5 of" in card(tmp_path, replace(CONFIG, client_average="swa")).text
