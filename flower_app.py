@@ -34,7 +34,7 @@ def client_fn(context: Context) -> Client:
     from utils.flower_config import config_of
 
     config = config_of(context.run_config, preprocess.task_names())
-    return client_of(context, config, preprocess.load(config.data).SPEC).to_client()
+    return client_of(context, config, *preprocess.specs_of(config)).to_client()
 
 
 server_app = ServerApp()

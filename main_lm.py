@@ -83,9 +83,8 @@ def rows_of(folder: RunFolder, progress: Progress) -> "TaskData":
     progress.phase(f"reading the rows: {config.data}, {config.model_name}, {config.method}")
     from utils.data.dataset import TaskData
 
-    preprocess.prepare(config.data, config.source or folder.before.get("data_source"), Path(config.data_dir))
-    data = TaskData(config, preprocess.load(config.data).SPEC)
-    folder.check_rows(data.table.fingerprint, data.set_names)
+    data = TaskData(config, *preprocess.prepare_run(config, folder.sources))
+    folder.check_rows(data.fingerprints, data.set_names)
     check_strategy(config, data.fewest)
     return data
 

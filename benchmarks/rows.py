@@ -56,7 +56,7 @@ def export_shards(data: TaskData, folder: Path) -> Path:
     """Write each client's rows and the test rows as benchmarks/stock_flower.py reads them; return `folder`."""
     folder.mkdir(parents=True)
     columns = [*data.table.spec.text, "label"]
-    train, test = (data.table.split(data.splits[split]).select(columns) for split in ("train", "test"))
+    train, test = (data.table.split(data.splits[split][1]).select(columns) for split in ("train", "test"))
     for client, rows in enumerate(data.plan.shards):
         pq.write_table(train.take(rows), folder / f"client-{client}.parquet")
     domains = data.plan.test

@@ -1,6 +1,6 @@
 """A run as its workers see it: a value that goes with Flower's client_fn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,8 +35,9 @@ WHOLE = Piece(0)  #: a participant's round from its first step to its last
 class Job:
     """A run's configuration and task; `scratch` holds the model's configuration and tokenizer, and the buffers.
 
-    `commit` is the hub's that the model is of, "" if it is not of the hub; `fingerprint` is that of the task's table,
-    `frozen` that of the weights that are not trained, "" if all are, and `layout` that of the vector ("": of any).
+    `commit` is the hub's that the model is of, "" if it is not of the hub; `fingerprint` is that of the task's table
+    and, after spaces, those of the `others` that `--ood_data` names; `frozen` is that of the weights that are not
+    trained, "" if all are, and `layout` that of the vector ("": of any).
     `untied` names, with spaces between, the weights that only the driver's checkpoint shows to be no others' too.
     """
 
@@ -49,6 +50,7 @@ class Job:
     frozen: str = ""
     layout: str = ""
     untied: str = ""
+    others: tuple[TaskSpec, ...] = field(default=(), kw_only=True)
 
     #: whether the model's weights are where its skeleton is
     skeleton_has_weights = False

@@ -22,8 +22,8 @@ def keep_run_facts(message: Message, context: Context, call_next: Callable[[Mess
     return call_next(message, context)
 
 
-def client_of(context: Context, config: RunConfig, spec: TaskSpec) -> LMClient:
-    """Return the client that does what a message of the run `config` asks for.
+def client_of(context: Context, config: RunConfig, spec: TaskSpec, others: tuple[TaskSpec, ...] = ()) -> LMClient:
+    """Return the client that does what a message of the run `config` asks for; `others`: see `TaskData`.
 
     A SuperNode's `--node-config 'data_dir="…"'` says where its own rows are. Raises UserError when they are others
     than the server's.
@@ -32,8 +32,10 @@ def client_of(context: Context, config: RunConfig, spec: TaskSpec) -> LMClient:
     data_dir = Path(str(context.node_config.get("data_dir", config.data_dir))).resolve()
     config = replace(config, data_dir=str(data_dir), precision=str(facts["precision"]),
                      fp32_products=str(facts["fp32_products"]))
-    if open_table(data_dir / spec.name, spec).fingerprint != facts["fingerprint"]:
-        raise UserError(f"--data_dir {data_dir}: has other rows of {config.data} than the server")
+    there = str(facts["fingerprint"]).split()
+    for each, fingerprint in zip((spec, *others), there, strict=True):
+        if open_table(data_dir / each.name, each).fingerprint != fingerprint:
+            raise UserError(f"--data_dir {data_dir}: has other rows of {each.name} than the server")
     of_the_run = (str(facts[name]) for name in ("scratch", "run_dir", "commit", "fingerprint", "frozen", "layout",
                                                 "untied"))
-    return LMClient(NodeJob(config, spec, *of_the_run))
+    return LMClient(NodeJob(config, spec, *of_the_run, others=others))

@@ -45,7 +45,7 @@ class Worker:
         self.job = job
         torch.set_num_threads(config.threads)
         self.device, self.model, self.vector, self.head = device_of(config), loaded.model, loaded.vector, loaded.head
-        self.data = TaskData(config, job.spec)
+        self.data = TaskData(config, job.spec, job.others)
         self.data.tokenise(loaded.tokenizer, loaded.text_to_text, job.tokens)
         self.optimizer = FlatAdamW(self.vector, config.weight_decay)
         self.method = strategy_of(config, self.vector.layout)
@@ -173,7 +173,7 @@ class Worker:
             for positions in batches:
                 batch = self.head.collate(self.data.tokens[evaluation.split], evaluation.rows[positions],
                                           evaluation.labels[positions])
-                columns.append(torch.stack(self.head.evaluate(self.model, feed(batch))))
+                columns.append(torch.stack(self.head.evaluate(self.model, feed(batch), evaluation.alike)))
             return torch.cat(columns, dim=1).cpu().numpy()
 
 

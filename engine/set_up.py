@@ -33,8 +33,8 @@ def strategy_for(log: RunLog, data: TaskData, start: Start, workers: int, progre
     base = log.folder if config.over_machines else None
     with room_for(config, method, n_clients, workers, data.lent_bytes + start.frozen.nbytes, base) as scratch:
         job = Job(config, data.table.spec, str(scratch), str(log.folder.resolve()), loading.commit_of(start.model),
-                  data.table.fingerprint, start.frozen.fingerprint, start.vector.layout.fingerprint,
-                  " ".join(untied(start.model)))
+                  " ".join(data.fingerprints.values()), start.frozen.fingerprint, start.vector.layout.fingerprint,
+                  " ".join(untied(start.model)), others=data.others)
         job.save_skeleton(start.model, start.tokenizer)
         start.frozen.share(job.frozen_weights)
         data.lend(job.tokens)

@@ -33,8 +33,8 @@ def card_of(plan: Plan, config: RunConfig, done: Merged | None, evaluated: Evalu
         license=licenses.pop() if len(licenses) == 1 else None, tags=["merge", "parameter-averaging"],
         eval_results=None if evaluated is None else eval_results(
             evaluated.data.table.spec, {**evaluated.merged}, Facts(
-                0, {name: split for name, split, _ in evaluated.data.chosen},
-                data_commit=evaluated.data.table.card.get("hub", {}).get("commit"))))
+                0, {each.name: each.split for each in evaluated.data.chosen},
+                data_commit=evaluated.data.table.commit)))
     frame, sentence = plan.fitted.frame, STRATEGIES.sentence(config.strategy) or "as its file says."
     parts = [f"# {name}", f"Merged by `{config.strategy}`{given(config.strategy_flags)}: {sentence}",
              "## Models", table_of(plan), weights_of(plan, config), *base_of(plan), *step_of(config, done)]

@@ -7,12 +7,14 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from preprocess.sources import NoFiles
+from utils.config import RunConfig
 from utils.console import NOTES, notes_to_stderr
 from utils.data.readers import Row
 from utils.data.task import TaskSpec
@@ -22,6 +24,7 @@ from utils.hub.repository import Repository
 from utils.machine.environment import EVERYWHERE, leave_out
 from utils.machine.process import begin
 from utils.machine.workers import quiet_models
+from utils.ood_data import asked_sets
 
 if TYPE_CHECKING:  # pyarrow is slow to import, and `--help` needs none of it
     from utils.data.table import Table
@@ -93,6 +96,45 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
              "PATH): all are of the domain all")
     _say_split(table)
     return table
+
+
+def specs_of(config: RunConfig) -> tuple[TaskSpec, tuple[TaskSpec, ...]]:
+    """Return the spec of a run's task, and those of the other tasks that `--ood_data` names, in its order.
+
+    Raises UserError, naming the flag, for another task that is unknown, or asks something else.
+    """
+    from utils.data.label_maps import label_map
+
+    spec, others = load(config.data).SPEC, {}
+    for asked in asked_sets(config.ood_data):
+        try:
+            others[asked.task] = load(asked.task).SPEC
+        except UserError as error:
+            raise UserError(f"--ood_data {asked}: {error}") from None
+        if label_map(spec, others[asked.task]) is None:
+            known = [name for name in task_names() if label_map(spec, load(name).SPEC)]
+            raise UserError(f"--ood_data {asked}: its labels say nothing of those of {spec.name}; those of "
+                            f"{', '.join(known)} do")
+    others.pop(spec.name, None)
+    return spec, tuple(others.values())
+
+
+def prepare_run(config: RunConfig, before: Mapping[str, str]) -> tuple[TaskSpec, tuple[TaskSpec, ...]]:
+    """Return what `specs_of` does, with the tables of all of these tasks prepared.
+
+    `before` has the tables' sources in a run that goes on, by tasks. Other tasks are read from the folder of `--source`
+    where it holds their files, else from their own source. Raises UserError as `prepare` and `specs_of`.
+    """
+    spec, others = specs_of(config)
+    out, source = Path(config.data_dir), config.source
+    prepare(spec.name, source or before.get(spec.name), out)
+    for other in others:
+        try:
+            prepare(other.name, source if os.path.exists(source) else before.get(other.name), out)
+        except NoFiles as absent:
+            _say(f"{absent}; {other.name} is had from its own source")
+            prepare(other.name, None, out)
+    return spec, others
 
 
 def main(spec: TaskSpec, argv: list[str] | None = None) -> None:

@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 HUB_SPLITS = {"train": "train", "validation": "dev"}  # the hub's name → the official one
 
 
+class NoFiles(UserError):
+    """A folder holds none of a task's files."""
+
+
 def find_folder(path: Path, file: str, *places: str) -> Path:
-    """Return the first of `path` and the folders `places` in it that holds `file`; raises UserError if none.
+    """Return the first of `path` and the folders `places` in it that holds `file`; raises NoFiles if none.
 
     The file itself stands for its folder.
     """
@@ -37,7 +41,7 @@ def find_folder(path: Path, file: str, *places: str) -> Path:
     for folder in (path, *(path / place for place in places)):
         if (folder / file).is_file():
             return folder
-    raise UserError(f"--source {path}: {file} is neither there nor in its {' or '.join(places)}")
+    raise NoFiles(f"--source {path}: {file} is neither there nor in its {' or '.join(places)}")
 
 
 def read_splits(folder: Path, files: dict[str, str], spec: TaskSpec, read: Callable[[Path], list[Row]]) -> dict:

@@ -142,7 +142,7 @@ def test_other_steps_are_refused(tmp_path):
 def test_stock_flower_gets_the_runs_very_rows(tmp_path):
     data = open_rows([*toy_flags(tmp_path), "--lang_mix", 0.5])
     folder = export_shards(data, tmp_path / "shards")
-    texts = {split: data.table.split(data.splits[split])["sentence1"].to_pylist() for split in ("train", "test")}
+    texts = {split: data.table.split(data.splits[split][1])["sentence1"].to_pylist() for split in ("train", "test")}
     assert len(list(folder.glob("client-*"))) == len(data.plan.shards) == 3
     for client, rows in enumerate(data.plan.shards):
         shard = pq.read_table(folder / f"client-{client}.parquet")

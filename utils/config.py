@@ -22,6 +22,7 @@ from utils.flags import (
 )
 from utils.hub_names import split_revision
 from utils.method_name import method_name
+from utils.ood_data import OOD_DATA
 from utils.plugins import PARTITIONERS, STRATEGIES, TRACKERS, TRAINED
 
 WITH_FLAGS = (STRATEGIES, PARTITIONERS, TRAINED)  # the plug-ins that bring flags of their own
@@ -50,6 +51,8 @@ class RunConfig:
     test: int = flag(0, "use only N rows per domain of each split, the same rows for every seed (0: all)",
                      valid=WHOLE_FROM_0)
     test_split: str = flag("", "split to report on (default: the task's own)")
+    ood_data: str = flag("", "also evaluate on rows of other tasks or splits, out of domain: NAME[:split][@domain],… "
+                             "(split: that task's test split; domain: all)", valid=OOD_DATA)
     val_ratio: float = flag(0.0, "part of each domain's training rows held out; the best round on them is kept",
                             valid=(lambda value: 0 <= value < 1, "a number from 0 to below 1"))
     max_length: int = flag(128, "tokens kept of each sequence",

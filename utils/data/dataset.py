@@ -9,9 +9,10 @@ import numpy as np
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.data.columns import numbers
-from utils.data.evaluation import chosen_rows, evaluation_set
+from utils.data.evaluation import chosen_rows, cut, evaluation_set
+from utils.data.foreign import ForeignTable, foreign_sets
 from utils.data.partition import make_plan, n_participants
-from utils.data.table import open_table
+from utils.data.table import Table, open_table
 from utils.data.task import TaskSpec
 from utils.data.tokens import open_tokens, write_tokens
 from utils.errors import UserError
@@ -23,23 +24,29 @@ if TYPE_CHECKING:
 class TaskData:
     """The rows of a run as the driver and each worker see them, the same in every process.
 
-    `splits[key]` names a split of the table: "train" and "test" are those trained and tested on, any other one that an
-    evaluation set needs has its own name as its key. `labels[key]`: float64 [rows]; `plan`: see
-    utils/data/partition.py; `fewest`: clients that a round has at least; `chosen`: see `chosen_rows`. After `tokenise`,
-    `tokens[key]` too, and `evaluation_sets`, the headline first.
+    `splits[key]` is a split of a table: "train" and "test" are those trained and tested on, any other one of the task's
+    that an evaluation set needs has its own name as its key, one of another task TASK:SPLIT. `labels[key]`: float64
+    [rows]; `plan`: see utils/data/partition.py; `fewest`: clients that a round has at least; `chosen`: the rows of each
+    evaluation set, the headline first, then those of `--ood_data`. After `tokenise`, `tokens[key]` too, and
+    `evaluation_sets`. `foreign`: the tables of the other tasks that `--ood_data` names, whose specs are `others`.
     """
 
-    def __init__(self, config: RunConfig, spec: TaskSpec) -> None:
-        self.config = config
+    def __init__(self, config: RunConfig, spec: TaskSpec, others: tuple[TaskSpec, ...] = ()) -> None:
+        self.config, self.others = config, others
         self.table = open_table(Path(config.data_dir) / spec.name, spec)
-        self.splits = {"train": self.table.train_split, "test": self.table.tested_split(config.test_split)}
-        rows = {key: self.table.split(name) for key, name in self.splits.items()}
+        own = {"train": self.table.train_split, "test": self.table.tested_split(config.test_split)}
+        self.foreign = [ForeignTable(open_table(Path(config.data_dir) / each.name, each), spec) for each in others]
+        self.splits: dict[str, tuple[Table, str]] = {key: (self.table, name) for key, name in own.items()}
+        rows = {key: self.table.split(name) for key, name in own.items()}
         self.plan = make_plan(config, spec, rows["train"], rows["test"])
-        self.chosen = chosen_rows(config, self.table, self.plan)
-        for _, name, _ in self.chosen:
-            if name not in self.splits.values():
-                key = name if name not in self.splits else f"split {name}"  # where --test_split names another
-                self.splits[key], rows[key] = name, self.table.split(name)
+        whole = [*chosen_rows(config, self.table, self.plan), *foreign_sets(config, self.table, self.foreign)]
+        # what is no row of a set, whatever its domain, is to go from `whole`, so that --test N rows remain
+        self.chosen = cut(whole, config.test)
+        for each in self.chosen:
+            if (each.table, each.split) not in self.splits.values():
+                key = each.split if each.table is self.table else f"{each.table.own.spec.name}:{each.split}"
+                key = key if key not in self.splits else f"split {key}"  # where --test_split names another
+                self.splits[key], rows[key] = (each.table, each.split), each.table.split(each.split)
         self.labels = {key: numbers(split["label"]).astype(np.float64) for key, split in rows.items()}
         most = n_participants(len(self.plan.shards), config.frac_fit)
         if config.min_success > most:
@@ -54,21 +61,21 @@ class TaskData:
         a whole field, unless `--truncate` lets them.
         """
         config = self.config
-        self.tokens = {key: open_tokens(self.table, name, tokenizer, max_length=config.max_length,
-                                        text_to_text=text_to_text, cache=self.table.folder / "tokens",
+        self.tokens = {key: open_tokens(table, name, tokenizer, max_length=config.max_length,
+                                        text_to_text=text_to_text, cache=table.folder / "tokens",
                                         lent=lent / key if lent else None)
-                       for key, name in self.splits.items()}
+                       for key, (table, name) in self.splits.items()}
         self._check_cuts()
         keys = {split: key for key, split in self.splits.items()}
         self.evaluation_sets = [
-            evaluation_set(name, keys[split], domains, self.labels[keys[split]], self.tokens[keys[split]].lengths,
-                           self.tokens[keys[split]].choices)
-            for name, split, domains in self.chosen]
+            evaluation_set(each.name, key, each.domains, self.labels[key], self.tokens[key].lengths,
+                           self.tokens[key].choices, each.table.alike)
+            for each in self.chosen for key in [keys[each.table, each.split]]]
 
     def _check_cuts(self) -> None:
         length = self.config.max_length
-        for key, split in self.splits.items():
-            cuts, where = self.tokens[key].cuts, f"{self.table.spec.name} {split}"
+        for key, (table, split) in self.splits.items():
+            cuts, where = self.tokens[key].cuts, f"{table.own.spec.name} {split}"
             rows = f"of {self.tokens[key].n_rows:,} rows"
             if cuts.lost and not self.config.truncate:
                 enough = max(tokens.cuts.enough for tokens in self.tokens.values())
@@ -87,7 +94,12 @@ class TaskData:
     @property
     def set_names(self) -> list[str]:
         """The names of the evaluation sets, the headline first."""
-        return [name for name, _, _ in self.chosen]
+        return [each.name for each in self.chosen]
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Those of the task's table and of the other tasks', by the tasks' names."""
+        return {table.own.spec.name: table.own.fingerprint for table in (self.table, *self.foreign)}
 
     @property
     def lent_bytes(self) -> int:

@@ -1,6 +1,7 @@
 """The rows a global model is evaluated on, cut into parts for the workers and put together again."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,8 +21,21 @@ ROWS_PER_BATCH = 32  # the fastest of 4 to 128 on one core, by little; fixed, as
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """The rows of an evaluation set: those of a split of a table of the run's task, or of another's as one of it."""
+
+    name: str
+    table: Table
+    split: str
+    domains: Domains
+
+
+@dataclass(frozen=True)
 class EvaluationSet:
-    """Rows of one split with their domains. `rows` int64 [n]; `labels` float64 [n]; `batches` positions into both."""
+    """Rows of one split with their domains. `rows` int64 [n]; `labels` float64 [n]; `batches` positions into both.
+
+    `alike`: what each class counts as where the labels do not tell all apart, see `LabelMap`; () where they do.
+    """
 
     name: str
     split: str  # a key of TaskData's tokens and labels
@@ -30,6 +44,7 @@ class EvaluationSet:
     domains: tuple[str, ...]
     positions: tuple[np.ndarray, ...]  # per domain, its positions in `rows`
     batches: tuple[np.ndarray, ...]
+    alike: tuple[int, ...] = ()
 
     def part(self, part: int, parts: int) -> list[np.ndarray]:
         """Return the batches that worker `part` of `parts` evaluates.
@@ -49,11 +64,11 @@ class EvaluationSet:
         return result
 
 
-def chosen_rows(config: RunConfig, table: Table, plan: Plan) -> list[tuple[str, str, Domains]]:
-    """Return (name, split of the table, domains) of each evaluation set that a run has, the headline first.
+def chosen_rows(config: RunConfig, table: Table, plan: Plan) -> list[Chosen]:
+    """Return the evaluation sets of the run's own table, the headline first.
 
-    Domains without rows are left out, and so is a set without domains. Raises UserError, naming the file, for a name
-    that a record has other uses for, and for what is no split of the table with rows of it.
+    Raises UserError, naming the file, for a name that a record has other uses for, and for what is no split of the
+    table with rows of it.
     """
     found = []
     for name in sorted(EVALUATION_SETS.names(), key=lambda name: (name != HEADLINE, name != HELD_OUT, name)):
@@ -74,13 +89,21 @@ def chosen_rows(config: RunConfig, table: Table, plan: Plan) -> list[tuple[str, 
         except Exception as error:  # whatever a user's file may do
             raise UserError(f"{EVALUATION_SETS.file(name)}: rows(config, table, plan): {type(error).__name__}: "
                             f"{in_short(error)}; mend it, or remove it") from error
-        domains = first_rows(domains, config.test)
+        found.append(Chosen(name, table, split, domains))
+    return found
+
+
+def cut(sets: Sequence[Chosen], n: int) -> list[Chosen]:
+    """Return the sets with at most `n` rows of each domain (0: all): without the domains and the sets without rows."""
+    found = []
+    for each in sets:
+        domains = first_rows(each.domains, n)
         kept = [(domain, rows) for domain, rows in zip(domains.names, domains.rows) if len(rows)]
         if len(kept) < max(1, len(domains.names)):
             empty = [domain for domain, rows in zip(domains.names, domains.rows) if not len(rows)]
-            NOTES.info("evaluation set %s: without rows, so left out: %s", name, ", ".join(empty) or "all of it")
+            NOTES.info("evaluation set %s: without rows, so left out: %s", each.name, ", ".join(empty) or "all of it")
         if kept:
-            found.append((name, split, Domains(*zip(*kept))))
+            found.append(replace(each, domains=Domains(*zip(*kept))))
     return found
 
 
@@ -96,11 +119,11 @@ def check_rows(domains: Domains, n_rows: int) -> None:
 
 
 def evaluation_set(name: str, split: str, domains: Domains, labels: np.ndarray, lengths: np.ndarray,
-                   choices: int) -> EvaluationSet:
+                   choices: int, alike: tuple[int, ...] = ()) -> EvaluationSet:
     """Build the set of a split's `domains`; `labels` and `lengths` (tokens) are those of the whole split."""
     rows = np.concatenate(domains.rows)
     ends = np.cumsum([len(part) for part in domains.rows])
     positions = tuple(np.split(np.arange(len(rows)), ends[:-1]))
     batches = evaluation_batches(lengths[rows], max(1, ROWS_PER_BATCH // choices))
     return EvaluationSet(name, split, rows, labels[rows].astype(np.float64), domains.names, positions,
-                         tuple(batches))
+                         tuple(batches), alike)

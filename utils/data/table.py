@@ -39,7 +39,8 @@ class StaleTable(UserError):
 class Table:
     """An opened table.
 
-    `folder` (Path), `spec`, `card` (the card's JSON object), `splits` (names, in the order written) and
+    `folder` (Path), `spec`, `card` (the card's JSON object), `splits` (names, in the order written), `alike` (what
+    classes count as that its labels do not tell apart, see `LabelMap`; () but for another task's rows) and
     `fingerprint`: 64 hex digits, the sha256 of the spec and of every value in row order. Two tables have the
     same one exactly when they say the same, whatever wrote the Parquet bytes.
     """
@@ -48,12 +49,22 @@ class Table:
         self.folder, self.spec, self.card = folder, spec, card
         self.fingerprint: str = card["fingerprint"]
         self.splits: tuple[str, ...] = tuple(card["splits"])
+        self.alike: tuple[int, ...] = ()
+
+    @property
+    def commit(self) -> str | None:
+        """The hub's commit that its rows are of; None where they are from elsewhere."""
+        return self.card.get("hub", {}).get("commit")
 
     @property
     def source(self) -> str:
         """Where its rows are from, as `--source` takes it; of the hub, at the commit that they are of."""
-        commit = self.card.get("hub", {}).get("commit")
-        return f"hub@{commit}" if commit else self.card["source"]
+        return f"hub@{self.commit}" if self.commit else self.card["source"]
+
+    @property
+    def own(self) -> "Table":
+        """The table as its task has it: this one, unless it is made to be of another task (foreign.py)."""
+        return self
 
     @property
     def train_split(self) -> str:

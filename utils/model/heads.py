@@ -87,14 +87,18 @@ class Head:
         return model(**{key: tensor for key, tensor in batch.items() if key != "labels"}).logits.double()
 
     @torch.no_grad()
-    def evaluate(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> Evaluated:
+    def evaluate(self, model: PreTrainedModel, batch: dict[str, torch.Tensor], alike: tuple[int, ...] = ()
+                 ) -> Evaluated:
         """Return (prediction, loss_sum, weight) of each row, float64 [batch] on the batch's device; call in eval mode.
 
         Σ loss_sum / Σ weight over any rows is their mean loss, whatever batches they came in. The prediction
-        is a class index, or a score. Padding only changes the last bits.
+        is a class index, or a score. Padding only changes the last bits. Where class c counts as `alike[c]`, so does a
+        prediction, and the loss is that of the summed probability of all classes that count as the label.
         """
         labels = batch["labels"]
         logits = self.scores(model, batch)
+        if alike:
+            return _counted_alike(log_softmax(logits, -1), labels, alike)
         losses = cross_entropy(logits, labels, reduction="none")
         return logits.argmax(-1).double(), losses, torch.ones_like(losses)
 
@@ -119,7 +123,8 @@ class RegressionHead(Head):
         return torch.from_numpy(labels.astype(np.float32))
 
     @torch.no_grad()
-    def evaluate(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> Evaluated:
+    def evaluate(self, model: PreTrainedModel, batch: dict[str, torch.Tensor], alike: tuple[int, ...] = ()
+                 ) -> Evaluated:
         """See `Head.evaluate`: the prediction is the score, the loss its squared error."""
         scores = self.scores(model, batch)[:, 0]
         errors = (scores - batch["labels"].double()) ** 2
@@ -153,10 +158,12 @@ class TextToTextHead(Head):
         return int(self.n_tokens[self._word_of(labels)].sum())
 
     @torch.no_grad()
-    def evaluate(self, model: PreTrainedModel, batch: dict[str, torch.Tensor]) -> Evaluated:
+    def evaluate(self, model: PreTrainedModel, batch: dict[str, torch.Tensor], alike: tuple[int, ...] = ()
+                 ) -> Evaluated:
         """See `Head.evaluate`: the loss is the right word's negative log-likelihood, its weight its tokens.
 
-        The encoder reads each row once; the decoder scores every label word given it.
+        The encoder reads each row once; the decoder scores every label word given it. Where words count as `alike`, the
+        loss is that of their summed likelihood, and its weight 1.
         """
         scores, labels = self.scores(model, batch), batch["labels"]
         best = scores.argmax(-1)
@@ -164,6 +171,8 @@ class TextToTextHead(Head):
                            for tensor in (self.words, torch.from_numpy(self.n_tokens)))
         # a word has end-of-text at its end and nowhere else, so a longer one cut here is never taken for it
         word = (labels[:, None] == words[:, :labels.shape[1]]).all(-1).int().argmax(-1)
+        if alike:
+            return _counted_alike(scores, word, alike)
         prediction = best
         if self.numbers is not None:
             prediction = torch.from_numpy(self.numbers).to(labels.device, non_blocking=True)[best]
@@ -199,6 +208,14 @@ class TextToTextHead(Head):
             return labels.astype(np.int64)
         # rounded, so that a tie is one in floating point too
         return np.abs(labels[:, None] - self.numbers).round(9).argmin(-1)
+
+
+def _counted_alike(log_likelihoods: torch.Tensor, labels: torch.Tensor, alike: tuple[int, ...]) -> Evaluated:
+    """Return what `Head.evaluate` does, from float64 [batch, classes] and int64 [batch]."""
+    counts_as = torch.tensor(alike, device=labels.device)
+    others = counts_as != labels[:, None]
+    losses = -log_likelihoods.masked_fill(others, -torch.inf).logsumexp(-1)
+    return counts_as[log_likelihoods.argmax(-1)].double(), losses, torch.ones_like(losses)
 
 
 def _word_ids(spec: TaskSpec, tokenizer: PreTrainedTokenizerFast) -> list[list[int]]:

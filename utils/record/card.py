@@ -1,7 +1,8 @@
 """The card of a run's model, `model/README.md`: for the hub, and for any reader of the folder."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,16 @@ class Facts:
     license: str | None = None  #: of the model that the run started from
     data_commit: str | None = None  #: of the hub's data set that the rows are of, where they are
     loading: str = ""  #: of adapters alone, the code that adds them to their base
+    #: of evaluation sets that are of other tasks: the task, and the hub's commit, by the sets' names
+    foreign: Mapping[str, tuple[TaskSpec, str | None]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, data: TaskData, model: PreTrainedModel) -> "Facts":
         """Return those of a run on `data` whose model was loaded as `model`."""
-        return cls(len(data.plan.shards), {name: split for name, split, _ in data.chosen},
-                   loading.is_text_to_text(model), license_of(Path(model.config.name_or_path)),
-                   data.table.card.get("hub", {}).get("commit"))
+        return cls(len(data.plan.shards), {each.name: each.split for each in data.chosen},
+                   loading.is_text_to_text(model), license_of(Path(model.config.name_or_path)), data.table.commit,
+                   foreign={each.name: (each.table.own.spec, each.table.commit) for each in data.chosen
+                            if each.table is not data.table})
 
 
 def license_of(folder: Path) -> str | None:
@@ -139,15 +143,16 @@ def eval_results(spec: TaskSpec, summary: dict, facts: Facts) -> list[EvalResult
     The domains are no configurations of the data set, so a figure's name says whose it is; so it does of the evaluation
     sets but for the headline. Where there is one domain, all three are the same.
     """
-    origin, results = spec.origin, []
+    results = []
     for number, (name, split) in enumerate(facts.splits.items()):
-        result = summary[name]
+        result, (of, commit) = summary[name], facts.foreign.get(name, (spec, facts.data_commit))
+        origin = of.origin
         parts = [*_pooled(result).items(), *result["domains"].items()] if len(result["domains"]) > 1 else []
         for domain, figures in (("", result), *parts):
             whose = ", ".join([name] * (number > 0) + [domain] * bool(domain))
             results += [EvalResult(
-                task_type=_task_type(spec), dataset_type=origin.repo or spec.name, dataset_name=spec.name,
-                dataset_config=origin.config or None, dataset_revision=facts.data_commit,
+                task_type=_task_type(spec), dataset_type=origin.repo or of.name, dataset_name=of.name,
+                dataset_config=origin.config or None, dataset_revision=commit,
                 dataset_split=split.replace("dev", "validation") if origin.repo else split,
                 metric_type=_HUB_METRICS.get(metric, metric), metric_value=figures[metric],
                 metric_name=f"{metric} ({whose})" if whose else metric) for metric in metric_names(result)]
@@ -156,7 +161,8 @@ def eval_results(spec: TaskSpec, summary: dict, facts: Facts) -> list[EvalResult
 
 def _data(spec: TaskSpec, summary: dict, facts: Facts) -> str:
     origin, columns = spec.origin, " and ".join(f"`{column}`" for column in spec.text)
-    rows = [f"{summary[name]['rows']} rows of the split `{split}`" + f" (`{name}`)" * (number > 0)
+    rows = [f"{summary[name]['rows']} rows of the split `{split}`"
+            + (f" of {facts.foreign[name][0].name}" if name in facts.foreign else "") + f" (`{name}`)" * (number > 0)
             for number, (name, split) in enumerate(facts.splits.items())]
     words = (f"Read: {columns}. Evaluated on {', and on '.join(rows)}; "
              f"{summary['rows_trained']} rows were trained on, all passes counted.")

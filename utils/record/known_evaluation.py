@@ -98,7 +98,7 @@ def evaluation_key(config: RunConfig, data: TaskData, model_key: str, vector: np
             digest.update(str(path.relative_to(ROOT)).encode() + sha256(path.read_bytes()).digest())
     for each in data.evaluation_sets:
         tokens = data.tokens[each.split]
-        digest.update(f"{each.name} {tokens.choices} {[len(batch) for batch in each.batches]}".encode())
+        digest.update(f"{each.name} {tokens.choices} {each.alike} {[len(batch) for batch in each.batches]}".encode())
         for array in (each.rows, each.labels, *each.batches, tokens.ids, tokens.types, tokens.offsets):
             if array is not None:
                 digest.update(f"{array.dtype} {array.shape}".encode())

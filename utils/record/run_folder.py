@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -61,16 +61,24 @@ class RunFolder:
         """Whether the run is: once there is a result, no process writes there any more."""
         return (self.path / SUMMARY).is_file()
 
-    def check_rows(self, fingerprint: str, names: list[str]) -> None:
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where the rows were from with which a run began that goes on, by their tasks' names."""
+        found = {each["task"]: each["source"] for each in self.before.get("ood", {}).values()}
+        return found | ({self.config.data: self.before["data_source"]} if "data_source" in self.before else {})
+
+    def check_rows(self, fingerprints: Mapping[str, str], names: list[str]) -> None:
         """Raise UserError when a run that goes on began with other rows; say what else may not be as it was.
 
-        `fingerprint` is that of the table as it is now, `names` are those of the evaluation sets.
+        `fingerprints` are those of the tasks' tables as they are now, `names` are those of the evaluation sets.
         """
         if not self.before:
             return
-        if self.before["data_fingerprint"] != fingerprint:
-            raise UserError(f"--resume: {self.path} was made with other rows of {self.config.data} than "
-                            f"{self.config.data_dir} has now; start a new run")
+        before = {each["task"]: each["fingerprint"] for each in self.before.get("ood", {}).values()}
+        for task, fingerprint in (before | {self.config.data: self.before["data_fingerprint"]}).items():
+            if fingerprints.get(task, fingerprint) != fingerprint:
+                raise UserError(f"--resume: {self.path} was made with other rows of {task} than "
+                                f"{self.config.data_dir} has now; start a new run")
         evaluated = self.before.get("evaluation_sets", names)
         if evaluated != names:
             raise UserError(f"--resume: {self.path} was evaluated on {', '.join(evaluated)}, and would be on "

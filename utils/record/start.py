@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
 from utils.model import loading
+from utils.ood_data import asked_sets
 from utils.record.run_folder import RunFolder
 from utils.record.runlog import RunLog
 from utils.vectors.frozen import FrozenWeights
@@ -72,4 +73,12 @@ def write_config(log: RunLog, data: TaskData, start: Start, workers: int) -> Non
             **start.model_facts, "frozen_fingerprint": start.frozen.fingerprint, "workers": workers,
             "shards": data.shards_by_domain(), "shard_labels": data.shards_by_label(),
             "rows_cut": {key: tokens.cuts.rows for key, tokens in data.tokens.items()},
-            "evaluation_sets": data.set_names})
+            "evaluation_sets": data.set_names, "ood": ood_facts(data)})
+
+
+def ood_facts(data: TaskData) -> dict[str, dict]:
+    """Return what config.json says of each set that `--ood_data` names, by the sets' names."""
+    chosen = {each.name: each for each in data.chosen}
+    return {asked.name: {"task": asked.task, "split": each.split, "rows": sum(map(len, each.domains.rows)),
+                         "fingerprint": each.table.own.fingerprint, "source": each.table.source}
+            for asked in asked_sets(data.config.ood_data) if (each := chosen.get(asked.name))}

@@ -97,12 +97,12 @@ def test_only_flags_that_no_update_depends_on_may_change(tmp_path, caplog):
                              ({"precision": "fp32"}, "--precision bf16, not fp32")):
         with pytest.raises(UserError, match=f"--resume: .* was made with {message}"):
             RunFolder(replace(config, **changed))
-    free.check_rows("f", ["test", "val"])
+    free.check_rows({"sentiment": "f"}, ["test", "val"])
     assert "--min_success was 0 and is 1 from here on" in caplog.text
     with pytest.raises(UserError, match="other rows"):
-        free.check_rows("g", ["test", "val"])
+        free.check_rows({"sentiment": "g"}, ["test", "val"])
     with pytest.raises(UserError, match="was evaluated on test, val, and would be on test now"):
-        free.check_rows("f", ["test"])
+        free.check_rows({"sentiment": "f"}, ["test"])
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]  # a look changes nothing
 
 
