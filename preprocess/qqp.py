@@ -22,7 +22,7 @@ SPEC = TaskSpec(
     citation="Iyer, Dandekar, Csernai 2017, Quora Question Pairs",
     origin=Origin("nyu-mll/glue", "qqp", license="Quora's terms, non-commercial use"),
 )
-GLUE = Glue(SPEC, folder="QQP", codes=("0", "1"), label="is_duplicate", skip_torn=True)
+GLUE = Glue(SPEC, folder="QQP", codes=("0", "1"), label="is_duplicate", quotes="kept")
 read_files, read_hub = GLUE.read_files, GLUE.read_hub
 
 if __name__ == "__main__":

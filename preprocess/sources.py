@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from utils.data.readers import (
     NO_LABEL,
     UNLABELLED,
+    Quotes,
     Row,
     class_index,
     file_name_part,
@@ -62,24 +63,44 @@ def load_hub(found: Snapshot, config: str) -> DatasetDict:
     or read, or there is no such configuration.
     """
     from datasets import load_dataset
-    from datasets.utils.metadata import MetadataConfigs
-    from huggingface_hub import DatasetCard
 
-    folder = found.fetch(["README.md"])
+    described = "README.md" in found.files
     try:
-        configs = MetadataConfigs.from_dataset_card_data(DatasetCard.load(folder / "README.md").data)
-        if config not in configs:
-            raise UserError(f"{found.repo.asked}: its configurations are {', '.join(configs) or '(none)'}; "
-                            f"expected {config}")
-        files = _files_of(configs[config]["data_files"], found)
-        found.fetch(file for split in files.values() for file in split)
-        return load_dataset(str(folder), config, data_files={
+        files = _described(found, config) if described else _converted(found, config)
+        folder = found.fetch(file for split in files.values() for file in split)
+        return load_dataset(*((str(folder), config) if described else ("parquet",)), data_files={
             split: [str(folder / file) for file in some] for split, some in files.items()})
     except UserError:
         raise
     except Exception as error:  # the library raises too many kinds of its own
         raise UserError(f"{found.repo.asked}: cannot be read as a data set: {in_short(root(error))}; "
                         f"{found.repo.otherwise}") from error
+
+
+def _described(found: Snapshot, config: str) -> dict[str, list[str]]:
+    """Return split → the files of a configuration, as the repository's card has them."""
+    from datasets.utils.metadata import MetadataConfigs
+    from huggingface_hub import DatasetCard
+
+    folder = found.fetch(["README.md"])
+    configs = MetadataConfigs.from_dataset_card_data(DatasetCard.load(folder / "README.md").data)
+    if config not in configs:
+        raise UserError(f"{found.repo.asked}: its configurations are {', '.join(configs) or '(none)'}; "
+                        f"expected {config}")
+    return _files_of(configs[config]["data_files"], found)
+
+
+def _converted(found: Snapshot, config: str) -> dict[str, list[str]]:
+    """Return split → the files of a configuration in the hub's own conversion to Parquet, a branch without a card."""
+    files: dict[str, list[str]] = {}
+    for file in sorted(found.files):
+        match file.split("/"):
+            case [folder, split, name] if folder == config and name.endswith(".parquet"):
+                files.setdefault(split, []).append(file)
+    if not files:
+        raise UserError(f"{found.repo.asked}: has neither a README.md nor files {config}/SPLIT/0000.parquet; "
+                        f"{found.repo.otherwise}")
+    return files
 
 
 def _files_of(patterns: Any, found: Snapshot) -> dict[str, list[str]]:
@@ -95,29 +116,33 @@ def _files_of(patterns: Any, found: Snapshot) -> dict[str, list[str]]:
     return files
 
 
-def hub_rows(dataset: Dataset, spec: TaskSpec, row: Callable[[Row], Row], label: str = "label"
-             ) -> Iterator[Row]:
+def hub_rows(dataset: Dataset, spec: TaskSpec, row: Callable[[Row], Row], label: str = "label",
+             codes: tuple[str, ...] = ()) -> Iterator[Row]:
     """Return the rows that `row` makes of a hub split, in order; of an unlabelled one, NO_LABEL.
 
     `row` is given the hub's row with `label` turned into the index into `spec.labels`, by the class names the
-    hub states, or into a float for regression. Raises UserError when those classes are others, and, as rows are
-    had, for a label that is none of them and for whatever `row` complains of.
+    hub states, which may be `codes` instead, those of the files; or into a float for regression. Raises UserError when
+    those classes are others, and, as rows are had, for a label that is none of them and for whatever `row` complains
+    of.
     """
     if label not in dataset.features:
         raise UserError(f"{spec.name}: the hub's columns are {', '.join(dataset.features)}; expected {label}")
     stated = getattr(dataset.features[label], "names", None) or spec.labels
-    if sorted(stated) != sorted(spec.labels):
+    if sorted(stated) not in (sorted(spec.labels), sorted(codes)):
         raise UserError(f"{spec.name}: the hub's classes are {', '.join(stated)}; "
                         f"expected {', '.join(spec.labels)}")
     classes = dict(enumerate(stated))
 
     def turned(value: Any) -> int | float:
-        return class_index(spec.labels, classes.get(value, value)) if spec.labels else score(value)
+        if not spec.labels:
+            return score(value)
+        name = classes.get(value, value)
+        return codes.index(name) if name in codes else class_index(spec.labels, name)
 
     def rows() -> Iterator[Row]:
         for place, record in enumerate(dataset):
             try:
-                if unlabelled(record, label) and record[label] not in spec.labels:
+                if unlabelled(record, label) and record[label] not in (*spec.labels, *codes):
                     yield NO_LABEL
                 else:
                     yield row({**record, label: turned(record[label])})
@@ -141,17 +166,21 @@ def score(value: object) -> float:
 
 
 def hub_splits(spec: TaskSpec, data: dict[str, Dataset], row: Callable[[Row], Row], label: str = "label",
-               names: dict[str, str] = HUB_SPLITS) -> dict[str, Iterator[Row]]:
+               names: dict[str, str] = HUB_SPLITS, codes: tuple[str, ...] = ()) -> dict[str, Iterator[Row]]:
     """Return split → rows of the splits that are there; `names` gives the hub's name → the official one."""
-    return {split: hub_rows(data[name], spec, row, label) for name, split in names.items() if name in data}
+    return {split: hub_rows(data[name], spec, row, label, codes) for name, split in names.items() if name in data}
 
 
 @dataclass(frozen=True)
 class Glue:
-    """How a GLUE task's files and hub copy write its rows. `read_files` and `read_hub` are the task's own."""
+    """How a task's files and hub copy write its rows, where each value has a column, as GLUE's have.
+
+    The hub's columns have the files' names, or those of the task's table where it lacks these; its classes are called
+    as the files' or as the task's. `read_files` and `read_hub` are the task's own.
+    """
 
     spec: TaskSpec
-    folder: str  #: in the GLUE download
+    folder: str  #: in the GLUE download, or the task's own
     #: how the files write `spec.labels`, in their order; a regression task has none
     codes: tuple[str, ...] = ()
     label: str = "label"
@@ -163,39 +192,53 @@ class Glue:
     files: dict[str, str] = field(default_factory=lambda: {"train": "train.tsv", "dev": "dev.tsv"})
     #: all columns, for files without a header line
     columns: tuple[str, ...] = ()
-    #: take quoted fields as they stand, and leave out lines that a line feed or tab inside a text has torn
-    skip_torn: bool = False
+    quotes: Quotes = "refused"  #: of tab-separated files
+    json: bool = False  #: the files are JSON lines, of strings, instead of tab-separated
     hub_names: dict[str, str] = field(default_factory=lambda: HUB_SPLITS)
 
     def read_files(self, path: Path) -> dict[str, list[Row]]:
-        """Return split → rows of the official files; raises UserError as find_folder and read_tsv do."""
+        """Return split → rows of the official files; raises UserError as find_folder, read_tsv and read_jsonl do."""
         folder = find_folder(path, self.files["train"], self.folder, f"glue/{self.folder}", f"GLUE/{self.folder}")
-        sources = {name: self.renamed.get(name, name) for name in self.spec.text}
-        wanted = (*sources.values(), self.label, *([self.domain] if self.domain else []))
+        return read_splits(folder, self.files, self.spec, self.read_file)
 
-        def row(record: dict[str, str]) -> Row:
-            text = {name: record[source] for name, source in sources.items()}
-            value = record[self.label]
-            label = class_index(self.codes, value) if self.codes else score(value)
-            domain = record[self.domain] if self.domain else "all"
-            return {**text, "label": label, "domain": file_name_part(self.same_domain.get(domain, domain))}
+    def read_file(self, path: Path) -> list[Row]:
+        """Return the rows of one file."""
+        label = "" if {*self.codes} & {*UNLABELLED} else self.label  # -1 and 1 may be the classes
+        wanted = (*map(self._source, self.spec.text), self.label, *([self.domain] if self.domain else []))
+        if self.json:
+            return read_jsonl(path, dict.fromkeys(wanted, str), self.file_row, label=label)
+        return read_tsv(path, self.columns or wanted, self.file_row, label=label, header=not self.columns,
+                        quotes=self.quotes)
 
-        def read(file: Path) -> list[Row]:
-            label = "" if {*self.codes} & {*UNLABELLED} else self.label  # -1 and 1 may be the classes
-            return read_tsv(file, self.columns or wanted, row, label=label, header=not self.columns,
-                            skip_torn=self.skip_torn)
-
-        return read_splits(folder, self.files, self.spec, read)
+    def file_row(self, record: Row) -> Row:
+        """Return the table's row of a line of a file; raises ValueError for a label or domain that cannot be."""
+        value = record[self.label]
+        label = class_index(self.codes, value) if self.codes else score(value)
+        domain = record[self.domain] if self.domain else "all"
+        return {**{name: record[self._source(name)] for name in self.spec.text}, "label": label,
+                "domain": file_name_part(self.same_domain.get(domain, domain))}
 
     def read_hub(self, found: Snapshot) -> dict[str, Iterator[Row]]:
         """Return split → rows of the hub's copy; raises UserError as load_hub does."""
-        data = load_hub(found, self.spec.origin.config)
-        return hub_splits(self.spec, data, self.hub_row, names=self.hub_names)
+        return self.hub_rows(load_hub(found, self.spec.origin.config))
+
+    def hub_rows(self, data: dict[str, Dataset]) -> dict[str, Iterator[Row]]:
+        """Return split → rows of the hub's splits, as `read_hub` has them."""
+        label = self.label if any(self.label in dataset.features for dataset in data.values()) else "label"
+        return hub_splits(self.spec, data, self.hub_row, label, self.hub_names, self.codes)
 
     def hub_row(self, record: Row) -> Row:
         """Return the table's row of a hub row whose label `hub_rows` has turned; no domain column is "all"."""
-        text = {name: record[name] for name in self.spec.text}
-        return {**text, "label": record["label"], "domain": record.get(self.domain, "all")}
+        def value(source: str, name: str) -> Any:
+            return record[source] if source in record else record[name]
+
+        domain = record.get(self.domain, "all")
+        return {**{name: value(self._source(name), name) for name in self.spec.text},
+                "label": value(self.label, "label"), "domain": self.same_domain.get(domain, domain)}
+
+    def _source(self, name: str) -> str:
+        """Return the files' name of a text column."""
+        return self.renamed.get(name, name)
 
 
 @dataclass(frozen=True)

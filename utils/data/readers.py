@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from utils.console import NOTES
 from utils.errors import UserError, quoted
@@ -21,32 +21,35 @@ Row = dict[str, Any]
 #: how a label is left open: by a dash in MultiNLI's files, by −1 or nothing on the hub and in files made of its rows
 UNLABELLED = (None, "", "-", -1, "-1", "-1.0")
 NO_LABEL: Row = {"label": None}
+Quotes = Literal["refused", "kept", "undone"]  # what becomes of a tab-separated file's quotes: see tsv_rows
+QUOTED = re.compile('"(?:[^"]|"")*"')  # a field that csv has quoted
 UNQUOTED = ("quotes are part of a text here, as in the official files: write it without quoting "
             "(pandas: to_csv(path, sep='\\t', quoting=csv.QUOTE_NONE)), and texts without tabs and line ends")
 
 
 def read_tsv(path: Path, columns: Sequence[str], row: Callable[[dict[str, str]], Row | None], *,
-             label: str = "", header: bool = True, skip_torn: bool = False) -> list[Row]:
+             label: str = "", header: bool = True, quotes: Quotes = "refused") -> list[Row]:
     """Return the rows that `row` makes of a tab-separated file, in file order: see `tsv_rows`."""
     with _opened(path) as stream:
-        return tsv_rows(stream, str(path), columns, row, label=label, header=header, skip_torn=skip_torn)
+        return tsv_rows(stream, str(path), columns, row, label=label, header=header, quotes=quotes)
 
 
 def tsv_rows(stream: BinaryIO, name: str, columns: Sequence[str],
              row: Callable[[dict[str, str]], Row | None], *,
-             label: str = "", header: bool = True, skip_torn: bool = False) -> list[Row]:
+             label: str = "", header: bool = True, quotes: Quotes = "refused") -> list[Row]:
     """Return the rows of tab-separated UTF-8 bytes called `name`, in order, every field exactly as written.
 
     There is no quoting: a tab always parts two fields, and a line feed (or CR LF) always ends a line. With
     `header`, the first line names the fields and `columns` says which to pass to `row`; without, `columns`
-    names all fields of a line. `skip_torn` is for a file that is quoted and yet to be read so: its quotes stay, and
-    lines with another number of fields are left out; stderr says how many. `stream` must be seekable.
+    names all fields of a line. `quotes` is for official files that are quoted all the same: "kept" reads them as they
+    stand and leaves out lines with another number of fields (stderr says how many); "undone" takes off the quotes of a
+    field that is quoted as csv does it. `stream` must be seekable.
 
     Raises UserError, naming file and line, for another number of fields, a missing or repeated header column,
     fields that are quoted all the same, bytes that are not UTF-8, a NUL, whatever `row` complains of, and a file
     without rows.
     """
-    if not skip_torn:
+    if quotes == "refused":
         _refuse_quoted(stream, name)
     lines = _lines(stream, name)
     names = next(lines, (0, ""))[1].split("\t") if header else list(columns)
@@ -59,9 +62,11 @@ def tsv_rows(stream: BinaryIO, name: str, columns: Sequence[str],
     torn = 0
     for number, line in lines:
         fields = line.split("\t")
+        if quotes == "undone":
+            fields = [field[1:-1].replace('""', '"') if QUOTED.fullmatch(field) else field for field in fields]
         if len(fields) == len(names):
             _append(rows, row, {column: fields[i] for column, i in wanted}, label, f"{name}:{number}")
-        elif skip_torn:
+        elif quotes == "kept":
             torn += 1
         else:
             hint = f"; {UNQUOTED}" if '"' in line else ""
@@ -88,6 +93,19 @@ def read_jsonl(path: Path, keys: dict[str, type], row: Callable[[Row], Row | Non
                     found = f"has {json.dumps(record[key])[:40]}" if key in record else "is missing"
                     raise UserError(f"{path}:{number}: key {key!r} {found}; expected a {kind.__name__}")
             _append(rows, row, record, label, f"{path}:{number}")
+    return _not_empty(rows, str(path))
+
+
+def read_lines(path: Path, row: Callable[[dict[str, str]], Row]) -> list[Row]:
+    """Return the rows that `row` makes of a file's lines, in file order; each comes as {"line": as it stands}.
+
+    Raises UserError, naming file and line, for bytes that are not UTF-8, a NUL, whatever `row` complains of, and a file
+    without lines.
+    """
+    rows: list[Row] = []
+    with _opened(path) as stream:
+        for number, line in _lines(stream, str(path)):
+            _append(rows, row, {"line": line}, "", f"{path}:{number}")
     return _not_empty(rows, str(path))
 
 

@@ -92,7 +92,7 @@ def test_tsv_columns_are_found_by_name_and_rows_can_be_left_out(tmp_path):
 
 def test_torn_lines_can_be_left_out_and_are_counted(tmp_path, caplog):
     (tmp_path / "t.tsv").write_text("text\tlabel\nA\tyes\nhalf\nhalf\tno\textra\nB\tno\n")
-    rows = read_tsv(tmp_path / "t.tsv", ("text", "label"), labelled, skip_torn=True)
+    rows = read_tsv(tmp_path / "t.tsv", ("text", "label"), labelled, quotes="kept")
     assert [row["text"] for row in rows] == ["A", "B"]
     assert "left out 2 torn lines" in caplog.text
 
