@@ -187,7 +187,8 @@ def _read(module: ModuleType, source: str) -> tuple[dict, dict]:
         return module.read_pypi(), {}
     origin = module.SPEC.origin
     asked = f"{module.SPEC.name}: {origin.repo}{at}{revision}"
-    found = open_snapshot(Repository("dataset", origin.repo, revision, asked, "--source PATH reads the official files"))
+    found = open_snapshot(Repository("dataset", origin.repo, revision or origin.revision, asked,
+                                     "--source PATH reads the official files"))
     return module.read_hub(found), {"repo": origin.repo, "config": origin.config, "commit": found.commit}
 
 

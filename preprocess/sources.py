@@ -36,11 +36,11 @@ class NoFiles(UserError):
 def find_folder(path: Path, file: str, *places: str) -> Path:
     """Return the first of `path` and the folders `places` in it that holds `file`; raises NoFiles if none.
 
-    The file itself stands for its folder.
+    A file as `path` stands for its folder.
     """
     path = path.parent if path.is_file() else path
     for folder in (path, *(path / place for place in places)):
-        if (folder / file).is_file():
+        if (folder / file).exists():
             return folder
     raise NoFiles(f"--source {path}: {file} is neither there nor in its {' or '.join(places)}")
 
@@ -198,17 +198,22 @@ class Glue:
 
     def read_files(self, path: Path) -> dict[str, list[Row]]:
         """Return split → rows of the official files; raises UserError as find_folder, read_tsv and read_jsonl do."""
-        folder = find_folder(path, self.files["train"], self.folder, f"glue/{self.folder}", f"GLUE/{self.folder}")
+        places = (self.folder, f"glue/{self.folder}", f"GLUE/{self.folder}", Path(self.folder).name)
+        folder = find_folder(path, self.files["train"], *dict.fromkeys(places))
         return read_splits(folder, self.files, self.spec, self.read_file)
 
     def read_file(self, path: Path) -> list[Row]:
         """Return the rows of one file."""
         label = "" if {*self.codes} & {*UNLABELLED} else self.label  # -1 and 1 may be the classes
-        wanted = (*map(self._source, self.spec.text), self.label, *([self.domain] if self.domain else []))
         if self.json:
-            return read_jsonl(path, dict.fromkeys(wanted, str), self.file_row, label=label)
-        return read_tsv(path, self.columns or wanted, self.file_row, label=label, header=not self.columns,
+            return read_jsonl(path, dict.fromkeys(self.wanted, str), self.file_row, label=label)
+        return read_tsv(path, self.columns or self.wanted, self.file_row, label=label, header=not self.columns,
                         quotes=self.quotes)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The files' columns, or keys, that a row is made of."""
+        return (*map(self._source, self.spec.text), self.label, *([self.domain] if self.domain else []))
 
     def file_row(self, record: Row) -> Row:
         """Return the table's row of a line of a file; raises ValueError for a label or domain that cannot be."""

@@ -56,6 +56,13 @@ SOURCES = {
             ("train.tsv", "dev.tsv")},
     "xnli": {name: "language\tgold_label\tsentence1\tsentence2\nsw\tneutral\tA\tB\nde\tentailment\tC\tD\n"
              for name in ("xnli.dev.tsv", "xnli.test.tsv")},
+    "paws": {name: 'id\tsentence1\tsentence2\tlabel\n1\tA .\t"It ""said"" B ."\t1\n2\tC\tD\t0\n'
+             for name in ("train.tsv", "dev.tsv", "test.tsv")},
+    "snli": {f"snli_1.0_{name}.jsonl": '{"gold_label": "neutral", "sentence1": "A.", "sentence2": "B é."}\n' * 2
+             for name in ("train", "dev", "test")},
+    "sick": {"SICK.txt": "sentence_A\tsentence_B\trelatedness_score\tsentence_A_dataset\tSemEval_set\n"
+             + "".join(f"A man.\tB.\t3.5\tFLICKR\t{name}\n" for name in ("TRAIN", "TRIAL", "TEST"))},
+    "yelp": {name: '"1","Bad \\n \\""x\\"""\n"2","good é"\n' for name in ("train.csv", "test.csv")},
     "boolq": {name: '{"question": "is it", "passage": "It — is.", "idx": 0, "label": true}\n' for name in
               ("train.jsonl", "val.jsonl")},
     "copa": {name: "".join(f"{ROW % (k, k)}\n" for k in (0, 1)) for name in ("train.jsonl", "val.jsonl")},

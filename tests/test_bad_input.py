@@ -35,7 +35,7 @@ def cases(make, *rows: tuple) -> list[Case]:
 
 FLAGS = cases(
     nothing,
-    ("unknown task", "--data imdb", "--data imdb: no such task; the tasks are boolq, cola"),
+    ("unknown task", "--data squad", "--data squad: no such task; the tasks are anli, boolq, cola"),
     ("task as a path", "--data ../rte", "--data ../rte: no such task"),
     ("unknown flag", "--learning_rate 1", "unrecognized arguments: --learning_rate 1", "see --help"),
     ("abbreviated flag", "--lang 0.5", "unrecognized arguments: --lang", "see --help"),

@@ -170,6 +170,8 @@ def test_a_data_set_that_is_not_what_is_expected(hub, endpoint, monkeypatch, tmp
     assert re.fullmatch(f"rte: {GLUE}: cannot be read as a data set: Parquet magic .* not found.*; use PATH", refused())
     hub.datasets[GLUE].put({**files, "README.md": b"---\nconfigs: [\n---\n"})
     assert f"rte: {GLUE}: cannot be read as a data set: " in refused()
+    hub.datasets[GLUE].put({"cola/train/0000.parquet": b"of the hub's own conversion"})
+    assert refused() == f"rte: {GLUE}: has neither a README.md nor files rte/SPLIT/0000.parquet; use PATH"
     hub.fault("GET /lfs/", status=500)
     hub.add_dataset(GLUE, {"rte": splits(11)})
     assert "the download of rte/train-00000-of-00001.parquet broke off: it answers 500" in refused()

@@ -76,7 +76,7 @@ def test_a_flag_of_another_plugin_or_out_of_range_is_one_line(words, message, ca
     "--lr abc", "--seed -1", "--seed 4294967296", "--seed 1.5", "--n_cpu 0", "--n_cpu -1", "--n_gpus -1",
     "--n_gpus 1.5", "--gpus_per_client 0", "--gpus_per_client 0.5", "--n_gpus 1 --gpus_per_client 2",
     "--gpus_per_client 1.5 --n_gpus 4", "--n_clients -1", "--domain_by colour", "--max_length 0",
-    "--precision fp16", "--val_ratio 1", "--val_ratio -0.1", "--test -1", "--skip_evalnum 0", "--data imdb",
+    "--precision fp16", "--val_ratio 1", "--val_ratio -0.1", "--test -1", "--skip_evalnum 0", "--data squad",
     "--data ../cola", "--transport pigeon", "--optimizer_state lose", "--lr_schedule cosine", "--weight_decay -1",
     "--max_grad_norm -1", "--n_workers -1", "--random_init --load_model x", "--no_such_flag", "--lang 0.5"])
 def test_wrong_values_exit_with_2_and_one_line_that_names_the_flag(words, capsys):

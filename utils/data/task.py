@@ -15,6 +15,12 @@ class Origin:
     config: str = ""
     languages: tuple[str, ...] = ("en",)  #: ISO 639-1
     license: str = ""  #: in words; "" where none is stated
+    #: of what is read where --source names none; "": the main branch. A data set that has a program instead of files
+    #: there is read in the hub's own conversion, CONVERTED
+    revision: str = ""
+
+
+CONVERTED = "refs/convert/parquet"
 
 
 @dataclass(frozen=True)
