@@ -92,7 +92,7 @@ def rows_of(folder: RunFolder, progress: Progress) -> "TaskData":
 def average(folder: RunFolder, data: "TaskData", engine: Engine, clock: Clock, progress: Progress) -> None:
     """Load the model, open the record, and have the rounds run from where both are."""
     from engine.run import Run
-    from engine.set_up import known_evaluation, strategy_for
+    from engine.set_up import held_out_loss, known_evaluation, strategy_for
     from utils.machine.precision import resolve_arithmetic
     from utils.record.recorder import Recorder
     from utils.record.start import load_model, start_of, write_config
@@ -110,7 +110,7 @@ def average(folder: RunFolder, data: "TaskData", engine: Engine, clock: Clock, p
             recorder = Recorder(log, data, start, strategy, clock)
             resume_collector()
             known = known_evaluation(job, data, start) if engine.is_here else None
-            engine.run(Run(job, cut, strategy, recorder, progress, len(start.records), known))
+            engine.run(Run(job, cut, strategy, recorder, progress, len(start.records), known, held_out_loss(data)))
             recorder.finish()
 
 

@@ -79,7 +79,7 @@ class Timing:
         self.strategy, self.out, self.n_rounds, self.paced = strategy, out, options.rounds, options.paced
 
     def round(self, server_round: int, clients: list[dict], failures: list[str], evaluation: dict | None,
-              seconds: dict[str, float]) -> str:
+              seconds: dict[str, float], diagnosed: dict | None) -> str:
         """Print the seconds of a round, and after the last one what its vector is."""
         if server_round:
             self.strategy.read(self.out)

@@ -54,11 +54,12 @@ class LMClient(NumPyClient):
     def evaluate(self, parameters: list[np.ndarray], config: dict) -> tuple[float, int, dict]:
         """Evaluate part `config["part"]` of `config["parts"]`; the metrics hold float64 arrays as bytes.
 
+        `config["only"]` names the one set that is asked for, "" all of them.
         `seconds` are those of the evaluation, without the time to become ready for it.
         """
         with without_memory_end():
             worker, part, began = self._worker(config), int(config["part"]), time.perf_counter()
-            columns = worker.evaluate(worker.received(parameters)[0], part, int(config["parts"]))
+            columns = worker.evaluate(worker.received(parameters)[0], part, int(config["parts"]), str(config["only"]))
         answer = {name: array.tobytes() for name, array in columns.items()}
         headline = next(iter(columns.values()))  # the first set
         return float(headline[1].sum()), headline.shape[1], {

@@ -51,7 +51,7 @@ class Worker:
         self.method = strategy_of(config, self.vector.layout)
         self.transport = job.transport(self.vector.size)
         self.answers = Transport(self.transport.folder, self.vector.size, vectors=self.method.returned,
-                                 few=self.method.streams)
+                                 few=self.method.streams and not config.diagnose)
         self.states = ClientStates(Path(job.run_dir) / CLIENT_STATES)
         self.rows_shown = job.rows_shown(len(self.data.plan.shards))
 
@@ -154,8 +154,8 @@ class Worker:
         if arrays:
             self.states.save(client, server_round, arrays)
 
-    def evaluate(self, vector: np.ndarray, part: int, parts: int) -> dict[str, np.ndarray]:
-        """Evaluate the global `vector` on part `part` of `parts` of each evaluation set.
+    def evaluate(self, vector: np.ndarray, part: int, parts: int, only: str = "") -> dict[str, np.ndarray]:
+        """Evaluate the `vector` of a model on part `part` of `parts` of each evaluation set, or of `only` one.
 
         Returns {set: float64 [3, rows]}: prediction, summed loss and number of terms. In float32 whatever `--precision`
         is: the numbers are those that the saved model gives anywhere, but for last bits.
@@ -164,7 +164,7 @@ class Worker:
         self.model.eval()
         with feeding(self.model, self.device, self.job.config, "fp32") as feed:
             return {part_of.name: self._evaluate(part_of, part_of.part(part, parts), feed)
-                    for part_of in self.data.evaluation_sets}
+                    for part_of in self.data.evaluation_sets if only in ("", part_of.name)}
 
     def _evaluate(self, evaluation: EvaluationSet, batches: list[np.ndarray], feed: Feeder) -> np.ndarray:
         """Return a set's columns for these batches, float64 [3, rows]: gathered on the device, copied once."""

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from flwr.common import (
@@ -35,6 +35,8 @@ from utils.vectors.mean import weighted_mean
 from utils.vectors.step import Step
 from utils.vectors.sums import GROUP
 from utils.vectors.transport import Transport
+
+Arrays: TypeAlias = list[np.ndarray]  # those of a message that stand for a vector; see utils/vectors/transport.py
 
 
 @dataclass(frozen=True)
@@ -114,16 +116,18 @@ class FlowerStrategy(FlowersStrategy):
 
         Where updates are averaged as they come, the buffers are few: no more clients are at work, or waiting to be
         averaged, than there are nodes (`n_nodes`; 0: all updates are there before the first is averaged) and members of
-        a group, so a buffer is free again when its turn comes.
+        a group, so a buffer is free again when its turn comes. With `--diagnose` all updates are there after the round.
         """
         clients = self.participants(server_round)
-        slots = n_nodes + GROUP if n_nodes and self.method.streams else len(clients)
+        few = n_nodes and self.method.streams and not self.config.diagnose
+        slots = n_nodes + GROUP if few else len(clients)
         return [FitIns(parameters, {"round": server_round, "client": client, "slot": k % slots,
                                     "begin": 0, "end": 0, "cut": 0}) for k, client in enumerate(clients)]
 
-    def evaluate_messages(self, parameters: Parameters) -> list[EvaluateIns]:
-        """Return the message that asks for each part of the evaluation sets."""
-        return [EvaluateIns(parameters, {"part": part, "parts": self.n_parts}) for part in range(self.n_parts)]
+    def evaluate_messages(self, parameters: Parameters, only: str = "") -> list[EvaluateIns]:
+        """Return the message that asks for each part of the evaluation sets, or of `only` one."""
+        return [EvaluateIns(parameters, {"part": part, "parts": self.n_parts, "only": only})
+                for part in range(self.n_parts)]
 
     def configure_fit(self, server_round: int, parameters: Parameters,
                       client_manager: ClientManager) -> list[tuple[ClientProxy, FitIns]]:
@@ -144,12 +148,13 @@ class FlowerStrategy(FlowersStrategy):
         clients = self.aggregate(server_round, answers, words)
         return self.sent, {f"loss of client {client['client']}": client["loss"] for client in clients}
 
-    def aggregate(self, server_round: int, answers: Iterable[FitRes | None], failures: list[str]) -> list[dict]:
+    def aggregate(self, server_round: int, answers: Iterable[FitRes | None], failures: list[str],
+                  models: dict[int, Arrays] | None = None) -> list[dict]:
         """Make the new global vector of the participants' updates; return a record of each one that is in it.
 
         `answers` yields them in client order, None for one that has failed, whose reason is, or will be, in `failures`.
         A mean is made as they come in, while others still train. An update that is no vector of finite numbers is left
-        out and joins the `failures`.
+        out and joins the `failures`. `models`, if there is one, gets the arrays of each client's model, by client.
 
         Each record has the `drift`, the L2 distance of the client's vector from the mean, where GROUP or fewer took
         part, or from the merged vector. Raises RoundFailed, with the global vector as it was, when fewer than
@@ -165,6 +170,8 @@ class FlowerStrategy(FlowersStrategy):
                     yield None
                     continue
                 metrics: dict[str, Any] = answer.metrics
+                if models is not None:
+                    models[metrics["client"]] = arrays[:1]
                 clients[position] = {"client": metrics["client"], "rows": answer.num_examples, "loss": metrics["loss"],
                                      "seconds": round(metrics["seconds"], 3), "steps": metrics["steps"]}
                 of = participant(clients[position])

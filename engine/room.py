@@ -23,25 +23,28 @@ def room_for(config: RunConfig, method: Strategy, n_clients: int, workers: int, 
     """Make a scratch folder with room for a run's vectors, and `more` bytes; yield it; remove it.
 
     It lies in `base`, if that is given. Raises UserError when the room is not there, and names `--strategy` where that
-    holds all updates of a round at once, works on whole tensors, or measures models.
+    holds all updates of a round at once, works on whole tensors, or measures models, or `--diagnose`, which holds all.
     """
     check_memory(config, method, workers)
     nbytes, clients = 4 * method.layout.size, n_participants(n_clients, config.frac_fit)
-    all_updates = f"--strategy {config.strategy}: all {clients} updates of a round at once are {{}}; give another " \
-                  "strategy, or a lower --frac_fit"
-    needed = more
+    asked, instead = f"--strategy {config.strategy}", "give another strategy, or a lower --frac_fit"
+    if method.streams:
+        asked, instead = f"--diagnose {config.diagnose}", "leave it out, or give a lower --frac_fit"
+    all_updates = f"{asked}: all {clients} updates of a round at once are {{}}; {instead}"
+    diagnosed, needed = config.diagnose > 0, more
+    all_at_once = diagnosed or not method.streams
     if config.transport == "reference":
         averages = workers * (config.client_average != "none")  # of clients cut in two, too
-        needed += nbytes * (buffers(method, clients, nodes_for(nbytes, workers), workers) + averages)
-    elif not method.streams:
-        in_memory = nbytes * method.returned * clients
+        needed += nbytes * (buffers(method, clients, nodes_for(nbytes, workers), workers, diagnosed) + averages)
+    elif all_at_once:
+        in_memory = nbytes * clients * (1 if method.streams else method.returned)
         if in_memory > memory():
             raise UserError(all_updates.format(f"{in_bytes(in_memory)}, more than the memory here"))
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(scratch_folder(needed, base))
         except UserError as error:
-            raise error if method.streams else UserError(all_updates.format(f"too many ({error})")) from None
+            raise UserError(all_updates.format(f"too many ({error})")) if all_at_once else error from None
         yield folder
         # Workers map their buffers until the next run; the memory is given back now, but after an error, when one may
         # still write.
@@ -78,13 +81,14 @@ def work_on_tensors(method: Strategy) -> int:
     return 8 * largest * (method.returned + 2)
 
 
-def buffers(method: Strategy, participants: int, n_nodes: int, workers: int) -> int:
+def buffers(method: Strategy, participants: int, n_nodes: int, workers: int, diagnosed: bool = False) -> int:
     """Return how many vectors a run's buffers have room for.
 
     Those of the participants, two global ones (with what comes back beside the models), the plain mean where another
-    one is made, the method's own, two sums (float64), and clients cut in two.
+    one is made, the method's own, two sums (float64), and clients cut in two. Where rounds are `diagnosed`, all
+    participants' are there at once, and one that is made of them.
     """
-    at_once = min(participants, n_nodes + GROUP) if method.streams else participants
+    at_once = min(participants, n_nodes + GROUP) if method.streams and not diagnosed else participants
     plain = int(method.streams and method.has_weight)
     sums = 4 * (method.returned + plain) if method.streams and participants > GROUP else 0
-    return method.returned * (at_once + 2) + plain + method.server_vectors + sums + 3 * workers
+    return method.returned * (at_once + 2) + plain + diagnosed + method.server_vectors + sums + 3 * workers

@@ -6,20 +6,34 @@ this project has its own.
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flwr.app import MessageType, RecordDict
-from flwr.common import EvaluateIns, FitIns, FitRes, GetPropertiesIns, MessageTypeLegacy, Parameters
+from flwr.common import (
+    EvaluateIns,
+    EvaluateRes,
+    FitIns,
+    FitRes,
+    GetPropertiesIns,
+    MessageTypeLegacy,
+    Parameters,
+    ndarrays_to_parameters,
+)
 from flwr.compat.common import recorddict_compat as legacy
 
 from clients.job import Job, Piece
-from engine.flower_strategy import columns
+from engine.diagnosis import diagnosis, is_diagnosed, pairs_of, products_of_updates, write_mean
+from engine.flower_strategy import Arrays, columns
+from engine.merging import Updates
 from engine.messages import Nodes, nodes_for, replies_in_order
 from engine.run import Run
+from utils.clock import timed
 from utils.console import NOTES
+from utils.data.evaluation_sets import HELD_OUT
 from utils.errors import RoundFailed
 from utils.failure import Failure
+from utils.machine.workers import usable_cores
 
 
 @dataclass(frozen=True)
@@ -50,21 +64,33 @@ class Rounds:
             clients: list[dict] = []
             failures: list[str] = []
             evaluation: dict | None = None
+            diagnosed: dict | None = None
             seconds: dict[str, float] = {}
             if server_round:
                 began = time.perf_counter()
-                clients = self.train(server_round, parameters, failures)
+                before = self.strategy.vector
+                models: dict[int, Arrays] | None = {} if is_diagnosed(self.config, server_round) else None
+                clients = self.train(server_round, parameters, failures, models)
                 parameters = self.strategy.sent
                 seconds["train"] = time.perf_counter() - began
+                if models is not None:
+                    with timed(seconds, "diagnose"):
+                        diagnosed = self.diagnose(server_round, clients, before, models)
+                del models  # in messages they are vectors
             if server_round % self.config.skip_evalnum == 0 or server_round == n_rounds:
                 began = time.perf_counter()
                 evaluation, inside = self.evaluate(server_round, parameters)
                 # Before the first round workers load their model first, which is not evaluation.
                 seconds["evaluate"] = time.perf_counter() - began if server_round else inside
-            self.progress.metric = self.run.observer.round(server_round, clients, failures, evaluation, seconds)
+            self.progress.metric = self.run.observer.round(server_round, clients, failures, evaluation, seconds,
+                                                            diagnosed)
 
-    def train(self, server_round: int, parameters: Parameters, failures: list[str]) -> list[dict]:
-        """Have the participants train, and their updates merged; return their records, and add to `failures`."""
+    def train(self, server_round: int, parameters: Parameters, failures: list[str],
+              models: dict[int, Arrays] | None) -> list[dict]:
+        """Have the participants train, and their updates merged; return their records, and add to `failures`.
+
+        `models`, if there is one, gets the arrays of each client's model, by client.
+        """
         messages = self.strategy.fit_messages(server_round, parameters, len(self.nodes.ids))
         participants = [int(message.config["client"]) for message in messages]
         pieces = self.run.cut(self.workers, server_round, participants)
@@ -73,7 +99,7 @@ class Rounds:
         replies = self.replies(server_round, work, failures)
         self.progress.work(server_round, self.run.first, self.config.n_iterations, "training", len(messages),
                            participants)
-        clients = self.strategy.aggregate(server_round, self.answers(replies), failures)
+        clients = self.strategy.aggregate(server_round, self.answers(replies), failures, models)
         if self.config.transport == "message":
             gc.collect()  # the messages, which are in cycles with themselves, each with the last round's vector
         return clients
@@ -98,24 +124,54 @@ class Rounds:
             self.make_ready()
             NOTES.info("round 0: an earlier run has evaluated the same model on the same rows (%s)", known.path)
             return answers, 0.0
-        parts = self.strategy.evaluate_messages(parameters)
-        work = Work(MessageType.EVALUATE, [Piece(part) for part in range(len(parts))],
-                    [f"part {part} of the evaluation" for part in range(len(parts))],
-                    lambda piece: for_part(self.run.job, parts[piece.position]))
-        failures: list[str] = []
-        replies = self.replies(server_round, work, failures)
-        self.progress.work(server_round, self.run.first, self.config.n_iterations, "evaluating", len(parts))
+        self.progress.work(server_round, self.run.first, self.config.n_iterations, "evaluating", self.strategy.n_parts)
         results = []
-        for reply in replies:
-            if reply is not None:
-                results.append(legacy.recorddict_to_evaluateres(reply))
+        for result in self.evaluated(server_round, parameters, "evaluation"):
+            results.append(result)
             self.progress.piece()
-        if failures:
-            raise RoundFailed(f"round {server_round}: {'; '.join(failures)}")
         answers = columns(results)
         if known:
             known.write(answers)
         return answers, max(float(result.metrics["seconds"]) for result in results)
+
+    def evaluated(self, server_round: int, parameters: Parameters, what: str, only: str = "") -> Iterator[EvaluateRes]:
+        """Yield the answer to each part of an evaluation, `what`, of all sets or of `only` one.
+
+        Raises RoundFailed, when all others have come, if one has failed.
+        """
+        parts, failures = self.strategy.evaluate_messages(parameters, only), list[str]()
+        work = Work(MessageType.EVALUATE, [Piece(part) for part in range(len(parts))],
+                    [f"part {part} of the {what}" for part in range(len(parts))],
+                    lambda piece: for_part(self.run.job, parts[piece.position]))
+        for reply in self.replies(server_round, work, failures):
+            if reply is not None:
+                yield legacy.recorddict_to_evaluateres(reply)
+        if failures:
+            raise RoundFailed(f"round {server_round}: {'; '.join(failures)}")
+
+    def diagnose(self, server_round: int, clients: Sequence[dict], before: Arrays, models: Mapping[int, Arrays]
+                 ) -> dict:
+        """Return the diagnosis of a round whose `clients` began with the vector `before` and have sent `models`.
+
+        What is evaluated is made of them one at a time, in one buffer.
+        """
+        transport, rows = self.strategy.transport, {client["client"]: client["rows"] for client in clients}
+        made = Updates([models[client] for client in rows], [before], transport.buffer("candidate-0"), transport)
+        pairs = pairs_of(len(rows), self.config.seed, server_round)
+        self.progress.work(server_round, self.run.first, self.config.n_iterations, "diagnosing",
+                           len(rows) + 1 + len(pairs))
+
+        def loss(weights: Mapping[int, float]) -> float:
+            write_mean(made, weights, usable_cores())
+            candidate = ndarrays_to_parameters(made.out)
+            parts = columns(self.evaluated(server_round, candidate, "diagnosis", HELD_OUT))[HELD_OUT]
+            if self.config.transport == "message":
+                gc.collect()  # as after training
+            self.progress.piece()
+            assert self.run.held_out_loss is not None, "without held-out rows there is no --diagnose"
+            return self.run.held_out_loss(parts)
+
+        return diagnosis(products_of_updates(made, usable_cores()), rows, pairs, loss)
 
     def make_ready(self) -> None:
         """Have the workers load the model now, as a first evaluation would, so that no client's seconds have it."""

@@ -1,10 +1,13 @@
 """What a run's rounds need before the first: room for vectors, the workers' job, the strategy that holds them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+import numpy as np
+
 from clients.job import Job
+from engine.diagnosis import MOST_PAIRS, loss_on
 from engine.flower_strategy import FlowerStrategy, ServerState
 from engine.room import room_for
 from engine.run import Cut
@@ -12,6 +15,8 @@ from engine.scheduling import pieces_of_round
 from strategies import strategy_of
 from utils.console import NOTES
 from utils.data.dataset import TaskData
+from utils.data.evaluation_sets import HELD_OUT
+from utils.data.partition import n_participants
 from utils.model import loading
 from utils.model.tied import untied
 from utils.record.known_evaluation import EVALUATIONS, KnownEvaluation, evaluation_key
@@ -42,8 +47,18 @@ def strategy_for(log: RunLog, data: TaskData, start: Start, workers: int, progre
         progress.follow(job.rows_shown(n_clients), [config.epoch * len(shard) for shard in data.plan.shards])
         NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
                    workers, config.threads, config.precision, log.folder)
+        participants = n_participants(n_clients, config.frac_fit)
+        if config.diagnose and (pairs := participants * (participants - 1) // 2) > MOST_PAIRS:
+            NOTES.info("--diagnose %d: of the %d pairs of participants, %d are drawn each time", config.diagnose, pairs,
+                       MOST_PAIRS)
         yield (job, partial(pieces_of_round, config, data),
                FlowerStrategy(method, config, state, job.transport(size), n_clients, workers))
+
+
+def held_out_loss(data: TaskData) -> Callable[[list[np.ndarray]], float] | None:
+    """Return what makes the loss on the held-out rows of each part's columns, as `loss_on` does; None without rows."""
+    held_out = [each for each in data.evaluation_sets if each.name == HELD_OUT]
+    return partial(loss_on, data.table.spec, held_out[0]) if held_out else None
 
 
 def known_evaluation(job: Job, data: TaskData, start: Start) -> KnownEvaluation | None:

@@ -83,7 +83,7 @@ def project(tmp_path_factory):
 def run(project):
     """The folder of a finished run, and its lines on stdout."""
     folder, start = project
-    done = start("run", RUN)
+    done = start("run", f"{RUN} --diagnose 1")
     assert done.returncode == 0, done.stderr[-2000:]
     return folder / "log" / "run", done.stdout.splitlines()
 
@@ -142,6 +142,20 @@ def test_every_consumer_has_every_set_the_headline_first(run):
     assert list(summary["majority_of"]) == ORDER[1:] + OOD
     commonest = summary["majority_of"]["a_split_of_its_own"]["domains"]
     assert {commonest[domain]["accuracy"] for domain in ("odd", "even")} == {0.0, 1.0}  # labels go by turns
+
+
+def test_a_round_says_what_its_mean_gains_on_the_held_out_rows(run):
+    first, last = map(json.loads, (run[0] / "rounds.jsonl").read_text().splitlines())
+    found, losses = last["diagnosis"], np.array(last["diagnosis"]["losses"])
+    assert "diagnosis" not in first and "diagnose" not in first["seconds"] and last["seconds"]["diagnose"] > 0
+    assert found["mean_loss"] == last["val"]["loss"]  # plain averaging's result is that mean, on the same rows
+    assert found["jensen_gap"] == pytest.approx(losses.mean() - found["mean_loss"], abs=1e-12)  # shards are equal
+    assert len(set(losses)) == 3 and [each["clients"] for each in found["barriers"]] == [[0, 1], [0, 2], [1, 2]]
+    norms, cosines = np.array(found["norms"]), np.array(found["cosines"])
+    step = norms @ cosines @ norms / 9  # of the mean of three updates, squared
+    assert last["step"]["norm"] == pytest.approx(np.sqrt(step), rel=1e-4)
+    drifts = [client["drift"] ** 2 for client in last["clients"]]
+    assert sum(drifts) / 3 == pytest.approx((norms ** 2).mean() - step, rel=1e-4)
 
 
 def test_trackers_and_the_card_have_every_set(run):

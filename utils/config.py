@@ -148,6 +148,10 @@ class RunConfig:
 
     skip_evalnum: int = flag(1, "evaluate every N-th round only (the first and the last always)", valid=WHOLE_FROM_1,
                              opens="what is evaluated and written")
+    diagnose: int = flag(0, "in every N-th round (and the last) measure why averaging gives what it gives: norms and "
+                            "cosines of the updates, losses of the clients' models, of their mean and half-way between "
+                            "two (at most 10 pairs, drawn by the seed); evaluates held-out rows K + 1 + pairs times "
+                            "for K participants (0: off)", valid=WHOLE_FROM_0, may_change=True)
     run_dir: str = flag("", "folder of this run's record (default: log/<data>-<model>-<method>-seed<seed>-<time>)",
                         may_change=True)
     track: str = flag("none", "also send the metrics to a tracker, one of utils/record/trackers/; it writes on this "
@@ -193,6 +197,12 @@ class RunConfig:
             raise UserError(wrong)
         if self.client_average == "none" and self.client_average_from != RunConfig.client_average_from:
             raise UserError(f"--client_average_from {self.client_average_from:g}: needs --client_average swa or ema")
+        if self.diagnose and not self.val_ratio:
+            raise UserError(f"--diagnose {self.diagnose}: measures losses on held-out rows, and there are none; give "
+                            "--val_ratio above 0, too")
+        if self.diagnose and "," in getattr(self.train_flags, "lora_r", ""):
+            raise UserError(f"--diagnose {self.diagnose}: adapters of different ranks have no mean; give one --lora_r, "
+                            "or leave it out")
         if self.hub_public and not self.push_to_hub:
             raise UserError("--hub_public: there is nothing to send; name the repository by --push_to_hub NAME/REPO")
         if self.random_init and self.load_model:

@@ -130,7 +130,7 @@ def test_a_client_answers_flowers_messages(job, transport):
     assert np.array_equal(driver.receive(update), vector_of(worker))
     assert not np.array_equal(driver.receive(update), vector)
     assert np.array_equal(driver.receive(message), vector)  # the global vector is read, never written
-    loss, rows, metrics = client.evaluate(message, {"round": 1, "part": 0, "parts": 1})
+    loss, rows, metrics = client.evaluate(message, {"round": 1, "part": 0, "parts": 1, "only": ""})
     columns = np.frombuffer(metrics["test"]).reshape(3, -1)
     assert rows == columns.shape[1] == 24 and loss == pytest.approx(columns[1].sum())
 

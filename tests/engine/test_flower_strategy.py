@@ -54,6 +54,16 @@ def test_a_round_averages_what_its_clients_sent_by_rows(tmp_path, by_reference):
     assert np.array_equal(state_of(averaging, 1).vector, mean)
 
 
+@pytest.mark.parametrize("method", ["averaging", "scaffold", "median"])
+def test_the_models_of_those_that_have_answered_can_be_kept(method):
+    one, models = strategy(3, method=STRATEGIES.load(method), min_success=2), {}
+    vectors = np.random.default_rng(1).standard_normal((3, one.method.returned, 3)).astype(np.float32)
+    one.aggregate(1, [answer(0, [*vectors[0]]), None, answer(2, [*vectors[2]])], ["client 1: gone"], models)
+    assert [*models] == [0, 2]
+    for client, arrays in models.items():
+        assert np.array_equal(arrays, vectors[client][:1])
+
+
 WRONG = {"NaN": np.array([0, np.nan, 0], np.float32), "infinity": np.array([0, 0, -np.inf], np.float32),
          "size": np.zeros(4, np.float32), "type": np.zeros(3)}
 
@@ -86,14 +96,20 @@ def test_with_too_few_successes_the_round_fails_and_the_global_vector_stays(tmp_
 def test_going_on_from_what_the_server_holds_gives_the_same_bits(tmp_path, name):
     cls = STRATEGIES.load(name)
     method = cls(cls.Flags(), LAYOUT, TRAINED.flags(cls.trains)() if cls.trains else None)
+    sent: list[tuple[np.ndarray, ...]] = []
 
     def clients(vector: np.ndarray, number: int) -> list[tuple[np.ndarray, ...]]:
-        return [(model, *(abs(model) for _ in range(method.returned - 1))) for model in updated(vector, number)]
+        sent[:] = [(model, *(abs(model) for _ in range(method.returned - 1))) for model in updated(vector, number)]
+        return sent
 
     whole = play(server(method), 1, 3, clients)
     half = play(server(method), 1, 1, clients)
-    again = play(server(method, str(tmp_path), half), 2, 3, clients)
+    resumed = server(method, str(tmp_path), half)
+    again = play(resumed, 2, 3, clients)
     assert np.array_equal(again.vector, whole.vector) and np.array_equal(again.kept, whole.kept)
+    for k, update in enumerate(sent):  # what the clients have sent is still there, for a diagnosis
+        buffer = resumed.messages.buffer(f"client-{k}")
+        assert np.array_equal(resumed.messages.window(buffer, slice(0, len(update[0]))), update[0])
 
 
 class Control(Strategy):
@@ -149,3 +165,5 @@ def test_flowers_server_gets_a_buffer_for_each_update_and_this_projects_loop_a_f
     assert sorted(message.config["slot"] for _, message in pairs) == list(range(40))
     assert {proxy.node_id for proxy, _ in pairs} == {1, 2}
     assert {message.config["slot"] for message in one.fit_messages(1, one.sent, 2)} == set(range(10))
+    diagnosed = strategy(40, diagnose=1, val_ratio=0.2)
+    assert {message.config["slot"] for message in diagnosed.fit_messages(1, one.sent, 2)} == set(range(40))

@@ -18,6 +18,7 @@ def test_a_mean_needs_few_buffers_and_all_updates_at_once_one_each():
     assert buffers(method("averaging"), 1000, 32, 2) == 40 + 2 + 4 + 6
     assert buffers(method("fedadam"), 3, 32, 2) == 3 + 2 + 2 + 6
     assert buffers(method("median"), 1000, 32, 2) == 1000 + 2 + 6
+    assert buffers(method("averaging"), 1000, 32, 2, diagnosed=True) == 1000 + 2 + 1 + 4 + 6
     assert buffers(method("iso_c"), 9, 32, 2) == 9 + 2 + 1 + 8 + 6  # and the plain mean beside that of clients alike
 
 
@@ -32,6 +33,16 @@ def test_too_little_room_names_the_strategy_that_holds_all_updates(transport, wo
     with pytest.raises(UserError, match=rf"^--strategy median: all 3 updates of a round at once are {words}; give "
                                         "another strategy, or a lower --frac_fit$"), \
             room_for(config, method("median", HUGE), 3, 2):
+        pass
+
+
+@pytest.mark.parametrize("transport, words", [
+    ("reference", r"too many \(.*too little room.*\)"), ("message", "13510798.9 GB, more than the memory here")])
+def test_too_little_room_for_all_updates_of_a_mean_names_what_keeps_them(transport, words):
+    config = RunConfig(diagnose=2, val_ratio=0.2, transport=transport)
+    with pytest.raises(UserError, match=f"^--diagnose 2: all 3 updates of a round at once are {words}; leave it out, "
+                                        "or give a lower --frac_fit$"), \
+            room_for(config, method("averaging", HUGE), 3, 2):
         pass
 
 

@@ -63,7 +63,8 @@ class LastRound:
     def __init__(self, strategy: FlowerStrategy) -> None:
         self.strategy, self.outcome = strategy, {}
 
-    def round(self, server_round: int, clients: list, failures: list, evaluation: dict | None, seconds: dict) -> str:
+    def round(self, server_round: int, clients: list, failures: list, evaluation: dict | None, seconds: dict,
+              diagnosed: dict | None) -> str:
         """Keep it."""
         mean = np.empty(SIZE, np.float32)
         self.strategy.read(mean)

@@ -15,8 +15,8 @@ from utils.errors import UserError, in_short
 from utils.plugins import EVALUATION_SETS
 
 #: what records, trackers and workers' answers have beside the sets' results (held to a run by test_evaluation_sets.py)
-TAKEN = frozenset("round rounds participants clients failed step train seconds part data model model_commit method "
-                  "seed parameters all_parameters rows_trained majority majority_of best".split())
+TAKEN = frozenset("round rounds participants clients failed step diagnosis train seconds part data model model_commit "
+                  "method seed parameters all_parameters rows_trained majority majority_of best".split())
 ROWS_PER_BATCH = 32  # the fastest of 4 to 128 on one core, by little; fixed, as a row's last bits depend on its batch
 
 

@@ -13,12 +13,15 @@ if TYPE_CHECKING:  # a run's first line is there before its imports
 
 SECONDS_TO_REFRESH = 0.5
 LEAST_DONE = 0.05  # of a round, before a time left is shown
+#: the parts of a round, in order, and what the pieces of each are called
+PARTS = {"training": "clients", "diagnosing": "models", "evaluating": "parts"}
 
 
 class Progress:
     """Shows phases, and how far each round is; `close` ends it. Times are in seconds.
 
-    A round's pieces are its participants while it trains, and the parts of the evaluation sets after that.
+    A round's pieces are its participants while it trains, then the models that are diagnosed, if any, and the parts of
+    the evaluation sets.
     """
 
     def __init__(self, stream: TextIO | None = None, now: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +35,7 @@ class Progress:
         self.piece_rows = 0
         self.part_began = 0.0
         self.rows_before = 0  # trained on in the rounds before
-        self.seconds = {"training": 0.0, "evaluating": 0.0}  # in the rounds before, of those from 1 on
+        self.seconds = dict.fromkeys(PARTS, 0.0)  # in the rounds before, of those from 1 on
         self.shown: np.ndarray | None = None
         self.sizes: Sequence[int] | None = None
         self.clients: Sequence[int] = ()
@@ -66,7 +69,7 @@ class Progress:
 
     def work(self, server_round: int, first: int, n_rounds: int, what: str, pieces: int,
              clients: Sequence[int] = ()) -> None:
-        """Begin a part (`training` of the `clients`, `evaluating`) of a round. The run began with round `first`."""
+        """Begin a part of a round, `training` of `clients` or another of PARTS. The run began with round `first`."""
         self._end_part()
         if self.rounds_began is None and server_round:
             self.rounds_began = self.now()
@@ -78,7 +81,7 @@ class Progress:
         self._show(always=False)
 
     def piece(self, client: int | None = None) -> None:
-        """Note that a piece is done: a part of the evaluation, or this client's training."""
+        """Note that a piece is done; of training, this client's."""
         self.done += 1
         if client is not None and self.sizes is not None:
             self.piece_rows += self.sizes[client]
@@ -100,8 +103,7 @@ class Progress:
         """What there is to say now."""
         if not self.pieces:
             return self.text
-        names = {"training": "clients", "evaluating": "parts"}
-        words = [f"round {self.round} of {self.rounds}: {self.text}, {self.done} of {self.pieces} {names[self.text]}"]
+        words = [f"round {self.round} of {self.rounds}: {self.text}, {self.done} of {self.pieces} {PARTS[self.text]}"]
         rows, seconds = self.rows_before, self.seconds["training"]
         if self.text == "training":
             words[0] += f" ({100 * self.share:.0f} %)" if self.sizes is not None else ""
@@ -128,9 +130,9 @@ class Progress:
             return None
         seconds = dict(self.seconds)
         seconds[self.text] += self.now() - self.part_began
-        of_training = seconds["training"] / max(sum(seconds.values()), 1e-9)  # of a round
-        done = float(self.round - self.first)
-        done += of_training * self.share if self.text == "training" else of_training + (1 - of_training) * self.share
+        names = list(PARTS)
+        of_round = sum(seconds[name] for name in names[:names.index(self.text)]) + seconds[self.text] * self.share
+        done = self.round - self.first + of_round / max(sum(seconds.values()), 1e-9)
         if done < LEAST_DONE:
             return None
         return (self.now() - self.rounds_began) / done * (self.rounds - self.first + 1 - done)

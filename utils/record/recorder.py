@@ -39,7 +39,7 @@ class Recorder:
         self.tracking = Tracking(config, log.folder, data.set_names, records)
 
     def round(self, server_round: int, clients: list[dict], failures: list[str], evaluation: dict | None,
-              seconds: dict) -> str:
+              seconds: dict, diagnosed: dict | None = None) -> str:
         """Record one round; the arguments are what engine/rounds.py hands over.
 
         Returns the last headline metric, in words. Raises RoundFailed when the averaged model has diverged, and OSError
@@ -54,6 +54,7 @@ class Recorder:
             "round": server_round, "participants": [client["client"] for client in clients], "clients": clients,
             **({"failed": failures} if failures else {}),
             **({"step": step.record(self.log.config.match_norm)} if clients and step else {}),
+            **({"diagnosis": diagnosed} if diagnosed else {}),
             **(results_of(self.data, server_round, evaluation) if evaluation is not None else {}),
             "seconds": {phase: round(value, 3) for phase, value in seconds.items()}}
         self.summary.round(record)

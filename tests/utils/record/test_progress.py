@@ -72,6 +72,19 @@ def test_the_last_evaluation_has_time_left_too(progress, clock):
     assert progress.line.endswith("about 3 s left")
 
 
+def test_a_round_that_is_diagnosed_has_a_part_more(progress, clock):
+    progress.work(1, 0, 2, "training", 1, [0])
+    clock.seconds += 20.0
+    progress.work(1, 0, 2, "diagnosing", 4)
+    clock.seconds += 10.0
+    for _ in range(2):
+        progress.piece()
+    assert progress.line == "round 1 of 2: diagnosing, 2 of 4 models, about 42 s left"  # (20 + 10 / 2) / 30 of a round
+    progress.work(1, 0, 2, "evaluating", 2)
+    clock.seconds += 10.0
+    assert progress.seconds_left == 40 / 0.75 * 1.25
+
+
 def test_what_clients_have_trained_on_is_seen_before_they_are_done(progress, clock):
     """Several epochs count as so many passes; another round begins at nothing."""
     shown = np.zeros(1, np.int64)
