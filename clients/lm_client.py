@@ -42,11 +42,12 @@ class LMClient(NumPyClient):
 
         A message may ask for steps `config["begin"]` to `config["end"]` (0: the last) only. What an unfinished
         client is stays in this machine's buffers of number `config["cut"]`, and the answer holds no vector.
+        What it keeps is as after round `config["last"]`, the last one that its update is in (0: none).
         """
         with without_memory_end():
             worker, client = self._worker(config), int(config["client"])
             piece = Piece(0, int(config["begin"]), int(config["end"]), int(config["cut"]))
-            result = worker.fit(worker.received(parameters), int(config["round"]), client, piece)
+            result = worker.fit(worker.received(parameters), int(config["round"]), client, piece, int(config["last"]))
             vectors = worker.vector.numpy(), *result["beside"]
             update = [] if piece.end else worker.answers.send(f"client-{config['slot']}", *vectors)
         return update, result["rows"], {"client": client, **{key: result[key] for key in ("loss", "seconds", "steps")}}

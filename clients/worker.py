@@ -59,9 +59,11 @@ class Worker:
         """Return the vectors of a message, float32 [n] each, the global one first."""
         return [self.transport.receive([array]) for array in arrays]
 
-    def fit(self, received: Sequence[np.ndarray], server_round: int, client: int, piece: Piece = WHOLE) -> dict:
+    def fit(self, received: Sequence[np.ndarray], server_round: int, client: int, piece: Piece = WHOLE, last: int = 0
+            ) -> dict:
         """Train client `client` from the vectors `received` (float32 [n]; the first is the global one).
 
+        What it keeps from round to round is as after round `last`, the last one that its update is in (0: none).
         The result is in `self.vector`. Of its round only the steps of `piece` are made; what an unfinished client is
         stays in the buffers of number `piece.cut`, which any worker goes on from.
 
@@ -71,7 +73,7 @@ class Worker:
         began, rows = time.perf_counter(), self.data.plan.shards[client]
         # What a client that goes on elsewhere has of the optimizer lies in the buffers of its cut.
         goes_on = piece.begin and not self.method.client_vectors
-        state = {} if goes_on else self.states.load(client, server_round)
+        state = {} if goes_on or not self.keeps else self.states.load(client, last)
         own = self._own(state)
         names = [place.name for place in self.vector.layout.places]
         self.optimizer.freeze({name for name in names if self.method.freezes(server_round, name)})
@@ -100,7 +102,7 @@ class Worker:
         if piece.end:
             self.suspend(piece, so_far)
         else:
-            self._save_state(client, server_round, own)
+            self._save_state(client, server_round, last, own)
         return {"rows": len(rows), "loss": loss, "seconds": so_far.seconds, "steps": so_far.made,
                 "beside": [vector.cpu().numpy() for vector in beside]}
 
@@ -146,13 +148,19 @@ class Worker:
         return [self._tensor(state[f"own-{k}"]) if state else torch.zeros(self.vector.size, device=self.device)
                 for k in range(self.method.client_vectors)]
 
-    def _save_state(self, client: int, server_round: int, own: Sequence[torch.Tensor]) -> None:
+    @property
+    def keeps(self) -> bool:
+        """Whether clients keep anything from round to round."""
+        return bool(self.method.client_vectors) or self.job.config.optimizer_state == "keep"
+
+    def _save_state(self, client: int, server_round: int, last: int, own: Sequence[torch.Tensor]) -> None:
+        if not self.keeps:
+            return
         """Save what the client keeps for its next round: AdamW's moments with `--optimizer_state keep`, its vectors."""
         arrays = {f"own-{k}": vector.cpu().numpy() for k, vector in enumerate(own)}
         if self.job.config.optimizer_state == "keep":
             arrays |= {"moments": self.optimizer.moments.cpu().numpy(), "step": np.array([self.optimizer.step])}
-        if arrays:
-            self.states.save(client, server_round, arrays)
+        self.states.save(client, server_round, last, arrays)
 
     def evaluate(self, vector: np.ndarray, part: int, parts: int, only: str = "") -> dict[str, np.ndarray]:
         """Evaluate the `vector` of a model on part `part` of `parts` of each evaluation set, or of `only` one.

@@ -5,8 +5,8 @@ update as it comes, so that the mean is made while other clients still train.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any, TypeAlias
 
@@ -43,12 +43,13 @@ Arrays: TypeAlias = list[np.ndarray]  # those of a message that stand for a vect
 class ServerState:
     """The server after a round (0: before the first): the global vector and the method's own, each float32 [n].
 
-    Without vectors in `kept`, the method's are zero.
+    Without vectors in `kept`, the method's are zero. `merged`: of each client the last round that its update is in.
     """
 
     round: int
     vector: np.ndarray
     kept: Sequence[np.ndarray] = ()
+    merged: Mapping[int, int] = field(default_factory=dict)
 
 
 class FlowerStrategy(FlowersStrategy):
@@ -64,6 +65,7 @@ class FlowerStrategy(FlowersStrategy):
         self.method, self.config, self.transport = method, config, transport
         self.n_clients, self.n_parts = n_clients, n_parts
         self.step: Step | None = None
+        self.merged = dict(start.merged)
         self.messages = Transport(transport.folder, transport.size, vectors=method.returned)
         self.vector = self.messages.buffer(f"global-{start.round % 2}")[:1]
         self.kept = [transport.buffer(f"state-{k}") for k in range(method.server_vectors)]
@@ -121,8 +123,9 @@ class FlowerStrategy(FlowersStrategy):
         clients = self.participants(server_round)
         few = n_nodes and self.method.streams and not self.config.diagnose
         slots = n_nodes + GROUP if few else len(clients)
-        return [FitIns(parameters, {"round": server_round, "client": client, "slot": k % slots,
-                                    "begin": 0, "end": 0, "cut": 0}) for k, client in enumerate(clients)]
+        return [FitIns(parameters, {"round": server_round, "client": client, "last": self.merged.get(client, 0),
+                                    "slot": k % slots, "begin": 0, "end": 0, "cut": 0})
+                for k, client in enumerate(clients)]
 
     def evaluate_messages(self, parameters: Parameters, only: str = "") -> list[EvaluateIns]:
         """Return the message that asks for each part of the evaluation sets, or of `only` one."""
@@ -206,6 +209,7 @@ class FlowerStrategy(FlowersStrategy):
         self.vector = new[:1]
         for client in clients.values():
             del client["steps"]
+            self.merged[client["client"]] = server_round
         return list(clients.values())
 
     def _valid(self, answer: FitRes, failures: list[str]) -> list[np.ndarray] | None:

@@ -43,7 +43,7 @@ def strategy_for(log: RunLog, data: TaskData, start: Start, workers: int, progre
         job.save_skeleton(start.model, start.tokenizer)
         start.frozen.share(job.frozen_weights)
         data.lend(job.tokens)
-        state = ServerState(start.round, start.values, start.states)
+        state = ServerState(start.round, start.values, start.states, start.merged)
         progress.follow(job.rows_shown(n_clients), [config.epoch * len(shard) for shard in data.plan.shards])
         NOTES.info("%s: %d client(s) on %d worker(s) of %d thread(s), %s; record in %s", config.method, n_clients,
                    workers, config.threads, config.precision, log.folder)

@@ -88,23 +88,27 @@ def test_fresh_state_forgets_and_kept_state_goes_on(job, worker):
     start = vector_of(worker)
     first = worker.fit([start], 1, 0)
     middle = vector_of(worker)
-    worker.fit([middle], 2, 0)
+    worker.fit([middle], 2, 0, last=1)
     fresh = vector_of(worker)
     keeper = Worker(replace(job, config=replace(job.config, optimizer_state="keep")))
     keeper.fit([start], 1, 0)
     assert np.array_equal(vector_of(keeper), middle)  # nothing to remember yet
     keeper.fit([start], 1, 1)  # another client's state is its own
     another = Worker(keeper.job)  # the state is with the run, not in the process
-    another.fit([middle], 2, 0)
+    another.fit([middle], 2, 0, last=1)
     assert not np.array_equal(vector_of(another), fresh)
     assert int(another.optimizer.steps[0]) == 2 * -(-first["rows"] // 8)
     kept = vector_of(another)
-    another.fit([middle], 2, 0)  # run again, it begins with the state before the round, not after it
+    another.fit([middle], 2, 0, last=1)  # run again, it begins with the state before the round, not after it
     assert np.array_equal(vector_of(another), kept)
     for server_round in (3, 4, 5):
-        another.fit([middle], server_round, 0)
+        another.fit([middle], server_round, 0, last=server_round - 1)
     assert sorted(path.name for path in (Path(job.run_dir) / "optimizer").iterdir()) == [
         *(f"client-0-round-{kept}.safetensors" for kept in (2, 3, 4, 5)), "client-1-round-1.safetensors"]
+    another.fit([middle], 6, 0, last=4)  # its update of round 5 was left out
+    assert sorted(int(path.stem[-1]) for path in (Path(job.run_dir) / "optimizer").glob("client-0-*")) == [2, 3, 4, 6]
+    with pytest.raises(FileNotFoundError, match="client-0-round-5"):
+        another.fit([middle], 7, 0, last=5)
 
 
 def test_a_large_batch_is_that_of_all_clients_by_accumulation(job):
@@ -124,7 +128,7 @@ def test_a_client_answers_flowers_messages(job, transport):
     assert resident().worker_of(job) is worker
     vector, driver = vector_of(worker), Transport(worker.transport.folder, worker.vector.size)
     message = driver.send("global-0", vector)
-    asked = {"round": 1, "client": 2, "slot": 5, "begin": 0, "end": 0, "cut": 0}
+    asked = {"round": 1, "client": 2, "slot": 5, "begin": 0, "end": 0, "cut": 0, "last": 0}
     update, rows, metrics = client.fit(message, asked)
     assert (rows, metrics["client"]) == (len(worker.data.plan.shards[2]), 2)
     assert np.array_equal(driver.receive(update), vector_of(worker))
@@ -142,14 +146,14 @@ def test_a_client_that_stops_and_goes_on_elsewhere_ends_with_the_same_bits(job, 
     job = replace(job, config=replace(job.config, **flags), run_dir=str(tmp_path))
     one, other = Worker(job), Worker(job)
     start = vector_of(one)
-    whole = [one.fit([start], server_round, 1)["loss"] for server_round in (1, 2)], vector_of(one)
+    whole = [one.fit([start], number, 1, last=number - 1)["loss"] for number in (1, 2)], vector_of(one)
     for path in tmp_path.rglob("*.safetensors"):
         path.unlink()
     losses = []
     for server_round in (1, 2):
-        assert one.fit([start], server_round, 1, Piece(0, 0, 1, cut=3))["rows"] == 16
+        assert one.fit([start], server_round, 1, Piece(0, 0, 1, cut=3), server_round - 1)["rows"] == 16
         other.fit([start], server_round, 0)  # another client in between
-        losses.append(other.fit([start], server_round, 1, Piece(0, 1, cut=3))["loss"])
+        losses.append(other.fit([start], server_round, 1, Piece(0, 1, cut=3), server_round - 1)["loss"])
     assert losses == whole[0]
     assert np.array_equal(vector_of(other), whole[1])
 

@@ -44,6 +44,11 @@ class Start:
         """The last round on record; 0 before the first."""
         return max(0, len(self.records) - 1)
 
+    @property
+    def merged(self) -> dict[int, int]:
+        """Of each client the last round on record that its update is in."""
+        return {client: record["round"] for record in self.records for client in record["participants"]}
+
 
 def load_model(config: RunConfig, data: TaskData, commit: str) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Return the model that the flags name, of the hub at `commit` if that is given, and open the tokens of `data`."""
