@@ -18,7 +18,7 @@ from utils.machine.scratch import private_folder
 from utils.model import loading
 from utils.model.task_head import describe_head
 from utils.model.tied import untied
-from utils.record.results import majorities, results_of
+from utils.record.results import columns_of, majorities, results_of
 from utils.vectors.parameters import ParameterVector
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ class Evaluator:
         NOTES.info("evaluating %s", called)
         worker = self.loaded(name)
         answers = worker.evaluate(worker.vector.numpy(), 0, 1)
-        return results_of(worker.data, 0, {each: [columns] for each, columns in answers.items()})
+        columns = columns_of(worker.data, 0, {each: [whole] for each, whole in answers.items()})
+        return results_of(worker.data, columns)
 
     def evaluated(self, results: Mapping[str, Results | None]) -> Evaluated:
         """Return the results with what they are on."""

@@ -17,7 +17,8 @@ MODELS = {"encoder": ("bert", "rte", "--train lora --lora_dropout 0.1"),
           "T5": ("t5", "rte", "--strategy fedadam --fp32_products onednn"),
           "multiple choice": ("electra", "copa", "")}
 WORKERS, TRANSPORTS, FATES = ("1", "2"), ("reference", "message"), ("fresh", "resumed", "with a kill")
-FLAGS = "--max_length 24 --batch_size 8 --n_iterations 12 --skip_evalnum 12 --optimizer_state keep --n_clients 3"
+FLAGS = ("--max_length 24 --batch_size 8 --n_iterations 12 --skip_evalnum 12 --optimizer_state keep --n_clients 3 "
+         "--val_ratio 0.2")
 PART = (("encoder", "1", "reference", "fresh"), ("T5", "2", "message", "fresh"),
         ("multiple choice", "2", "reference", "fresh"),
         ("encoder", "2", "message", "resumed"), ("T5", "1", "reference", "resumed"),
@@ -38,7 +39,7 @@ def base(tmp_path_factory):
 
 
 def digest(base, number, of, n_workers, transport, fate, more="") -> str:
-    """Run one cell of the matrix; return the sha256 of its weights."""
+    """Run one cell of the matrix; return the sha256 of its weights and of its answers, row by row."""
     family, task, strategy = MODELS[of]
     name, flags = f"run-{number}", f"{FLAGS} {strategy} --n_workers {n_workers} --transport {transport} {more}"
     process = start(base, name, flags, family, task)
@@ -51,7 +52,7 @@ def digest(base, number, of, n_workers, transport, fate, more="") -> str:
         process = start(base, name, f"{flags} --resume", family, task)
     done = finish(process)
     assert done.returncode == 0, done.stderr[-2000:]
-    return sha256(model(base / name)).hexdigest()
+    return sha256(model(base / name) + (base / name / "predictions.parquet").read_bytes()).hexdigest()
 
 
 def test_one_hash_whatever_happens(base, request):

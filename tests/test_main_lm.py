@@ -101,8 +101,8 @@ def test_stdout_has_one_line_per_evaluation_and_a_summary(runs):
         [f"round={k}", f"split={name}"] for k in range(3) for name in names]
     assert lines[-1].startswith("summary ")
     fields = dict(field.split("=", 1) for field in lines[2 * len(names)].split())
-    assert list(fields) == ["round", "split", "rows", "loss", "accuracy", "accuracy[slice1]", "accuracy[slice2]",
-                            "accuracy[slice3]"]
+    assert list(fields) == ["round", "split", "rows", "loss", "accuracy", "pooled_accuracy", "accuracy[slice1]",
+                            "accuracy[slice2]", "accuracy[slice3]"]
     assert float(fields["accuracy"]) == pytest.approx(summary(runs, "noniid")["test"]["accuracy"], abs=1e-4)
     closing = dict(field.split("=", 1) for field in lines[-1].split()[1:])
     assert closing["method"] == "noniid" and closing["run"] == str(runs["noniid"][1])
@@ -126,6 +126,28 @@ def test_with_held_out_rows_the_best_round_is_kept_and_named(runs):
     assert best["round"] == -max(scores)[1]
     assert (runs["partial"][1] / "best_model" / "model.safetensors").exists()
     assert f"best_round={best['round']}" in runs["partial"][0].stdout
+
+
+@pytest.mark.parametrize("name", ["noniid", "partial"])
+def test_the_kept_predictions_give_the_records_metrics(runs, name):
+    import pyarrow.parquet as pq
+
+    result = summary(runs, name)
+    expected = {(result["rounds"], each): result[each] for each in ("test", "val") if each in result}
+    if "best" in result:
+        expected |= {(result["best"]["round"], each): result["best"][each] for each in ("test", "val")}
+    table = pq.read_table(runs[name][1] / "predictions.parquet").to_pydict()
+    found = {key: np.array(values) for key, values in table.items()}
+    assert {*zip(found["round"].tolist(), found["set"].tolist())} == expected.keys()
+    hits = found["label"] == found["prediction"]
+    for (number, each), whole in expected.items():
+        here = (found["round"] == number) & (found["set"] == each)
+        assert hits[here].mean() == whole["pooled"]["accuracy"]
+        assert found["loss"][here].mean() == pytest.approx(whole["pooled"]["loss"])
+        for domain, part in whole["domains"].items():
+            mine = here & (found["domain"] == domain)
+            assert mine.sum() == part["rows"] and hits[mine].mean() == part["accuracy"]
+            assert found["loss"][mine].mean() == pytest.approx(part["loss"]) and (np.diff(found["row"][mine]) > 0).all()
 
 
 @pytest.mark.parametrize("name", ["noniid", "other-seed"])

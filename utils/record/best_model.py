@@ -22,6 +22,11 @@ class BestModel:
         for record in records:
             self._is_best(record)
 
+    @property
+    def number(self) -> int | None:
+        """The best round so far, None where no rows are held out."""
+        return self.record["round"] if self.record else None
+
     def round(self, record: dict) -> None:
         """Write the model if it is the best so far."""
         if self._is_best(record):

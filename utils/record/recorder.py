@@ -14,8 +14,9 @@ from utils.record.averaged_model import AveragedModel, GlobalVectors
 from utils.record.best_model import BestModel
 from utils.record.card import Facts, adding, write_card
 from utils.record.checkpoint import CheckpointWriter
+from utils.record.predictions import Predictions
 from utils.record.result_lines import print_round, print_summary
-from utils.record.results import results_of
+from utils.record.results import columns_of, results_of
 from utils.record.runlog import RunLog
 from utils.record.start import Start
 from utils.record.summary import Summary
@@ -35,6 +36,7 @@ class Recorder:
                                     base_of(config, start.model))
         self.summary = Summary(config, data, records, start.model_facts)
         self.best = BestModel(self.model, data.table.spec.metrics[0], log.folder, records)
+        self.predictions = Predictions(log.folder, data.evaluation_sets, self.best.number)
         self.checkpoints = CheckpointWriter(log, self.model)
         self.tracking = Tracking(config, log.folder, data.set_names, records)
 
@@ -50,15 +52,18 @@ class Recorder:
             self.clock.seconds["workers"] -= seconds["evaluate"]
             seconds = {**self.clock.seconds, **seconds}
         step = self.model.vectors.step
+        columns = columns_of(self.data, server_round, evaluation) if evaluation is not None else None
         record: dict[str, Any] = {
             "round": server_round, "participants": [client["client"] for client in clients], "clients": clients,
             **({"failed": failures} if failures else {}),
             **({"step": step.record(self.log.config.match_norm)} if clients and step else {}),
             **({"diagnosis": diagnosed} if diagnosed else {}),
-            **(results_of(self.data, server_round, evaluation) if evaluation is not None else {}),
+            **(results_of(self.data, columns) if columns is not None else {}),
             "seconds": {phase: round(value, 3) for phase, value in seconds.items()}}
         self.summary.round(record)
         self.best.round(record)
+        if columns is not None:
+            self.predictions.round(record, columns, self.best.number)
         self.checkpoints.round(record)
         self.log.round(record)
         print_round(record, self.data.set_names)
