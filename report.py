@@ -30,11 +30,12 @@ def main(argv: list[str] | None = None) -> int:
                                                        "the baseline that is strongest on held-out rows)")
     parser.add_argument("--tuned", default="", metavar="FLAG[,FLAG…]",
                         help="flags, as lr, of whose values each method has the one that is best on held-out rows")
+    parser.add_argument("--mcnemar", action="store_true", help="also McNemar's test of each pair of runs")
     options = parser.parse_args(argv)
     try:
         records = read_records(options.folders, [name.strip() for name in options.tuned.split(",") if name.strip()])
         check_baseline(records, options.baseline)
-        found = contents(records, options.baseline)
+        found = contents(records, options.baseline, options.mcnemar)
         print(found.text())
         if options.out:
             write_files(found, options.out)

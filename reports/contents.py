@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from reports.compute import trends
 from reports.gain_tables import gain_table, overview_table
 from reports.gains import HOW, Judged, judge
-from reports.records import Comparison, Records
+from reports.mcnemar_table import check_mcnemar, mcnemar_table
+from reports.records import Records
 from reports.scores import score_table
 from reports.sentences import gain_sentence, headline_sentence
+from reports.sets_table import sets_table, side_by_side
 from reports.tables import ReportTable, markdown, markdown_text
 from reports.tuned_table import tuned_table
 
@@ -18,6 +20,7 @@ class Contents:
 
     records: Records
     judged: list[list[Judged]]
+    mcnemar: bool = False
 
     @property
     def on_test(self) -> list[Judged]:
@@ -40,9 +43,12 @@ class Contents:
 
     def tables(self) -> list[ReportTable]:
         """All tables: the overview, then each comparison's."""
-        return self.overview() + [table for sets in self.judged
-                                  for table in (*about_all_sets(sets[0].compared), *(
-                                      table for judged in sets for table in tables_of(judged)))]
+        return self.overview() + [table for sets in self.judged for table in (
+            *about_all_sets(sets), *(table for judged in sets for table in self.tables_of(judged)))]
+
+    def tables_of(self, judged: Judged) -> list[ReportTable]:
+        """Return the tables of one evaluation set."""
+        return [score_table(judged), gain_table(judged), *([mcnemar_table(judged)] if self.mcnemar else [])]
 
     def text(self) -> str:
         """The report as Markdown."""
@@ -56,17 +62,19 @@ class Contents:
         return "\n\n".join(parts)
 
 
-def contents(records: Records, baseline: str = "") -> Contents:
-    """Reckon what a report says of these records; `baseline` names what gains are over, "" the strongest."""
-    return Contents(records, [[judge(each, baseline) for each in compared.on_each_set()]
-                              for compared in records.comparisons])
+def contents(records: Records, baseline: str = "", mcnemar: bool = False) -> Contents:
+    """Reckon what a report says of these records; `baseline` names what gains are over, "" the strongest.
+
+    `mcnemar`: with a table of McNemar's test for each pair of runs. Raises UserError where no run has answers for it,
+    and where a run's predictions.parquet is malformed.
+    """
+    judged = [[judge(each, baseline) for each in compared.on_each_set()] for compared in records.comparisons]
+    if mcnemar:
+        check_mcnemar([one for sets in judged for one in sets])
+    return Contents(records, judged, mcnemar)
 
 
-def about_all_sets(compared: Comparison) -> list[ReportTable]:
-    """Return the tables that a comparison has once."""
-    return [tuned_table(compared)] if compared.choices else []
-
-
-def tables_of(judged: Judged) -> list[ReportTable]:
-    """Return the tables of one evaluation set."""
-    return [score_table(judged), gain_table(judged)]
+def about_all_sets(sets: list[Judged]) -> list[ReportTable]:
+    """Return the tables that a comparison has once: tuned values, and the gains in and out of domain."""
+    tuned = [tuned_table(sets[0].compared)] if sets[0].compared.choices else []
+    return tuned + [sets_table(both) for both in [side_by_side(sets)] if both]

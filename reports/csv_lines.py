@@ -11,7 +11,8 @@ from reports.tables import mean_and_deviation
 
 COLUMNS = ("task", "model", "comparison", "method", "domain", "metric", "seeds", "mean", "std", "baseline", "pairs",
            "gain", "gain_low", "gain_high", "verdict", "seeds_lacking_clients", "step_ratio", "seeds_alone_low",
-           "seeds_alone_high", "p", "learnt", "pooled", "pooled_std", "pooled_gain", "pooled_low", "pooled_high")
+           "seeds_alone_high", "p", "learnt", "pooled", "pooled_std", "pooled_gain", "pooled_low", "pooled_high",
+           "set")
 
 
 def csv_text(all_judged: Iterable[Judged]) -> str:
@@ -22,7 +23,7 @@ def csv_text(all_judged: Iterable[Judged]) -> str:
     round's mean was made without some participants. `step_ratio`: the length of its steps over the plain mean's.
     `gain_low` and `gain_high` are over seeds and test rows where runs keep their answers, `seeds_alone_…` over seeds.
     `p` is corrected for the table's comparisons; that of one domain, which is none of them, is not. `pooled…`, on the
-    lines of macro averages, are of all rows at once.
+    lines of macro averages, are of all rows at once. `set`: the evaluation set, the first one in domain.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
@@ -39,7 +40,7 @@ def csv_text(all_judged: Iterable[Judged]) -> str:
                     "step_ratio": steps.get(method),
                     "seeds": " ".join(str(run.seed) for run in runs),
                     "seeds_lacking_clients": " ".join(str(run.seed) for run in runs if run.left_out),
-                    "learnt": "yes" if judged.learnt[method] else "no",
+                    "set": compared.evaluated, "learnt": "yes" if judged.learnt[method] else "no",
                     **({} if domain else of_pooled(judged, method)), **of_gain(judged, method, domain)})
     return out.getvalue()
 

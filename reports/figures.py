@@ -4,10 +4,10 @@
 """
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from reports.gains import Judged
+from reports.gains import Gain, Judged
 from reports.records import Comparison
 from reports.runs import FinishedRun
 from reports.style import GREY, INK, NARROW, WIDE, legend, panels, short, styles
@@ -19,21 +19,32 @@ if TYPE_CHECKING:
 
 def draw_gains(judged: Judged, narrow: bool) -> "Figure":
     """The gain of each mixture, over all domains and in each, with its interval."""
-    methods = [name for name in judged.averaging if judged.gains[name][None].shown]
-    domains = (None, *judged.compared.domains)
-    figure, (axis,) = panels(1, NARROW if narrow else WIDE, 1,
-                             max(1.4, (0.2 + 0.2 * len(methods)) * len(domains)))
+    domains = {domain: domain or "all domains" for domain in (None, *judged.compared.domains)}
+    return draw_rows(judged, {name: {method: found[domain] for method, found in judged.gains.items()}
+                              for domain, name in domains.items()}, narrow)
+
+
+def draw_sets(sets: Sequence[Judged], narrow: bool) -> "Figure":
+    """The gain of each mixture in domain, and on each further evaluation set, with its interval."""
+    return draw_rows(sets[0], {judged.compared.evaluated: {name: found[None] for name, found in judged.gains.items()}
+                               for judged in sets}, narrow)
+
+
+def draw_rows(judged: Judged, gains: dict[str, dict[str, Gain]], narrow: bool) -> "Figure":
+    """Gains {name of a row: {method: gain}} of a comparison's averaging methods, each with its interval."""
+    methods = [name for name in judged.averaging if any(row[name].shown for row in gains.values())]
+    figure, (axis,) = panels(1, NARROW if narrow else WIDE, 1, max(1.4, (0.2 + 0.2 * len(methods)) * len(gains)))
     style, handles = styles(judged.compared.methods), []
     for place, method in enumerate(methods):
-        found = [judged.gains[method][domain] for domain in domains]
-        rows = [row + (place - (len(methods) - 1) / 2) * 0.8 / max(2, len(methods)) for row in range(len(domains))]
+        found = {row + (place - (len(methods) - 1) / 2) * 0.8 / max(2, len(methods)): each[method]
+                 for row, each in enumerate(gains.values()) if each[method].shown}
         colour, _, marker = style[method]
-        handles.append(axis.errorbar([100 * one.mean for one in found], rows,
-                                     xerr=[100 * (one.half_width or 0) for one in found],
+        handles.append(axis.errorbar([100 * one.mean for one in found.values()], [*found],
+                                     xerr=[100 * (one.half_width or 0) for one in found.values()],
                                      fmt=marker, color=colour, capsize=3, markersize=6))
     axis.axvline(0, color=INK, linewidth=1)
-    axis.set_yticks(range(len(domains)), [short(name or "all domains", 24) for name in domains])
-    axis.set_ylim(len(domains) - 0.5, -0.5)
+    axis.set_yticks(range(len(gains)), [short(name, 24) for name in gains])
+    axis.set_ylim(len(gains) - 0.5, -0.5)
     axis.grid(axis="y", visible=False)
     axis.set_xlabel(f"gain, points of {short(judged.compared.metric)}")
     legend(figure, handles, methods, 2 if narrow else 4)
@@ -104,3 +115,12 @@ def score_figures(judged: Judged) -> dict[str, tuple[Callable, str]]:
         drawn["curves"] = (lambda narrow: draw_curves(judged, narrow),
                            f"Learning curves: mean over seeds, band of one standard deviation{dotted}.")
     return drawn
+
+
+def sets_figure(sets: Sequence[Judged]) -> dict[str, tuple[Callable, str]]:
+    """Return {name: (draw(narrow), caption)} of the gains in and out of domain; empty where there is none."""
+    if not any(found[None].shown for judged in sets for found in judged.gains.values()):
+        return {}
+    return {"sets": (lambda narrow: draw_sets(sets, narrow),
+                     "Gain in domain (the first row: the task's test rows) and on each further evaluation set, with 95 "
+                     "% intervals. Right of the line averaging is better.")}

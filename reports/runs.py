@@ -5,7 +5,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.values import NUMBER, Kind, is_number, parse_object, read_object, read_text, take
+from reports.values import NUMBER, Kind, check_numbers, is_number, parse_object, read_object, read_text, take
 from utils.config import RunConfig
 from utils.data.evaluation_sets import HELD_OUT
 from utils.errors import UserError
@@ -182,6 +182,8 @@ def read_rounds(path: Path, finished: bool) -> tuple[list[dict], bool]:
                 take(client, "drift", NUMBER, where)
         if "step" in record and take(record, "step", dict, where).get("ratio") is not None:
             take(record["step"], "ratio", NUMBER, where)
+        if "diagnosis" in record:
+            check_diagnosis(take(record, "diagnosis", dict, where), f"{where}: diagnosis")
         if "failed" in record and not all(isinstance(failure, str) for failure in take(record, "failed", list, where)):
             raise UserError(f"{where}: failed must hold texts")
         if "seconds" in record:
@@ -189,6 +191,18 @@ def read_rounds(path: Path, finished: bool) -> tuple[list[dict], bool]:
                 take(record["seconds"], phase, NUMBER, where)
         rounds.append(record)
     return rounds, bool(rest)
+
+
+def check_diagnosis(diagnosis: dict, where: str) -> None:
+    """Raise UserError unless a round's diagnosis has what `--diagnose` records, each value a number or null."""
+    check_numbers([diagnosis.get("jensen_gap")], f"{where}: jensen_gap")
+    check_numbers(take(diagnosis, "norms", list, where), f"{where}: norms")
+    for row in take(diagnosis, "cosines", list, where):
+        check_numbers(row, f"{where}: cosines")
+    pairs = take(diagnosis, "barriers", list, where)
+    check_numbers([pair.get("value") if isinstance(pair, dict) else pair for pair in pairs], f"{where}: barriers")
+    if not all(isinstance(pair, dict) for pair in pairs):
+        raise UserError(f"{where}: barriers must hold objects")
 
 
 def check_set_names(config: dict, where: Path) -> None:

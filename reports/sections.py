@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from reports.compute import Trend, trends
 from reports.compute_figure import draw_compute
-from reports.contents import Contents, about_all_sets, tables_of
-from reports.figures import score_figures
+from reports.contents import Contents, about_all_sets
+from reports.figures import score_figures, sets_figure
 from reports.page import html_figure, html_list, html_table
+from reports.sets_table import side_by_side
 from reports.style import data_uri, write_figure
 from reports.training_figures import training_figures
 from utils.file_names import file_name
@@ -26,9 +27,10 @@ def html_sections(contents: Contents, folder: Path) -> list[tuple[str, str]]:
             each = judged.compared
             first = each.on_first_set
             training, missing = training_figures(each) if first else ({}, [])
-            scores, gains = tables_of(judged)
-            content = "".join(map(html_table, (gains, scores, *(about_all_sets(each) if first else ()))))
-            for name, (draw, caption) in {**score_figures(judged), **training}.items():
+            scores, gains, *others = contents.tables_of(judged)
+            content = "".join(map(html_table, (gains, scores, *others, *(about_all_sets(sets) if first else ()))))
+            beside = sets_figure(side_by_side(sets)) if first else {}
+            for name, (draw, caption) in {**score_figures(judged), **beside, **training}.items():
                 words = [str(number)] * several + [name] + [each.evaluated] * (not first)
                 content += figure(draw, folder, file_name("-".join(words)), each.title, caption)
             content += "".join(f'<p class="note">{line}</p>\n' for line in missing)

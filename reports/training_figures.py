@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from reports.baselines import averaging, is_baseline
+from reports.diagnosis import SHOWN, diagnoses
 from reports.records import Comparison
 from reports.runs import FinishedRun
 from reports.style import COLOURS, GREY, HATCHES, INK, NARROW, WIDE, YELLOW, legend, panels, short, styles
+from reports.tables import mean_and_deviation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -95,6 +97,35 @@ def draw_drift(compared: Comparison, narrow: bool) -> "Figure":
     return figure
 
 
+def draw_diagnoses(compared: Comparison, narrow: bool) -> "Figure":
+    """What `--diagnose` measured, round by round: the mean over seeds, band of one standard deviation."""
+    found = {method: [diagnoses(run) for run in runs] for method, runs in compared.methods.items()}
+    names = [name for name in SHOWN if any(name in measured for runs in found.values() for run in runs
+                                           for measured in run.values())]
+    figure, axes = panels(len(names), NARROW if narrow else WIDE, 1 if narrow else 2)
+    handles = {}
+    for method, (colour, dash, marker) in styles(compared.methods).items():
+        for axis, name in zip(axes, names):
+            values: dict[int, list[float]] = defaultdict(list)
+            for run in found[method]:
+                for number, measured in run.items():
+                    values[number] += [measured[name]] if name in measured else []
+            rounds = sorted(number for number, some in values.items() if some)
+            if not rounds:
+                continue
+            each = [mean_and_deviation(values[number]) for number in rounds]
+            means = [mean for mean, _ in each]
+            handles[method], = axis.plot(rounds, means, linestyle=dash, color=colour, marker=marker)
+            axis.fill_between(rounds, [mean - (spread or 0) for mean, spread in each],
+                              [mean + (spread or 0) for mean, spread in each], color=colour, alpha=0.12, linewidth=0)
+    for axis, name in zip(axes, names):
+        axis.set_title(name)
+        axis.set_xlabel("round")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    legend(figure, [*handles.values()], [*handles], 2 if narrow else 4)
+    return figure
+
+
 def phase_seconds(runs: list[FinishedRun]) -> dict[str, float]:
     """Return {phase: seconds of a run}, the mean over runs."""
     total: dict[str, float] = defaultdict(float)
@@ -139,6 +170,13 @@ def training_figures(compared: Comparison) -> tuple[dict[str, tuple[Callable, st
                           "and seeds, band: from the least to the most.")
     else:
         missing.append("No figure of drift: these records hold no client's distance from the mean.")
+    if any(any(diagnoses(run).values()) for runs in compared.methods.values() for run in runs):
+        drawn["diagnosis"] = (lambda narrow: draw_diagnoses(compared, narrow),
+                              "Why averaging gives what it gives, on held-out rows: the Jensen gap is the mean of the "
+                              "clients' losses minus the loss of their mean (above 0: the mean is better), a barrier "
+                              "the loss half-way between two clients minus the mean of theirs (above 0: they lie "
+                              "apart). Cosines and norms are those of the clients' updates. Mean over seeds, band of "
+                              "one standard deviation.")
     if any(phase_seconds(runs) for runs in compared.methods.values()):
         drawn["time"] = (lambda narrow: draw_time(compared, narrow), "Where a run's seconds went, phase by phase.")
     else:

@@ -54,3 +54,9 @@ def take(record: dict, key: str, kind: Kind, where: Path | str) -> Any:
     if not good:
         raise UserError(f"{where}: {key!r} is {str(value)[:40]!r}")
     return value
+
+
+def check_numbers(values: object, where: Path | str) -> None:
+    """Raise UserError unless `values` is a list of finite numbers, or null for those that were not finite."""
+    if not isinstance(values, list) or not all(value is None or is_number(value) for value in values):
+        raise UserError(f"{where}: must be a list of numbers, and is {str(values)[:40]!r}")
