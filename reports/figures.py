@@ -26,8 +26,9 @@ def draw_gains(judged: Judged, narrow: bool) -> "Figure":
 
 def draw_sets(sets: Sequence[Judged], narrow: bool) -> "Figure":
     """The gain of each mixture in domain, and on each further evaluation set, with its interval."""
-    return draw_rows(sets[0], {judged.compared.evaluated: {name: found[None] for name, found in judged.gains.items()}
-                               for judged in sets}, narrow)
+    rows = {judged.compared.evaluated: {name: found[None] for name, found in judged.gains.items()} for judged in sets}
+    learnt = {name: any(each.learnt for each in found.values()) for name, found in rows.items()}
+    return draw_rows(sets[0], {name + " (not learnt)" * (not learnt[name]): rows[name] for name in rows}, narrow)
 
 
 def draw_rows(judged: Judged, gains: dict[str, dict[str, Gain]], narrow: bool) -> "Figure":

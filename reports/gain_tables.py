@@ -53,8 +53,9 @@ def baseline_notes(judged: Judged, others: Sequence[str]) -> list[str]:
     rest = [method for method in judged.compared.methods
             if not judged.named and is_baseline(method) and method not in (*used, *judged.gains)]
     notes = list(dict.fromkeys(filter(None, (baseline.note for baseline in judged.baselines.values()))))
-    notes += [f"{name} has not learnt: a gain over it says no more than that a method has."
-              for name in used if not judged.learnt.get(name, True)]
+    unlearnt = [name for name in used if not judged.learnt.get(name, True)]
+    notes += [f"Not learnt: {', '.join(unlearnt)}; a gain over such a baseline says no more than that a method has."
+              ] * bool(unlearnt)
     return notes + [f"Of another budget than all methods here, so no gain is over them: {', '.join(rest)}."] * bool(
         rest and judged.gains)
 

@@ -8,9 +8,11 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reports.baselines import SCHEDULE
 from reports.tables import plain
 from utils.machine.environment import FIGURES, leave_out
 
@@ -30,12 +32,18 @@ OTHERS = [(GREEN, "-.", "v"), (PURPLE, ":", "P"), (SKY, (0, (3, 1, 1, 1)), "X"),
 
 
 def styles(methods: Iterable[str]) -> dict[str, tuple]:
-    """Return {method: (colour, dash, marker)}: the same for the four common ones in every figure."""
-    others, found = 0, {}
-    for method in methods:
-        found[method] = METHODS.get(method) or OTHERS[others % len(OTHERS)]
-        others += method not in METHODS
-    return found
+    """Return {method: (colour, dash, marker)}: the same for the four common ones in every figure.
+
+    One of another schedule, as iid-linear, has that of the common one where this is not there.
+    """
+    names = [*methods]
+    common = {name: METHODS[name] for name in names if name in METHODS}
+    for name in names:
+        plain = re.sub(f"{SCHEDULE}$", "", name)
+        if plain in METHODS and METHODS[plain] not in common.values():
+            common[name] = METHODS[plain]
+    others = cycle(OTHERS)
+    return {name: common.get(name) or next(others) for name in names}
 
 
 @contextmanager

@@ -89,7 +89,7 @@ def draw_drift(compared: Comparison, narrow: bool) -> "Figure":
                           [max(clients[number]) for number in rounds], color=colour, alpha=0.12, linewidth=0)
         handles.append(line)
         labels.append(method)
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axis.set_xlabel("round")
     axis.set_ylabel("L2 distance from the mean")
     axis.set_ylim(bottom=0)
@@ -121,7 +121,7 @@ def draw_diagnoses(compared: Comparison, narrow: bool) -> "Figure":
     for axis, name in zip(axes, names):
         axis.set_title(name)
         axis.set_xlabel("round")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     legend(figure, [*handles.values()], [*handles], 2 if narrow else 4)
     return figure
 

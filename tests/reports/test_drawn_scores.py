@@ -111,7 +111,7 @@ def test_what_says_the_commonest_label_has_not_learnt_and_gives_no_gain(log):
 def test_two_that_have_not_learnt_are_no_tie(log):
     judged = judge(only(log), "noniid-ties")
     assert judged.gains["noniid"][None].verdict == "not learnt"
-    assert "noniid-ties has not learnt: a gain over it says no more" in gain_table(judged).notes[0]
+    assert "Not learnt: noniid-ties; a gain over such a baseline says no more" in gain_table(judged).notes[0]
 
 
 def test_one_seed_has_an_interval_by_rows_and_no_verdict(log):
