@@ -82,7 +82,7 @@ def numbers_up_to(most: int) -> list[int]:
 
 def reach(found: Interval, seeds: int) -> float:
     """Return the gain that so many seeds decide with the chance POWER: the half-width for errors of either kind."""
-    then = Interval(found.mean, seeds, found.by_seeds * found.seeds / seeds, found.by_rows)
+    then = found.with_seeds(seeds)
     return then.half_width() + then.half_width(2 * (1 - POWER))
 
 

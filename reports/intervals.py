@@ -4,23 +4,24 @@ A gain is the mean over S seeds of differences of scores, each on the same test 
 which rows were there to be tested on. With d_s the seeds' gains, s² their sample variance, and V_rows variances over
 draws of rows (`reports/resampling.py`: the same draws for all seeds and both methods),
 
-    seeds' part  s² / S                                              with S − 1 degrees of freedom
-    rows' part   V_rows(mean of d_s) − both
-    both         (mean of V_rows(d_s) − V_rows(mean of d_s)) / (S − 1)
+    by seeds   s² / S, with S − 1 degrees of freedom
+    by rows    V_rows(mean of d_s)
+    both       (mean of V_rows(d_s) − V_rows(mean of d_s)) / (S − 1)
 
-Their sum is the variance of the gain. `both` is what varies by seed and row together, which s² and V_rows each hold
-once (Owen 2007 on such two-way draws); it is taken out once, and no more of it than the seeds' part has, so that the
-sum is never below the larger one. That holds for rows that all seeds share, that each seed has for itself, and between.
+`both` is what seeds and rows vary in together, which each of the first two holds once, in expectation (as in Owen
+2007): the gain's variance is their sum less `both`. That holds for rows that all seeds share, that each seed has for
+itself, and between.
 
-The interval is the mean ± √(t² · seeds' part + z² · rows' part), each part with the quantile of its own distribution,
-Student's t and the normal (Howe 1974). Its coverage on simulated data of known truth (`python -m benchmarks.coverage`)
-is in docs/study.md; Satterthwaite's degrees of freedom for the sum, and the plain percentiles of two-way draws, cover
-too little with three seeds.
+The interval is the mean ± √(t² · by seeds + z² · (by rows − both)): each part with the quantile of its own
+distribution, Student's t and the normal (Howe 1974). It is never narrower than that of half the rows' variance alone,
+so that seeds which agree by chance decide nothing. Its coverage on simulated data of known truth (`python -m
+benchmarks.coverage`) is in docs/study.md. Satterthwaite's degrees of freedom for the sum, and percentiles of draws of
+seeds and rows, are there, too: with three seeds they cover too little.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,19 +31,28 @@ SMALLEST = 1e-150  # the least p value that is told from 0: the square of its t 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean gain over `seeds` seeds, and the parts of its variance; with one seed the rows' part is all there is."""
+    """A mean gain over `seeds` seeds and the three variances; with one seed, that by rows is all there is."""
 
     mean: float
     seeds: int
     by_seeds: float
-    by_rows: float
+    by_rows: float = 0.0
+    both: float = 0.0
 
     def half_width(self, alpha: float = 1 - LEVEL) -> float:
         """Return half of the width of the interval that is to miss the truth with probability `alpha`."""
         from scipy.special import ndtri, stdtrit  # quantiles of the normal and of Student's t
 
-        by_seeds = stdtrit(self.seeds - 1, alpha / 2) ** 2 * self.by_seeds if self.seeds > 1 else 0.0
-        return math.sqrt(by_seeds + ndtri(alpha / 2) ** 2 * self.by_rows)
+        z = ndtri(alpha / 2)
+        t = stdtrit(self.seeds - 1, alpha / 2) if self.seeds > 1 else z
+        rows_alone = max(0.0, self.by_rows - self.both)
+        return math.sqrt(max(t * t * self.by_seeds + z * z * rows_alone, z * z * self.by_rows / 2))
+
+    def with_seeds(self, seeds: int) -> "Interval":
+        """Return the interval that so many seeds would have, if they and the rows go on to vary as found."""
+        part = self.seeds / seeds
+        return replace(self, seeds=seeds, by_seeds=self.by_seeds * part, both=self.both * part,
+                       by_rows=self.by_rows - self.both * (1 - part))
 
     @property
     def low(self) -> float:
@@ -70,11 +80,8 @@ def interval(gains: Sequence[np.ndarray]) -> Interval:
     Without draws it is the one over seeds alone.
     """
     each = np.stack(gains)
-    seeds, draws = len(each), each.shape[1] - 1
+    seeds, draws = len(each), each[:, 1:]
     by_seeds = float(each[:, 0].var(ddof=1)) / seeds if seeds > 1 else 0.0
-    by_rows = 0.0
-    if draws > 1:
-        of_mean = float(each[:, 1:].mean(0).var(ddof=1))
-        both = (float(each[:, 1:].var(axis=1, ddof=1).mean()) - of_mean) / (seeds - 1) if seeds > 1 else 0.0
-        by_rows = max(0.0, of_mean - min(both, by_seeds))
-    return Interval(float(each[:, 0].mean()), seeds, by_seeds, by_rows)
+    by_rows = float(draws.mean(0).var(ddof=1)) if draws.size else 0.0
+    both = (float(draws.var(axis=1, ddof=1).mean()) - by_rows) / (seeds - 1) if draws.size and seeds > 1 else 0.0
+    return Interval(float(each[:, 0].mean()), seeds, by_seeds, by_rows, both)

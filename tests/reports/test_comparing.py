@@ -59,7 +59,7 @@ def test_what_says_the_commonest_label_has_learnt_nothing(right, expected):
 
 
 def test_seeds_needed_are_those_of_the_t_tests_power():
-    found = Interval(0.01, 5, 0.02 ** 2 / 5, 0.0)  # a standard deviation of 2 points over seeds, gain of 1 point
+    found = Interval(0.01, 5, 0.02 ** 2 / 5)  # a standard deviation of 2 points over seeds, gain of 1 point
     needed = seeds_needed(found, found.mean)
 
     def power(n):

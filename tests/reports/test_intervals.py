@@ -31,31 +31,44 @@ def test_what_seeds_and_rows_vary_in_together_counts_once():
         size=(40, 4001))  # what each draw of rows does to all seeds, and to each
     gains[:, 0] = 0.1 + 0.03 * random.normal(size=40) + 0.05 * random.normal(size=40)
     found = interval(gains)
-    assert found.by_rows == pytest.approx(0.02 ** 2, rel=0.1)
+    assert found.by_rows - found.both == pytest.approx(0.02 ** 2, rel=0.1)
+    assert found.both == pytest.approx(0.05 ** 2 / 40, rel=0.1)
     assert found.by_seeds == pytest.approx((0.03 ** 2 + 0.05 ** 2) / 40, rel=0.5)
 
 
-def test_the_sum_is_never_below_either_part():
+def test_seeds_that_agree_by_chance_decide_nothing():
     random = np.random.default_rng(2)
-    for _ in range(50):
-        gains = random.normal(size=(3, 40)) * random.choice([0.01, 1], (3, 1))
-        found = interval(gains)
-        assert found.by_seeds + found.by_rows >= max(found.by_seeds, gains[:, 1:].mean(0).var(ddof=1)) * (1 - 1e-12)
+    draws = 0.01 + 0.02 * random.normal(size=(3, 4000))
+    found = interval(np.column_stack([np.full(3, 0.01), draws]))
+    assert found.by_seeds == 0 and found.p > 0.05
+    assert found.half_width() == pytest.approx(1.96 * 0.02 / 3 ** 0.5 / 2 ** 0.5, rel=0.05)
 
 
 def test_p_is_the_level_whose_interval_reaches_0():
-    found = Interval(0.1, 4, 0.0004, 0.0003)
+    found = Interval(0.1, 4, 0.0004, 0.0005, 0.0002)
     assert found.half_width(found.p) == pytest.approx(0.1)
-    assert Interval(0.0, 4, 0.0004, 0.0003).p == Interval(0.0, 3, 0.0, 0.0).p == 1
-    assert Interval(0.1, 3, 0.0, 0.0).p == Interval(0.1, 2, 0.0, 0.0).p == 0
-    assert 0 < Interval(0.1, 2, 1e-34, 0.0).p < 1e-15
-    assert Interval(-0.1, 4, 0.0004, 0.0003).p == found.p
+    assert Interval(0.0, 4, 0.0004, 0.0005, 0.0002).p == Interval(0.0, 3, 0.0).p == 1
+    assert Interval(0.1, 3, 0.0).p == Interval(0.1, 2, 0.0).p == 0
+    assert 0 < Interval(0.1, 2, 1e-34).p < 1e-15
+    assert Interval(-0.1, 4, 0.0004, 0.0005, 0.0002).p == found.p
 
 
-@pytest.mark.parametrize("seeds, of_seeds, of_rows", [(3, 1, 0), (3, 0.8, 0.5), (3, 0.1, 1), (5, 1, 0.3), (10, 1, 0.3)])
-def test_the_interval_holds_the_truth_in_92_to_98_of_100(seeds, of_seeds, of_rows):
-    """Gains of seeds and rows that are normal, 2,000 times; the parts' variances are known, so this is Howe's part."""
+def test_more_seeds_leave_what_rows_alone_vary():
+    found = Interval(0.1, 4, 0.0004, 0.0005, 0.0002)
+    many, same = found.with_seeds(4000), found.with_seeds(4)
+    assert same == found
+    assert (many.by_seeds, many.both) == pytest.approx((4e-7, 2e-7)) and many.by_rows == pytest.approx(0.0003 + 2e-7)
+    assert many.half_width() == pytest.approx(1.96 * 0.0003 ** 0.5, rel=1e-2)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+@pytest.mark.parametrize("of_seeds, of_rows, of_both", [(1, 0, 0), (0.8, 0.5, 0.3), (0.1, 1, 0.3), (0, 0, 1), (1, 0, 1),
+                                                        (0, 0.5, 1)])
+def test_the_interval_holds_the_truth_in_92_to_98_of_100(seeds, of_seeds, of_rows, of_both):
+    """Gains that are normal, 2,000 times, with the rows' variances known; 0.006 is twice the count's standard error."""
     random = np.random.default_rng(3)
-    gains = of_seeds * random.normal(size=(2000, seeds)) + of_rows * random.normal(size=(2000, 1))
-    found = [Interval(one.mean(), seeds, one.var(ddof=1) / seeds, of_rows ** 2) for one in gains]
-    assert 0.94 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.98
+    gains = of_rows * random.normal(size=(2000, 1)) + of_seeds * random.normal(size=(2000, seeds)) + of_both * (
+        random.normal(size=(2000, seeds)))
+    both = of_both ** 2 / seeds
+    found = [Interval(one.mean(), seeds, one.var(ddof=1) / seeds, of_rows ** 2 + both, both) for one in gains]
+    assert 0.92 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.986
