@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reports.answers import Answers, read_answers
+from reports.answers import FILE, Answers, read_answers
 from reports.comparing import commonest
 from reports.intervals import Interval, interval
 from reports.records import Comparison
@@ -78,7 +78,7 @@ def drawn_scores(compared: Comparison) -> DrawnScores:
 
 def check(compared: Comparison, run: FinishedRun, scores: Scores) -> None:
     """Raise UserError unless a run's answers have its domains and give its recorded scores."""
-    path = run.folder / "predictions.parquet"
+    path = run.folder / FILE
     if {*scores.domains} != {*compared.domains}:
         raise UserError(f"{path}: has other domains of {compared.evaluated} than summary.json")
     for domain in (None, *compared.domains):

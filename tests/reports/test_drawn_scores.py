@@ -68,9 +68,8 @@ def test_the_rows_part_is_that_of_the_formula_for_means(log):
     of_mean = variance([np.mean(each, axis=0) for each in zip(*differences)])
     gains = [np.mean([each.mean() for each in domains]) for domains in differences]
     both = (np.mean([variance(domains) for domains in differences]) - of_mean) / 2
-    by_seeds = np.var(gains, ddof=1) / 3
-    assert found.differences == pytest.approx(gains) and found.both.by_seeds == pytest.approx(by_seeds)
-    assert found.both.by_rows + min(both, by_seeds) == pytest.approx(of_mean, rel=0.1)
+    assert found.differences == pytest.approx(gains) and found.both.by_seeds == pytest.approx(np.var(gains, ddof=1) / 3)
+    assert (found.both.by_rows, found.both.both) == pytest.approx((of_mean, both), rel=0.1)
     assert found.alone.by_rows == 0 and found.interval is found.both
 
 
