@@ -33,7 +33,7 @@ def gain_table(judged: Judged) -> ReportTable:
     others = list(dict.fromkeys(other for found in judged.others.values() for other in found))
     domains = judged.compared.domains
     overall = {method: found[None] for method, found in judged.gains.items()}
-    several, two_way = len(names) > 1, any(found.both and found.shown for found in overall.values())
+    several, two_way = len(names) > 1, any(found.both and found.alone and found.shown for found in overall.values())
     rows = [["method", "pairs", *(["over", "gain"] if several else [f"gain over {names[0] or 'centralized'}"]),
              *["seeds alone"] * two_way, "p", "verdict", *["pooled"] * bool(judged.pooled),
              *(f"over {other}" for other in others), *domains]]

@@ -63,9 +63,13 @@ def headline_sentence(all_judged: Sequence[Judged]) -> str:
 
 
 def one_headline(judged: Judged) -> str:
-    """Say the gain of a comparison's IID mixture, else of its first one."""
-    if not judged.averaging:
-        return "No run of parameter averaging"
+    """Say the gain that the headline is about."""
+    method = headline_method(judged)
+    return gain_sentence(judged, method) if method else "No run of parameter averaging"
+
+
+def headline_method(judged: Judged) -> str:
+    """Return the method whose gain is the headline: a comparison's IID mixture, else its first one; "" without any."""
     iid = [method for method in judged.averaging if method.startswith("iid")]
-    plain = arm_of(judged.compared, "iid", judged.named)
-    return gain_sentence(judged, plain if plain in judged.gains else (iid or judged.averaging)[0])
+    plain = arm_of(judged.compared, "iid", judged.named) or ""
+    return plain if plain in judged.gains else next(iter(iid or judged.averaging), "")
