@@ -173,7 +173,8 @@ def pairs_of(compared: Comparison, method: str, baseline: str) -> list[tuple[Fin
 
 def corrected(found: Mapping[Key, Gain]) -> dict[Key, Gain]:
     """Return the gains of one table with p values after Holm's correction over those that can be decided."""
-    tested = {name: one.p for name, one in found.items() if one.shown and one.same_budget and one.p is not None}
+    each = {name: replace(one, corrected=None).p for name, one in found.items() if one.shown and one.same_budget}
+    tested = {name: p for name, p in each.items() if p is not None}
     adjusted = dict(zip(tested, holm([*tested.values()])))
     return {name: replace(one, corrected=adjusted.get(name)) for name, one in found.items()}
 

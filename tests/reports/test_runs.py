@@ -52,6 +52,10 @@ BREAKS = {  # file, what is done to its text, what the message names
                       r"rounds.jsonl line 3: 'ratio' is 'x'"),
     "no step": ("rounds.jsonl", lambda text: text.replace('"round": 2,', '"round": 2, "step": 3,'),
                 r"rounds.jsonl line 3: 'step' is '3'"),
+    "pooled text": ("summary.json", lambda text: text.replace('"test": {', '"test": {"pooled": "x", '),
+                    r"summary.json: 'pooled' is 'x'"),
+    "pooled without": ("summary.json", lambda text: text.replace('"test": {', '"test": {"pooled": {}, '),
+                       r"summary.json: lacks 'accuracy'"),
     "other domains": ("rounds.jsonl", lambda text: text.replace('"b"', '"z"'), r"rounds.jsonl line 1: has other dom"),
     "deep nesting": ("config.json", lambda text: "[" * 100_000, r"config.json: is not JSON"),
 }
