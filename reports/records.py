@@ -74,10 +74,18 @@ class Comparison:
         return (result if domain is None else result["domains"][domain])[self.metric]
 
     def further_sets(self) -> dict[str, bool]:
-        """Return {name: whether all runs have it, with as many rows of each domain} of any run's further sets."""
+        """Return {name: whether the runs can be compared on it} of any run's further sets.
+
+        They can where all runs have it with the same domains, and those of one seed with as many rows of each: held-out
+        rows, and evaluation rows that are left out because they are trained on, may be others with each seed.
+        """
         runs = [run for some in self.methods.values() for run in some]
-        names = dict.fromkeys(name for run in runs for name in run.sets[1:])
-        return {name: all(run.rows_of(name) == self.first.rows_of(name) for run in runs) for name in names}
+        found = {}
+        for name in dict.fromkeys(name for run in runs for name in run.sets[1:]):
+            rows = [(run.seed, run.rows_of(name) or {}) for run in runs]
+            first, of_seed = rows[0][1], dict(rows)
+            found[name] = all(each and each == of_seed[seed] and each.keys() == first.keys() for seed, each in rows)
+        return found
 
     def on_each_set(self) -> list["Comparison"]:
         """Return this comparison, then the same runs' on each further evaluation set that they can be compared on."""

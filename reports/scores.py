@@ -49,7 +49,7 @@ def score_table(judged: Judged) -> ReportTable:
     notes += [POOLED] if pooled else []
     notes += [STEP] if with_steps else []
     notes += lacking_clients(compared)
-    notes += [f"Not compared on {name}: not all of these runs have it, with as many rows."
+    notes += [f"Not compared on {name}: not all of these runs have it, with as many rows of a seed."
               for name, same in compared.further_sets().items() if compared.on_first_set and not same]
     return ReportTable(f"Scores: {compared.title}", rows, notes)
 

@@ -81,6 +81,15 @@ def test_a_set_that_not_all_runs_have_or_of_other_rows_is_named_not_compared(run
         "Not compared on unseen_sources", "Not compared on rare"]
 
 
+def test_a_set_may_have_other_rows_with_each_seed(runs):
+    for name in ("c2", "i2"):
+        path = runs / name / "summary.json"
+        path.write_text(path.read_text().replace('"verse": {"rows": 10', '"verse": {"rows": 11'))
+    (runs / "i3" / "summary.json").unlink()
+    [compared] = read_records([runs]).comparisons
+    assert [each.evaluated for each in compared.on_each_set()] == ["test", "unseen_sources"]
+
+
 def test_older_records_have_held_out_rows_in_their_rounds_alone(tmp_path):
     write_study(tmp_path)
     before = read_records([tmp_path]).comparisons[0]
