@@ -4,7 +4,8 @@
     python report.py log/demo --out log/report       also report.html, report.md, .tex, .csv and the figures
     python report.py log/study --tuned lr            each method with the rate that is best on held-out rows
 
-Reads run records only (config.json, rounds.jsonl, summary.json). Exit code 0: done; 2: the input is wrong.
+Reads run records only (config.json, rounds.jsonl, summary.json, predictions.parquet). Exit code 0: done; 2: the input
+is wrong.
 """
 
 import argparse

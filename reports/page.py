@@ -49,14 +49,16 @@ def html_figure(wide: str, narrow: str, title: str, caption: str) -> str:
 def runs_section(records: Records) -> str:
     """Return every run with the flags that differ between runs, and once those that all share."""
     finished = [run for compared in records.comparisons for runs in compared.methods.values() for run in runs]
-    runs: list[FinishedRun | UnfinishedRun] = [*finished, *records.unfinished]
+    spent = [run for compared in records.comparisons for choice in compared.choices for run in choice.spent]
+    runs: list[FinishedRun | UnfinishedRun] = [*finished, *spent, *records.unfinished]
     names = list(dict.fromkeys(name for run in runs for name in run.config["flags"]))
     values = {name: [str(run.config["flags"].get(name, "–")) for run in runs]  # –: of a plug-in that it did not choose
               for name in names}
     differing = [name for name in names if len({*values[name]}) > 1]
     rows = [["run", "state", "method", *(f"--{name}" for name in differing)]]
     for number, run in enumerate(runs):
-        state = f"unfinished, not counted: {run.state}" if isinstance(run, UnfinishedRun) else "finished"
+        state = f"unfinished, not counted: {run.state}" if isinstance(run, UnfinishedRun) else (
+            "finished" if number < len(finished) else "finished; another value was chosen")
         rows.append([str(run.folder), state, run.config["method"], *(values[name][number] for name in differing)])
     shared = "".join(f"<div><dt>--{text(name)}</dt><dd>{text(values[name][0]) or '(empty)'}</dd></div>\n"
                      for name in names if name not in differing)

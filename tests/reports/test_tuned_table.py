@@ -25,7 +25,8 @@ def test_the_report_shows_the_values_the_choice_and_its_cost(log, tmp_path, run_
     assert rows[2:] == [["centralized", "0.0001", "0.0001 (—)", "—", "0", "0"],
                         ["iid", "0.0001", "1e-05 (70.0); 0.0001 (80.0); 0.001 (60.0)", "1", "2", "48"]]
     assert "Not equally tuned" in table
-    assert "Tuned: toy, m" in (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Tuned: toy, m" in page and page.count("<td>finished; another value was chosen</td>") == 2
 
 
 def test_a_flag_that_is_none_is_one_line(log, run_script):
