@@ -29,7 +29,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def mcnemar(method: Answers, baseline: Answers) -> float:
     """Return the p value of McNemar's exact test: whether one of two runs is right more often on the rows where
-    exactly one of them is; 1 where there is no such row. Both have answered the same rows.
+    exactly one of them is; 1 where there is no such row. Both have answered the same rows, with classes.
     """
     from scipy.stats import binomtest
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from reports.answers import Answers
 from reports.intervals import Interval, interval
+from reports.resampling import Resampling
 
 
 def test_over_seeds_alone_it_is_the_paired_t_tests():
@@ -72,3 +74,23 @@ def test_the_interval_holds_the_truth_in_92_to_98_of_100(seeds, of_seeds, of_row
     both = of_both ** 2 / seeds
     found = [Interval(one.mean(), seeds, one.var(ddof=1) / seeds, of_rows ** 2 + both, both) for one in gains]
     assert 0.92 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.986
+
+
+@pytest.mark.parametrize("rows", [100, 200, 5000])
+def test_the_variance_is_right_for_rows_that_all_seeds_share_half_share_or_hardly_share(rows):
+    """300 studies of three seeds, each tested on 100 of so many rows; two methods of the same skill."""
+    random, means, variances = np.random.default_rng(6), [], []
+    for _ in range(300):
+        own = random.normal(size=(2, rows))  # what a row is to a method, whatever the seed
+        runs = [[], []]
+        for _ in range(3):
+            mine = np.sort(random.choice(rows, 100, replace=False))
+            for method in (0, 1):
+                right = 0.8 + own[method, mine] + 0.1 * random.normal() + 0.5 * random.normal(size=100) > 0
+                runs[method].append(Answers(mine, ("a", "b"), mine % 2, np.ones(100), 1.0 * right, np.zeros(100)))
+        resampling = Resampling(runs[0], 150)
+        ours, theirs = ([resampling.scores("accuracy", run).macro for run in some] for some in runs)
+        found = interval([one - other for one, other in zip(ours, theirs)])
+        means.append(found.mean)
+        variances.append(found.by_seeds + found.by_rows - found.both)
+    assert np.mean(variances) == pytest.approx(np.var(means), rel=0.2)
