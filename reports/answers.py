@@ -72,7 +72,7 @@ def read_table(path: Path) -> Any:
 
     try:
         with path.open("rb") as file:
-            table = pq.read_table(file)
+            table = pq.read_table(file, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: cannot be read as a Parquet file: {in_short(error)}") from None
     for name, kind in COLUMNS.items():

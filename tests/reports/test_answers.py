@@ -15,7 +15,7 @@ TABLE = pa.table({
 
 
 def written(folder, table=TABLE):
-    pq.write_table(table, folder / "predictions.parquet")
+    pq.write_table(table, folder / "predictions.parquet", write_page_checksum=True)
     return folder
 
 
@@ -52,10 +52,16 @@ def test_what_is_wrong_is_said_in_a_line_that_names_the_file(tmp_path, table, wo
     assert str(error.value) == f"{tmp_path / 'predictions.parquet'}: {words}"
 
 
-def test_a_file_that_is_broken_off_and_a_round_that_is_not_there(tmp_path):
+def test_a_round_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="holds no answers on 'test' after round 2$"):
         read_answers(written(tmp_path), "test", 2)
-    path = tmp_path / "predictions.parquet"
-    path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(UserError, match="predictions.parquet: cannot be read as a Parquet file: [^\n]*$"):
-        read_answers(tmp_path, "test")
+
+
+def test_a_file_that_is_broken_off_or_damaged(tmp_path):
+    path = written(tmp_path) / "predictions.parquet"
+    whole = path.read_bytes()
+    place = whole.index(np.float64(0.5).tobytes())  # a loss
+    for spoilt in (whole[:-9], whole[:place] + b"?" + whole[place + 1:], b""):
+        path.write_bytes(spoilt)
+        with pytest.raises(UserError, match="predictions.parquet: cannot be read as a Parquet file: [^\n]*$"):
+            read_answers(tmp_path, "test")
