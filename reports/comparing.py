@@ -91,6 +91,7 @@ def decided(found: Interval, at_most: int) -> bool:
 
     It looks at 3 seeds and after each further one, and at each look asks for a part of the 5 % chance of a wrong
     decision (see `share`), so the chance that any look decides a gain that is none is at most the sum of the parts.
+    By simulation (`python -m benchmarks.coverage`) it is 1.4 to 3.3 % with at most ten seeds.
     """
     looks = FIRST_LOOK <= found.seeds <= at_most
     return looks and abs(found.mean) > found.half_width(share(found.seeds, at_most))
