@@ -90,8 +90,8 @@ def main() -> None:
             flags = [*toy_flags(folder)[2:], "--max_length", 32]
         flags += ["--n_iterations", 1 if options.small else 2, "--batch_size", 16, "--epoch", 1, "--lr", 1e-4]
         study = written(folder, tasks, flags)
-        _, planned = read_study(study, folder / "study", [], tasks)
-        runs = {run.name: open_rows(list(run.words), options.source) for run in planned}
+        planned = read_study(study, folder / "study", [], tasks)
+        runs = {run.name: open_rows(list(run.words), options.source) for run in planned.runs()}
         start = timed_lines([sys.executable, "main_lm.py", *flags, "--data", "rte", "--test", 1, "--n_iterations", 1,
                              "--run_dir", folder / "start"]).at("round=0")
         ours = timed_lines([sys.executable, "sweeps/run.py", study, "--out", folder / "study",

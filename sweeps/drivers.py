@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,6 +70,23 @@ class Driver:
         return self.process.wait()
 
 
+@contextmanager
+def ray_for(n_gpus: int) -> Iterator[Callable[[], str]]:
+    """Yield what returns the address of a study's Ray cluster, with that many GPUs: it starts at the first call."""
+    with ExitStack() as stack:
+        @cache
+        def address() -> str:
+            cluster = OwnCluster(Machine(usable_cores(), n_gpus, 0.0))
+            folder = stack.enter_context(ray_folder())
+            stack.callback(cluster.stop)
+            cluster.start(folder)
+            interrupted_by(signal.SIGTERM)  # Ray has taken it
+            return cluster.address
+
+        quiet_environment(own_ray=True)
+        yield address
+
+
 class Sweep:
     """Has the runs `left` done, `jobs` at a time (0, or too many: as many as have a worker each), on one Ray cluster.
 
@@ -84,7 +103,6 @@ class Sweep:
                                 f"{usable_cores()} cores; {run.name} needs more")
         self.folder = folder
         self.waiting, self.n_runs = list(left), len(left)
-        self.n_gpus = max(run.config.n_gpus for run in left)
         most = min(fitting(run.config) // max(1, run.config.n_workers) for run in left)
         if jobs > most:
             NOTES.warning("--jobs %d: only %d fit on this machine with their workers", jobs, most)
@@ -100,21 +118,16 @@ class Sweep:
         self.stopped = False
         self.lock = threading.Lock()  # of all that the jobs share
 
-    def run(self) -> dict[str, str]:
-        """Do them all; return `failed`. An interrupt ends those at work, too."""
-        quiet_environment(own_ray=True)
+    def run(self, ray: Callable[[], str]) -> dict[str, str]:
+        """Do them all on the cluster of `ray`; return `failed`. An interrupt ends those at work, too."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             if sys.stderr.isatty():
                 self.bar = stack.enter_context(tqdm(total=self.n_runs, unit="run", dynamic_ncols=True))
-            cluster, folder = OwnCluster(Machine(usable_cores(), self.n_gpus, 0.0)), stack.enter_context(ray_folder())
-            stack.callback(cluster.stop)
             with ThreadPoolExecutor(self.jobs) as pool:
                 try:
                     jobs = [pool.submit(self.job) for _ in range(self.jobs)]
-                    cluster.start(folder)
-                    interrupted_by(signal.SIGTERM)  # Ray has taken it
-                    self.address.set_result(cluster.address)
+                    self.address.set_result(ray())
                     while wait(jobs, timeout=1).not_done:
                         if self.bar:
                             self.bar.refresh()  # its time

@@ -3,6 +3,7 @@
     python sweeps/run.py sweeps/mini.toml               what is finished is skipped, what was cut off goes on
     python sweeps/run.py sweeps/mini.toml --dry_run     say what would be run, and run nothing
     python sweeps/run.py sweeps/mini.toml --test 50     further flags go to every run
+    python sweeps/run.py sweeps/mini.toml --until decided --at_most 10     seeds are added one by one until then
 
 A run's results and messages go to <name>.txt and <name>.err beside its record. A run whose process dies is resumed
 once, in a new one. Exit code 0: all runs succeeded; 2: the study is wrong; 3: some runs failed, which are named at the
@@ -12,14 +13,18 @@ end, or the report; 130: interrupted.
 import argparse
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+ROUND_FAILED = "exit code 3:"  # what a run ends with whose training has diverged
 sys.path.insert(0, str(ROOT))  # when this file is run as a script
 
 import preprocess.common as preprocess  # noqa: E402
-from sweeps.drivers import Sweep  # noqa: E402
-from sweeps.study import PlannedRun, read_study  # noqa: E402
+from sweeps.choosing import chosen_values, runs_left, tuning_runs  # noqa: E402
+from sweeps.drivers import Sweep, ray_for  # noqa: E402
+from sweeps.study import PlannedRun, Study, read_study  # noqa: E402
+from sweeps.until import check_until, further, is_decided  # noqa: E402
 from utils.console import NOTES, notes_to_stderr  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.machine.process import run_program  # noqa: E402
@@ -29,31 +34,44 @@ from utils.record.run_folder import RunFolder  # noqa: E402
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="sweeps/run.py", allow_abbrev=False, usage="sweeps/run.py STUDY.toml [--jobs "
-                                     "N] [--out DIR] [--results] [--dry_run] [flags of main_lm.py for every run]",
+                                     "N] [--out DIR] [--results] [--until decided --at_most N] [--dry_run] [flags of "
+                                     "main_lm.py for every run]",
                                      description="Run every run that a study file asks for, then report.py.")
     parser.add_argument("study", type=Path,
                         help="the study's TOML file, - for stdin; sweeps/study.py says what is in it")
     parser.add_argument("--jobs", type=int, default=0, help="runs at once (default: as many as have a worker each)")
     parser.add_argument("--out", type=Path, help="folder of the runs' records (default: the study's own)")
     parser.add_argument("--results", action="store_true", help="print each run's results when it has ended")
+    parser.add_argument("--until", choices=("decided",), help="after the study's seeds, add one at a time until the "
+                                                              "gain in the headline is decided")
+    parser.add_argument("--at_most", type=int, default=0, help="the number of seeds to end with at the latest")
     parser.add_argument("--dry_run", action="store_true", help="print each run's state and command, and run nothing")
     options, extra = parser.parse_known_args(argv)
     notes_to_stderr()
     try:
         if options.jobs < 0:
             raise UserError(f"--jobs {options.jobs}: must be a whole number from 1 (0: as many as have a worker each)")
-        folder, runs = read_study(options.study, options.out, extra, preprocess.task_names())
+        if bool(options.until) != bool(options.at_most):
+            raise UserError("--until decided and --at_most N go together: give both, or neither")
+        study = read_study(options.study, options.out, extra, preprocess.task_names())
+        runs = study.runs()
         if any(run.config.ray_address for run in runs):
             raise UserError("--ray_address: a study starts a Ray of its own for all its runs; leave it out")
-        states = {run.name: state(run) for run in runs}
+        if options.until:
+            check_until(study, options.at_most)
         if options.dry_run:
-            for run in runs:
-                print(f"{states[run.name]:9} python main_lm.py {' '.join(run.words)}")
+            print("\n".join(would_be_run(study, runs)))
             return 0
-        left = [run for run in runs if states[run.name] != "finished"]
-        NOTES.info("%s: %d runs, %d of them finished; records in %s", options.study, len(runs),
-                   len(runs) - len(left), folder)
-        failed = Sweep(folder, left, options.jobs, options.results).run() if left else {}
+        with ray_for(max(run.config.n_gpus for run in runs)) as ray:
+            work = Work(ray, options.jobs, options.results)
+            runs = work.all_of(study, runs)
+            for more in further(study, options.at_most) if options.until else ():
+                if work.failed or is_decided(study, runs, options.at_most):
+                    break
+                study, runs = more, work.all_of(more, more.runs())
+        if options.until:
+            found = "is decided" if is_decided(study, runs, options.at_most) else "is not decided"
+            NOTES.info("--until decided: with %d seeds the headline %s", len(study.seeds), found)
     except UserError as error:
         NOTES.error("sweeps/run.py: %s", error)
         return 2
@@ -63,13 +81,66 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         NOTES.error("sweeps/run.py: interrupted: the same command goes on from each run's last whole round")
         return 130
-    code = 3 if failed else 0
-    if len(failed) < len(runs):
-        report = subprocess.run([sys.executable, ROOT / "report.py", folder, "--out", folder / "report"], check=False)
+    code = 3 if work.failed else 0
+    if any(state(run) == "finished" for run in runs):
+        tuned = [f"--tuned={','.join(study.tuned)}"] if study.tuned else []
+        report = subprocess.run([sys.executable, ROOT / "report.py", study.folder, "--out", study.folder / "report",
+                                 *tuned], check=False)
         code = 3 if report.returncode else code
-    for name, reason in sorted(failed.items()):
-        NOTES.error("failed: %s: %s (%s)", name, reason, folder / f"{name}.err")
+    for name, reason in sorted(work.failed.items()):
+        NOTES.error("failed: %s: %s (%s)", name, reason, study.folder / f"{name}.err")
     return code
+
+
+class Work:
+    """Does runs, `jobs` at once, on the cluster of `ray`; `failed`: why, by name. `shown`: results are printed.
+
+    A run by which a value was to be chosen, and that diverged, has not failed: its value is `left_out`.
+    """
+
+    def __init__(self, ray: Callable[[], str], jobs: int, shown: bool) -> None:
+        self.ray, self.jobs, self.shown = ray, jobs, shown
+        self.failed: dict[str, str] = {}
+        self.left_out: set[str] = set()
+
+    def all_of(self, study: Study, runs: list[PlannedRun]) -> list[PlannedRun]:
+        """Do a study's runs: first those that values are chosen by, then those of the chosen values; return these."""
+        if first := tuning_runs(study, runs):
+            self.do(study, first, f"runs to choose {', '.join(study.tuned)} by")
+        values = chosen_values(study, runs)
+        for run in first:
+            if run.cell in values and self.failed.get(run.name, "").startswith(ROUND_FAILED):
+                self.left_out.add(run.name)
+                del self.failed[run.name]
+        for cell, value in values.items():
+            NOTES.info("chosen on held-out rows: %s of %s", value, cell)
+        rest = runs_left(runs, values)
+        self.do(study, rest, "runs")
+        return rest
+
+    def do(self, study: Study, runs: list[PlannedRun], what: str) -> None:
+        """Do those of the runs that are not finished, and that have not ended otherwise before."""
+        states = {run.name: state(run) for run in runs}
+        ended = {*self.failed, *self.left_out, *(name for name, how in states.items() if how == "finished")}
+        left = [run for run in runs if run.name not in ended]
+        NOTES.info("%s: %d %s, %d of them finished; records in %s", study.path, len(runs), what,
+                   list(states.values()).count("finished"), study.folder)
+        if left:
+            self.failed |= Sweep(study.folder, left, self.jobs, self.shown).run(self.ray)
+
+
+def would_be_run(study: Study, runs: list[PlannedRun]) -> Iterator[str]:
+    """Yield a line for each run, with its state and command; or, where a value is yet to be chosen, what it is of."""
+    first, values = {*tuning_runs(study, runs)}, chosen_values(study, runs)
+    now = {run for run in runs if run in first} | {*runs_left(runs, values)}
+    later: dict[tuple[str, int], list[str]] = {}
+    for run in runs:
+        if run in now:
+            yield f"{state(run):9} python main_lm.py {' '.join(run.words)}"
+        elif run.cell not in values:
+            later.setdefault((run.cell, run.config.seed), []).append(run.value)
+    for (cell, seed), tried in later.items():
+        yield f"later     {cell} with --seed {seed} and the best on held-out rows of {', '.join(tried)}"
 
 
 def state(run: PlannedRun) -> str:

@@ -33,7 +33,7 @@ FLOORS = (
     ("reports", "only", ("utils", "utils.machine", "utils.data", "utils.record")),
     ("main_lm", "but", ("reports",)),
     ("flower_app", "but", ("reports",)),
-    ("sweeps", "but", ("reports", "flower_app")),
+    ("sweeps", "but", ("flower_app",)),
     ("report", "only", ("utils", "utils.machine", "reports")),
     ("merging", "but", ("main_lm", "flower_app", "sweeps", "report")),
     ("merge", "but", ("main_lm", "flower_app", "sweeps", "report")),

@@ -15,7 +15,7 @@ def left(tmp_path):
     """Return left(text): the runs of a study file."""
     def runs(text):
         (tmp_path / "study.toml").write_text("[common]\ndata = 'sentiment'\n" + text)
-        return read_study(tmp_path / "study.toml", tmp_path / "out", [], ("sentiment",))[1]
+        return read_study(tmp_path / "study.toml", tmp_path / "out", [], ("sentiment",)).runs()
 
     return runs
 

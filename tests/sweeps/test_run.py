@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.study import read_study
 from tests import processes
 from tests.conftest import ROOT
 from tests.tiny import tiny_once
@@ -85,6 +84,37 @@ def test_a_study_runs_what_is_left_and_names_what_failed(base):
     flags = "--n_iterations 1 --max_length 32 --batch_size 8"
     alone = processes.finish(processes.start(base, "alone", flags))
     assert alone.returncode == 0 and processes.model(base / "alone") == weights
+
+
+TUNED = """
+seed = [1, 2]
+[methods.iid]
+lang_mix = 0.99
+[tune]
+lr = [1e-3, 1e30]
+"""
+
+
+def test_values_are_chosen_before_the_other_seeds_run_and_seeds_are_added_until_it_is_decided(base):
+    """The value that diverges is not chosen; the rule looks first when a third seed has been added."""
+    text = STUDY.partition("[grid]")[0].format(base=base, rounds=1) + "val_ratio = 0.2\n[grid]" + TUNED
+    (base / "tuned.toml").write_text("baselines = ['centralized-linear']\n" + text)
+    words = (base / "tuned.toml", "--out", base / "tuned", "--until", "decided", "--at_most", 3, "--jobs", 1)
+    planned = processes.finish(start(*words, "--dry_run"))
+    assert [line.split()[0] for line in planned.stdout.splitlines()] == ["new"] * 4 + ["later"] * 2
+    assert "later     iid with --seed 2 and the best on held-out rows of lr0.001, lr1e_30" in planned.stdout
+    done = processes.finish(start(*words))
+    assert done.returncode == 0, done.stderr
+    said = done.stderr.splitlines()
+    assert said[0].startswith("--until decided: the gain in the headline is looked at after 3 seeds and after each")
+    assert sum("chosen on held-out rows: lr0.001 of centralized-linear" in line for line in said) == 2
+    assert any("iid: no run of lr1e_30 has ended: the choice is without it" in line for line in said)
+    assert any(line.startswith("--until decided: with 3 seeds the headline is") for line in said)
+    started = [line.split(" started ")[1].split(":")[0] for line in said if " started " in line]
+    assert len(started) == 8 and {*started[4:]} == {f"{arm}-lr0.001-seed{seed}" for seed in (2, 3)
+                                                   for arm in ("iid", "centralized-linear")}
+    report = (base / "tuned" / "report" / "report.md").read_text()
+    assert "Tuned: rte" in report and "| centralized-linear | 0.001 |" in report.replace("  ", "")
 
 
 def drivers(sweep: subprocess.Popen) -> list[int]:
@@ -169,18 +199,15 @@ def test_the_ladders_models_have_their_budgets():
     assert {name.rpartition("/")[2] for name in ladder["grid"]["model"]} <= budgets
 
 
-def test_runs_are_named_by_what_sets_them_apart(tmp_path):
-    study = tmp_path / "study.toml"
-    study.write_text("[grid]\nmodel = ['a/bert', 'b/bert', 'c/t5']\nlr = [0.5, 1]\n[methods.'lr 1/2']\n")
-    folder, runs = read_study(study, None, [], ("sentiment",))
-    assert [run.name for run in runs[::2]] == ["lr_1_2-a_bert-lr0.5", "lr_1_2-b_bert-lr0.5", "lr_1_2-t5-lr0.5"]
-    assert {Path(run.config.run_dir).parent for run in runs} == {folder}
-
-
 @pytest.mark.parametrize("text, message", [
     ("[common]\ndata = \n", "is no TOML file: "),
-    ("\ufeff[commons]\n", "commons: a study has out, common, grid, methods"),
-    ("[commons]\ndata = 'rte'\n", "commons: a study has out, common, grid, methods"),
+    ("\ufeff[commons]\n", "commons: a study has out, baselines, common, grid, methods, tune"),
+    ("baselines = 'all'\n", "baselines: a study has out, baselines, common, grid, methods, tune (a text, a list, and"),
+    ("baselines = ['centralised']\n", "baselines: no arm centralised; nearest: centralized"),
+    ("[tune]\nlr = [1e-4]\n", "there are no held-out rows to choose a value of lr by; give val_ratio above 0"),
+    ("[tune]\nlr = 1e-4\n", "tune.lr: must be a list of values"),
+    ("[tune]\nseeds = [2]\n[grid]\nseed = [1, 3]\n", "tune.seeds: must be some of grid.seed (1, 3)"),
+    ("[methods.iid]\ntune = 3\n", "methods.iid.tune: must be a table of lists"),
     ("[grid]\nseed = 1\n", "grid.seed: must be a list of values"),
     ("[methods]\niid = 1\n", "methods.iid: must be a table of flags"),
     ("[grid]\nseed = [1, 1]\n", "two runs are called run-seed1"),
