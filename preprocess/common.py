@@ -130,10 +130,13 @@ def prepare_run(config: RunConfig, before: Mapping[str, str]) -> tuple[TaskSpec,
     prepare(spec.name, source or before.get(spec.name), out)
     for other in others:
         try:
-            prepare(other.name, source if os.path.exists(source) else before.get(other.name), out)
-        except NoFiles as absent:
-            _say(f"{absent}; {other.name} is had from its own source")
-            prepare(other.name, None, out)
+            try:
+                prepare(other.name, source if os.path.exists(source) else before.get(other.name), out)
+            except NoFiles:
+                _say(f"{source} has no files of {other.name}, which is had from its own source")
+                prepare(other.name, None, out)
+        except UserError as error:
+            raise UserError(f"--ood_data {other.name}: {error}") from error
     return spec, others
 
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from preprocess.common import load, prepare, task_names
+from preprocess.common import load, prepare, prepare_run, specs_of, task_names
 from preprocess.sources import Glue
 from tests.conftest import ROOT, SHIPPED
+from utils.config import RunConfig
 from utils.data.task import TABLE_FORMAT
 from utils.errors import UserError
 
@@ -86,6 +87,31 @@ def test_missing_sources_and_files_are_named(rte, tmp_path):
     with pytest.raises(UserError, match="dev.tsv: No such file"):
         prepare("rte", str(rte), out)
     assert not out.exists()
+
+
+def test_other_tasks_rows_are_of_the_same_folder_where_it_holds_them(rte, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="lm")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    config = RunConfig(data="rte", source=str(tmp_path), data_dir=str(tmp_path / "data"), ood_data="wnli:dev,wnli")
+    with pytest.raises(UserError, match="--ood_data wnli: wnli: nyu-mll/glue"):
+        prepare_run(config, {})
+    assert f"{tmp_path} has no files of wnli, which is had from its own source" in caplog.text
+    (tmp_path / "WNLI").mkdir()
+    for name in ("train.tsv", "dev.tsv"):
+        (tmp_path / "WNLI" / name).write_text("index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\t1\n")
+    assert prepare_run(config, {}) == (load("rte").SPEC, (load("wnli").SPEC,)) == specs_of(config)
+    assert prepare("wnli", None, tmp_path / "data").source == str(tmp_path)
+    shutil.rmtree(tmp_path / "data")  # a run that goes on has its rows from where they were
+    assert prepare_run(replace(config, source=""), dict.fromkeys(("rte", "wnli"), str(tmp_path)))[0].name == "rte"
+
+
+@pytest.mark.parametrize("ood_data, message", [
+    ("mnIi", r"--ood_data mnIi: no task 'mnIi' \(did you mean mnli\?\)"),
+    ("wnli,sst2:dev", "--ood_data sst2:dev: its labels say nothing of those of rte; those of .*mnli, .*wnli.* do$"),
+    ("qnli", "--ood_data qnli: its labels say nothing of those of rte"), ("stsb", "--ood_data stsb: its labels")])
+def test_a_task_that_asks_something_else_is_one_line(ood_data, message):
+    with pytest.raises(UserError, match=message):
+        specs_of(RunConfig(data="rte", ood_data=ood_data))
 
 
 @pytest.mark.parametrize(("task", "file", "line", "message"), [

@@ -145,6 +145,22 @@ def test_predictions_are_the_largest_logit(case, family, spec):
         assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize(("family", "spec", "text_to_text"), [("bert", QASC, False), ("t5", QASC, True)])
+def test_classes_that_count_alike_share_their_probability(case, family, spec, text_to_text):
+    """Of eight classes 0, 2 and 5 count as 0, and 3 and 4 as 3."""
+    it, alike = case(family, spec, text_to_text), (0, 1, 0, 3, 3, 0, 6, 7)
+    it.labels = np.array([0.0, 3.0, 1.0, 6.0, 0.0, 7.0])
+    batch = it.batch(*range(6))
+    with torch.no_grad():
+        scores = it.head.scores(it.model, batch).numpy()
+    likelihoods = np.exp(scores) if text_to_text else np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    summed = [sum(row[c] for c in range(8) if alike[c] == label) for row, label in zip(likelihoods, it.labels)]
+    predictions, losses, weights = it.head.evaluate(it.model, batch, alike)
+    assert predictions.tolist() == [alike[c] for c in scores.argmax(1)]
+    assert losses.tolist() == pytest.approx(-np.log(summed)) and weights.tolist() == [1.0] * 6
+    assert {t.dtype for t in (predictions, losses, weights)} == {torch.float64}
+
+
 @pytest.mark.parametrize("family", TEXT_TO_TEXT)
 @pytest.mark.parametrize("spec", [RTE, STSB, QASC], ids=lambda spec: spec.name)
 def test_label_words_score_as_the_whole_model_scores_each(case, monkeypatch, family, spec):
