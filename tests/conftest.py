@@ -16,12 +16,13 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 #: the tasks that the project comes with, whose public sources the tests have; a task that is added may have no such one
 SHIPPED = tuple("boolq cola copa mnli mrpc qasc qnli qqp rte sentiment sst2 stsb wnli xnli".split())
+SHIPPED_SETS = (HEADLINE, HELD_OUT, "held_out_domain", "unseen")  # a set that is added is in runs of its tests only
 
 
 def copied_tree(folder: Path) -> Path:
     """Copy what a user runs into `folder`, for tests that add files to it.
 
-    log/ is empty there, and of the evaluation sets there are test and val, so that what is added is all there is more.
+    log/ is empty there, and of the evaluation sets there are SHIPPED_SETS, so that what is added is all there is more.
     """
     for name in ("preprocess", "clients", "engine", "merging", "reports", "strategies", "utils", "sweeps", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -30,7 +31,7 @@ def copied_tree(folder: Path) -> Path:
     if (ROOT / ".venv").exists():
         (folder / ".venv").symlink_to(ROOT / ".venv")
     for path in (folder / "utils" / "data" / "evaluation_sets").glob("*.py"):
-        if path.stem not in ("__init__", HEADLINE, HELD_OUT):
+        if path.stem not in ("__init__", *SHIPPED_SETS):
             path.unlink()
     (folder / "log").mkdir()
     return folder

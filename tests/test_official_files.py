@@ -3,11 +3,15 @@
 import collections
 import hashlib
 import re
+from dataclasses import replace
 
 import pytest
 
 from preprocess.common import load, prepare
 from tests.conftest import SHIPPED
+from utils.config import RunConfig
+from utils.data.dataset import TaskData
+from utils.ood_data import asked_sets
 
 LANGUAGES = "ar bg de el en es fr hi ru sw th tr ur vi zh".split()
 NLI, GENRES = ("entailment", "neutral", "contradiction"), ("fiction", "government", "slate", "telephone", "travel")
@@ -153,3 +157,30 @@ def test_the_files_are_those_that_the_readme_describes(shared_data):
     assert len(rows) == 29
     for file, digest in rows:
         assert hashlib.sha256((shared_data / file).read_bytes()).hexdigest() == digest, file
+
+
+def test_cola_s_six_sources_that_train_has_not_are_out_of_domain(tables):
+    config = RunConfig(data="cola", data_dir=str(tables("cola").folder.parent), domain_by="natural")
+    data = TaskData(config, load("cola").SPEC)
+    rows = {each.name: sum(map(len, each.domains.rows)) for each in data.chosen}
+    assert rows == {"test": 527, "unseen": 516} and len(data.plan.shards) == len(data.plan.test.names) == 17
+    assert len(data.plan.unseen.names) == 6 and "swb04" in data.plan.unseen.names
+    held_out = TaskData(replace(config, hold_out_domain="ks08"), load("cola").SPEC)
+    assert held_out.set_names == ["test", "held_out_domain", "unseen"] and len(held_out.plan.shards) == 16
+
+
+@pytest.mark.parametrize("task, ood_data, expected", [
+    ("mnli", "rte,wnli,xnli@de,mnli:dev_mismatched", {"rte": {0: 146, 1: 131}, "wnli": {0: 31, 1: 40}, "xnli-de": {
+        0: 100, 1: 100, 2: 100}, "mnli-dev_mismatched": {0: 350, 1: 316, 2: 334}}),
+    ("rte", "mnli,wnli", {"mnli": {0: 333, 1: 667}, "wnli": {0: 31, 1: 40}}),
+    ("qqp", "mrpc", {"mrpc": {0: 578, 1: 1147}})])
+def test_other_tasks_rows_have_the_labels_that_they_mean(tables, task, ood_data, expected):
+    others = [each.task for each in asked_sets(ood_data) if each.task != task]
+    out = [tables(each).folder.parent for each in (task, *others)][0]
+    data = TaskData(RunConfig(data=task, data_dir=str(out), ood_data=ood_data), load(task).SPEC,
+                    tuple(load(each).SPEC for each in others))
+    keys = {split: key for key, split in data.splits.items()}
+    found = {each.name: collections.Counter(
+        label for rows in each.domains.rows for label in data.labels[keys[each.table, each.split]][rows].tolist())
+        for each in data.chosen[1:]}
+    assert found == expected

@@ -4,6 +4,7 @@ A domain is a set of rows of one kind (an MNLI genre, an XNLI language, a slice 
 is domain k; `lang_mix` says how much of it is exchanged for a mixture of all domains.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -36,6 +37,8 @@ class Plan:
     train: Domains
     val: Domains  # held out of the training rows by `val_ratio`; empty when that is 0
     test: Domains  # at most `--test N` rows of each, as of the training rows
+    left_out: Domains = Domains((), ())  # likewise the test rows of the domains that `--hold_out_domain` names
+    unseen: Domains = Domains((), ())  # likewise those of natural domains that no training row is of
 
 
 def make_plan(config: RunConfig, spec: TaskSpec, train: pa.Table, test: pa.Table) -> Plan:
@@ -48,19 +51,25 @@ def make_plan(config: RunConfig, spec: TaskSpec, train: pa.Table, test: pa.Table
         raise UserError(f"--n_clients {config.n_clients}: {spec.name} has {train.num_rows} training rows; "
                         "give at most one client per row")
     n_slices = config.n_clients or DEFAULT_SLICES
-    whole = split_domains(train, spec, config.domain_by, n_slices)
+    by = config.domain_by if config.domain_by != "auto" else "natural" if spec.natural_by_default else "slices"
+    whole = split_domains(train, spec, by, n_slices)
     # Label domains are for training skew: a test domain of one label has no Matthews correlation or F1.
     test_by = "auto" if config.domain_by == "label" else config.domain_by
     tested = first_rows(split_domains(test, spec, test_by, n_slices), config.test)
     kept, held_out = hold_out(first_rows(whole, config.test), config.val_ratio, config.seed)
+    # Rows are drawn before domains go, so that those of the others are the same with and without them.
+    left = left_out(config.hold_out_domain, by, spec, train, tested)
+    kept, held_out = without(kept, left), without(held_out, left)
+    tested, away, unseen = in_and_out(tested, kept.names if by == "natural" else tested.names, left)
     for split, domains in (("training", kept), ("test", tested)):
         for name, rows in zip(domains.names, domains.rows):
             if not len(rows):
                 raise UserError(f"--data {spec.name}: domain {name} has no {split} rows; use fewer domains "
                                 "(--n_clients, --domain_by), a smaller --val_ratio or a larger --test")
     if config.centralized:
-        return Plan((np.sort(np.concatenate(kept.rows)),), kept, held_out, tested)
-    return Plan(of_one(shards_of(config, spec, train, kept), config.only_client), kept, held_out, tested)
+        return Plan((np.sort(np.concatenate(kept.rows)),), kept, held_out, tested, away, unseen)
+    shards = of_one(shards_of(config, spec, train, kept), config.only_client)
+    return Plan(shards, kept, held_out, tested, away, unseen)
 
 
 def shards_of(config: RunConfig, spec: TaskSpec, train: pa.Table, kept: Domains) -> tuple[np.ndarray, ...]:
@@ -80,6 +89,54 @@ def of_one(shards: tuple[np.ndarray, ...], client: int) -> tuple[np.ndarray, ...
     if client >= len(shards):
         raise UserError(f"--only_client {client}: there are {len(shards)} clients, 0 to {len(shards) - 1}")
     return shards if client < 0 else (shards[client],)
+
+
+def left_out(flag: str, by: str, spec: TaskSpec, train: pa.Table, tested: Domains) -> set[str]:
+    """Return the domains that `--hold_out_domain` names.
+
+    `by`: what a domain is. Raises UserError for names that are no natural domains of the training rows, or not tested
+    on, and where none remains.
+    """
+    if not flag:
+        return set()
+    left, there = {*flag.split(",")}, sorted(train["domain"].unique().to_pylist())
+    if by != "natural":
+        instead = (f"give --domain_by natural, which has {', '.join(there)}" if spec.domain and len(there) > 1
+                   else f"this table of {spec.name} has no natural ones")
+        raise UserError(f"--hold_out_domain {flag}: the domains are by {by}; {instead}")
+    if unknown := sorted(left - {*there}):
+        raise UserError(f"--hold_out_domain {flag}: no domain {unknown[0]} in the training rows of {spec.name}; they "
+                        f"have {', '.join(there)}")
+    if untested := sorted(left - {*tested.names}):
+        raise UserError(f"--hold_out_domain {flag}: no test row is of the domain {untested[0]}; there are those of "
+                        f"{', '.join(name for name in there if name in tested.names) or 'others'}")
+    if left == {*there} or left == {*tested.names}:
+        raise UserError(f"--hold_out_domain {flag}: leaves no domain of {spec.name} to train and test on; name fewer")
+    return left
+
+
+def in_and_out(tested: Domains, trained: Collection[str], left: Collection[str]) -> tuple[Domains, Domains, Domains]:
+    """Return the test rows of domains that are trained on, of those that are left out, and of all others.
+
+    Where none is trained on, the others are what is tested on: a split may be of other domains altogether, as MNLI's
+    mismatched one is.
+    """
+    rest = without(tested, left)
+    seen = only(rest, trained)
+    if not seen.names:
+        return rest, only(tested, left), Domains((), ())
+    return seen, only(tested, left), without(rest, trained)
+
+
+def only(domains: Domains, names: Collection[str]) -> Domains:
+    """Return those of the domains that `names` has."""
+    kept = [(name, rows) for name, rows in zip(domains.names, domains.rows) if name in names]
+    return Domains(tuple(name for name, _ in kept), tuple(rows for _, rows in kept))
+
+
+def without(domains: Domains, names: Collection[str]) -> Domains:
+    """Return the domains that `names` has not."""
+    return only(domains, {*domains.names}.difference(names))
 
 
 def split_domains(split: pa.Table, spec: TaskSpec, domain_by: str, n_slices: int) -> Domains:

@@ -1,5 +1,6 @@
 """lang_mix: each row once, the stated mixtures, pure at 0 and even at 1."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -162,3 +163,42 @@ def test_one_client_has_the_shard_that_it_has_among_all():
         assert [rows.tolist() for rows in alone.val.rows] == [rows.tolist() for rows in every.val.rows]
     with pytest.raises(UserError, match="--only_client 4: there are 4 clients, 0 to 3"):
         make_plan(RunConfig(**flags, only_client=4), SPEC, train, test)
+
+
+TRAIN, TEST = split_of(40, ("a", "b", "c", "d")), split_of(30, ("a", "b", "c", "d", "new"))
+NATURAL = RunConfig(domain_by="natural", val_ratio=0.2, seed=3)
+
+
+def test_a_domain_without_training_rows_is_not_tested_on_but_a_set_of_its_own():
+    plan = make_plan(NATURAL, SPEC, TRAIN, TEST)
+    assert plan.test.names == plan.train.names == ("a", "b", "c", "d") and plan.left_out.names == ()
+    assert plan.unseen.names == ("new",) and plan.unseen.rows[0].tolist() == [4, 9, 14, 19, 24, 29]
+    others = make_plan(NATURAL, SPEC, TRAIN, split_of(30, ("new", "newer")))  # none is trained on
+    assert others.test.names == ("new", "newer") and others.unseen.names == ()
+    for by in ("slices", "label"):
+        assert make_plan(RunConfig(domain_by=by), SPEC, TRAIN, TEST).unseen.names == ()
+
+
+@pytest.mark.parametrize("flags", [{}, {"test": 3}, {"centralized": True}, {"lang_mix": 0.99}])
+def test_a_domain_that_is_left_out_leaves_all_but_its_test_rows_and_no_other_row(flags):
+    config = replace(NATURAL, **flags)
+    whole, rest = (make_plan(replace(config, hold_out_domain=names), SPEC, TRAIN, TEST) for names in ("", "d,b"))
+    assert rest.train.names == rest.val.names == rest.test.names == ("a", "c") and rest.left_out.names == ("b", "d")
+    assert len(rest.shards) == (1 if config.centralized else 2) and rest.unseen.names == ("new",)
+    for mine, before in ((rest.train, whole.train), (rest.val, whole.val), (rest.test, whole.test)):
+        assert all(np.array_equal(rows, before.rows[k]) for rows, k in zip(mine.rows, (0, 2), strict=True))
+    assert all(np.array_equal(rows, whole.test.rows[k]) for rows, k in zip(rest.left_out.rows, (1, 3), strict=True))
+    assert sorted(np.concatenate(rest.shards)) == sorted(np.concatenate(rest.train.rows))
+
+
+@pytest.mark.parametrize("names, flags, message", [
+    ("b", {"domain_by": "auto"}, "b: the domains are by slices; give --domain_by natural, which has a, b, c, d"),
+    ("b", {"domain_by": "label"}, "b: the domains are by label; give --domain_by natural, which has a, b, c, d"),
+    ("b,x", {}, "b,x: no domain x in the training rows of toy; they have a, b, c, d"),
+    ("b,", {}, "b,: no domain  in the training rows"),
+    ("c", {}, "c: no test row is of the domain c; there are those of a, b"),
+    ("a,b", {}, "a,b: leaves no domain of toy to train and test on; name fewer")])
+def test_a_domain_that_cannot_be_left_out_is_one_line(names, flags, message):
+    config = replace(NATURAL, hold_out_domain=names, **flags)
+    with pytest.raises(UserError, match=f"^--hold_out_domain {message}"):
+        make_plan(config, SPEC, TRAIN, split_of(9, ("a", "b")))
