@@ -17,9 +17,10 @@ from preprocess.common import load
 from tests.conftest import ROOT
 from tests.processes import descendants, finish, kill, model, start, wait_until
 from tests.tiny import tiny_once
-from tests.toy import toy_table
+from tests.toy import toy_rows, toy_table
 from utils.config import WITH_FLAGS, RunConfig
-from utils.data.table import open_table
+from utils.data.table import open_table, write_table
+from utils.data.task import TaskSpec
 from utils.errors import UserError
 from utils.flags import values_of
 from utils.flower_config import config_of
@@ -131,13 +132,21 @@ def test_a_node_with_other_rows_refuses_to_train(base):
              "fingerprint": table.fingerprint, "commit": "1f2e", "frozen": "", "layout": "", "untied": ""}
     config = RunConfig(data="rte", model=f"{base}/tiny/bert", data_dir=str(base / "data"))
 
-    def client(**node_config: str):
-        return client_of(Context(1, 2, node_config, RecordDict({RUN_FACTS: ConfigRecord(facts)}), {}), config, spec)
+    def client(*others: TaskSpec, **node_config: str):
+        context = Context(1, 2, node_config, RecordDict({RUN_FACTS: ConfigRecord(facts)}), {})
+        return client_of(context, config, spec, others)
 
     assert client().job.config.precision == "fp32" and client().job.commit == "1f2e"
     assert client().job.config.fp32_products == "onednn"  # the driver's choice, whatever is faster here
     with pytest.raises(UserError, match="others: has other rows of rte than the server"):
         client(data_dir=str(base / "others"))
+    further = load("wnli").SPEC  # of --ood_data
+    there = write_table(base / "data" / "wnli", further, {"dev": toy_rows(4, 1)}, "toy")
+    facts["fingerprint"] += f" {there.fingerprint}"
+    assert client(further).job.others == (further,)
+    write_table(base / "data" / "wnli", further, {"dev": toy_rows(4, 2)}, "toy")
+    with pytest.raises(UserError, match="data: has other rows of wnli than the server"):
+        client(further)
 
 
 @pytest.mark.parametrize("flags, message", [({}, "--transport reference"), (

@@ -1,5 +1,7 @@
 """Another task's rows as those of the task that is trained on: texts, labels, domains, and the rows' own numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from tests.toy import toy_rows, toy_table
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
 from utils.data.foreign import ForeignTable
+from utils.data.inputs import Inputs
 from utils.data.table import open_table, write_table
 from utils.errors import UserError
 
@@ -43,6 +46,9 @@ def test_a_row_is_one_of_the_other_task_but_for_names_and_labels(mnli):
     assert len({found.fingerprint, mnli.fingerprint, ForeignTable(mnli, WNLI).fingerprint}) == 3
     assert found.own is mnli and found.rows("dev_mismatched") == 21 and found.alike == ()
     assert ForeignTable(open_table(mnli.folder.parent / "rte", RTE), MNLI).alike == (0, 1, 1)
+    first = own.to_pylist()[0]
+    assert Inputs(split, RTE, text_to_text=True).columns[0][0] == (
+        f"rte sentence1: {first['premise']} sentence2: {first['hypothesis']}")
     with pytest.raises(UserError, match="--ood_data mnli: its labels say nothing of those of stsb"):
         ForeignTable(mnli, STSB)
 
@@ -73,6 +79,15 @@ def test_rows_that_are_not_there_or_used_otherwise_are_one_line(mnli, tmp_path, 
     with pytest.raises(UserError) as raised:
         data_of(tmp_path, ood_data)
     assert str(raised.value).startswith(message)
+
+
+def test_a_task_s_name_may_be_taken_in_records(mnli, tmp_path):
+    spec = replace(MNLI, name="best")
+    write_table(tmp_path / "best", spec, {"train": mnli_rows(6, 1), "dev_matched": mnli_rows(9, 2)}, "toy")
+    with pytest.raises(UserError, match="--ood_data best: another set of a record is called best; name the split"):
+        TaskData(RunConfig(data="rte", data_dir=str(tmp_path), ood_data="best"), RTE, (spec,))
+    named = TaskData(RunConfig(data="rte", data_dir=str(tmp_path), ood_data="best:dev_matched"), RTE, (spec,))
+    assert named.set_names == ["test", "best-dev_matched"]
 
 
 def test_a_split_of_the_task_s_own_keeps_its_tokens_key(mnli, tmp_path):

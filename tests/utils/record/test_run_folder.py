@@ -235,3 +235,14 @@ def test_going_back_drops_later_rounds_and_half_lines(tmp_path):
             back({"round": 9})
         (log.folder / "checkpoints" / "round-9.safetensors").unlink()
         assert folder.go_back() == ([], None) and not (log.folder / "rounds.jsonl").exists()
+
+
+def test_rows_of_other_tasks_may_not_change_either(tmp_path):
+    facts = {"data_source": "a", "ood": {"wnli": {"task": "wnli", "fingerprint": "w", "source": "hub@1"},
+                                         "hans-train": {"task": "hans", "fingerprint": "h", "source": "b"}}}
+    folder = RunFolder(replace(recorded_run(tmp_path / "run", facts), resume=True))
+    assert folder.sources == {"sentiment": "a", "wnli": "hub@1", "hans": "b"}
+    folder.check_rows({"sentiment": "f", "wnli": "w", "hans": "h"}, ["test", "wnli", "hans-train"])
+    with pytest.raises(UserError, match="was made with other rows of hans than"):
+        folder.check_rows({"sentiment": "f", "wnli": "w", "hans": "x"}, ["test", "wnli", "hans-train"])
+    assert RunFolder(RunConfig(run_dir=str(tmp_path / "new"))).sources == {}
