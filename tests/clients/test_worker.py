@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import AutoTokenizer
 
 import utils.model.linear
 from clients.job import Job, NodeJob, Piece
@@ -14,8 +15,9 @@ from clients.lm_client import LMClient
 from clients.worker import LoadedModel, Worker, resident
 from preprocess.common import load
 from tests.tiny import tiny_once
-from tests.toy import toy_table
+from tests.toy import toy_rows, toy_table
 from utils.config import RunConfig
+from utils.data.table import write_table
 from utils.errors import UserError
 from utils.machine.onednn import product
 from utils.model import loading
@@ -57,6 +59,33 @@ def test_evaluation_in_parts_gives_the_rows_of_one_whole(worker):
         many = rows.assemble([worker.evaluate(vector, part, 5)[rows.name] for part in range(5)])
         assert np.array_equal(one, many) and np.isfinite(one).all()
         assert set(one[0]) <= {0, 1} and (one[2] == 1).all()
+
+
+def test_three_labels_are_evaluated_on_rows_of_two(job):
+    """Neutral and contradiction are not entailment: RTE's rows, read as MNLI's, against the model's own forward."""
+    spec, rows = load("mnli").SPEC, toy_rows(24, 2)  # those that `toy_table` tests on
+    own = [{"premise": row["sentence1"], "hypothesis": row["sentence2"], "label": k % 3, "domain": "all"}
+           for k, row in enumerate(rows)]
+    write_table(Path(job.config.data_dir) / "mnli", spec, {"train": own, "dev_matched": own}, "toy")
+    config = replace(job.config, data="mnli", domain_by="slices", ood_data="rte", val_ratio=0.0)
+    worker = Worker(replace(job, config=config, spec=spec, others=(job.spec,)))
+    tokenizer = AutoTokenizer.from_pretrained(job.skeleton)
+
+    @torch.no_grad()
+    def logits():
+        batches = [tokenizer(row["sentence1"], row["sentence2"], return_tensors="pt") for row in rows]
+        return torch.cat([worker.model.eval()(**batch).logits for batch in batches])
+
+    with torch.no_grad():
+        worker.model.classifier.bias.sub_(logits().mean(0))  # make the answers differ
+    test, rte = worker.data.evaluation_sets
+    answers = worker.evaluate(vector_of(worker), 0, 1)
+    predictions, losses, weights = rte.assemble([answers["rte"]])
+    entailed = torch.softmax(logits().double(), -1)[:, 0].numpy()
+    assert rte.rows.tolist() == [*range(24)] and rte.labels.tolist() == [row["label"] for row in rows]
+    assert predictions.tolist() == np.minimum(logits().argmax(-1).numpy(), 1).tolist() and {*predictions} == {0, 1}
+    assert np.allclose(losses, -np.log(np.where(rte.labels == 0, entailed, 1 - entailed)), rtol=1e-4)
+    assert {*test.assemble([answers["test"]])[0]} == {0, 1, 2} and (weights == 1).all()
 
 
 def test_onednn_evaluates_alike_but_for_last_bits_and_trains_in_float32_alone(job, worker, monkeypatch):
