@@ -12,6 +12,7 @@ from tests.conftest import SHIPPED
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
 from utils.ood_data import asked_sets
+from utils.data.overlap import seen_in, texts_of
 
 LANGUAGES = "ar bg de el en es fr hi ru sw th tr ur vi zh".split()
 NLI, GENRES = ("entailment", "neutral", "contradiction"), ("fiction", "government", "slate", "telephone", "travel")
@@ -121,6 +122,17 @@ def test_oddities(tables):
                       for split in ("train", "dev"))
         assert len(train & dev) == shared
     assert "swb04" in tables("cola").card["splits"]["dev"]["domains"]  # a source that train has not
+
+
+@pytest.mark.parametrize(("train", "tested", "split", "seen"), [
+    ("stsb", "mrpc", "test", [499, 499, 518]), ("rte", "rte", "dev", [0, 26, 79])])
+def test_what_is_tested_on_is_in_other_training_rows(tables, train, tested, split, seen):
+    """Whole pairs, first sentences, second ones."""
+    rows, others = (tables(task).split(name) for task, name in ((train, "train"), (tested, split)))
+    columns = load("rte").SPEC.text
+    assert seen_in([texts_of(rows, columns)], [texts_of(others, columns)])[0].sum(1).tolist() == seen
+    first = {re.sub(r"[\W_]", "", text).lower() for text in rows["sentence1"].to_pylist()}
+    assert sum(re.sub(r"[\W_]", "", text).lower() in first for text in others["sentence1"].to_pylist()) == seen[1]
 
 
 def test_multiple_choice_rows(tables):

@@ -3,6 +3,7 @@
 import collections
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import tarfile
 
 import pytest
 
-from preprocess import sentiment
+from preprocess import sentiment, sst2
 from preprocess.common import prepare
 from tests.conftest import ROOT
+from utils.data.overlap import seen_in
 from utils.errors import UserError
 
 
@@ -132,3 +134,18 @@ def test_pip_is_not_what_lies_in_the_folder_that_the_command_is_typed_in(tmp_pat
                           env={**os.environ, "PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_EXTRA_INDEX_URL": "",
                                "PIP_RETRIES": "0"}, capture_output=True, text=True)
     assert done.returncode == 2 and "pip could not download" in done.stderr and "the wrong" not in done.stderr
+
+
+def test_most_of_sst2s_dev_sentences_are_in_it(table, shared_data):
+    """Both are from the same reviews. SST-2 parts contractions, so that with words kept apart some are not found."""
+    dev = [row["sentence"] for row in sst2.read_files(shared_data)["dev"]]
+    train, both = ([row["sentence"] for split in splits for row in table.split(split).to_pylist()
+                    if row["domain"] == "movie"] for splits in (("train",), ("train", "test")))
+
+    def in_words(text: str) -> str:
+        return " ".join(re.findall("[a-z0-9]+", text.lower()))
+
+    assert [seen_in([[rows]], [[dev]])[0].sum(1).tolist() for rows in (train, both)] == [[594] * 2, [731] * 2]
+    words = ({*map(in_words, rows)} for rows in (train, both))
+    assert [sum(in_words(text) in there for text in dev) for there in words] == [546, 679]
+    assert not {*dev} & {*both}
