@@ -174,8 +174,11 @@ def test_the_files_are_those_that_the_readme_describes(shared_data):
 def test_cola_s_six_sources_that_train_has_not_are_out_of_domain(tables):
     config = RunConfig(data="cola", data_dir=str(tables("cola").folder.parent), domain_by="natural")
     data = TaskData(config, load("cola").SPEC)
-    rows = {each.name: sum(map(len, each.domains.rows)) for each in data.chosen}
-    assert rows == {"test": 527, "unseen": 516} and len(data.plan.shards) == len(data.plan.test.names) == 17
+    kept = TaskData(replace(config, overlap="keep"), load("cola").SPEC)
+    some, rows = ({each.name: sum(map(len, each.domains.rows)) for each in found.chosen} for found in (data, kept))
+    assert rows == {"test": 527, "unseen": 516} and some == {"test": 527, "unseen": 504}  # 12 are training rows
+    assert {name: found["training_rows"] for name, found in kept.overlap().items()} == {"test": 7, "unseen": 12}
+    assert len(data.plan.shards) == len(data.plan.test.names) == 17
     assert len(data.plan.unseen.names) == 6 and "swb04" in data.plan.unseen.names
     held_out = TaskData(replace(config, hold_out_domain="ks08"), load("cola").SPEC)
     assert held_out.set_names == ["test", "held_out_domain", "unseen"] and len(held_out.plan.shards) == 16

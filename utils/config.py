@@ -53,6 +53,9 @@ class RunConfig:
     test_split: str = flag("", "split to report on (default: the task's own)")
     ood_data: str = flag("", "also evaluate on rows of other tasks or splits, out of domain: NAME[:split][@domain],… "
                              "(split: that task's test split; domain: all)", valid=OOD_DATA)
+    overlap: str = flag("drop_ood", "evaluation rows that are training rows but for case, spaces and punctuation: left "
+                                    "out of sets out of domain (drop_ood), of all sets (drop) or of none (keep)",
+                        choices=("drop_ood", "drop", "keep"))
     val_ratio: float = flag(0.0, "part of each domain's training rows held out; the best round on them is kept",
                             valid=(lambda value: 0 <= value < 1, "a number from 0 to below 1"))
     max_length: int = flag(128, "tokens kept of each sequence",

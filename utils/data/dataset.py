@@ -10,7 +10,9 @@ from utils.config import RunConfig
 from utils.console import NOTES
 from utils.data.columns import numbers
 from utils.data.evaluation import chosen_rows, cut, evaluation_set
+from utils.data.evaluation_sets import HEADLINE
 from utils.data.foreign import ForeignTable, foreign_sets
+from utils.data.overlap import counted, dropped_from, seen_rows, without_seen
 from utils.data.partition import make_plan, n_participants
 from utils.data.table import Table, open_table
 from utils.data.task import TaskSpec
@@ -40,8 +42,10 @@ class TaskData:
         rows = {key: self.table.split(name) for key, name in own.items()}
         self.plan = make_plan(config, spec, rows["train"], rows["test"])
         whole = [*chosen_rows(config, self.table, self.plan), *foreign_sets(config, self.table, self.foreign)]
-        # what is no row of a set, whatever its domain, is to go from `whole`, so that --test N rows remain
-        self.chosen = cut(whole, config.test)
+        self._seen = seen_rows(self.table, self.plan.shards, dropped_from(config, whole))
+        self.chosen = cut([without_seen(each, self._seen) for each in whole], config.test)
+        if self.set_names[:1] != [HEADLINE]:
+            raise UserError(f"--overlap {config.overlap}: all test rows are training rows; give --overlap keep")
         for each in self.chosen:
             if (each.table, each.split) not in self.splits.values():
                 key = each.split if each.table is self.table else f"{each.table.own.spec.name}:{each.split}"
@@ -95,6 +99,17 @@ class TaskData:
     def set_names(self) -> list[str]:
         """The names of the evaluation sets, the headline first."""
         return [each.name for each in self.chosen]
+
+    def overlap(self) -> dict[str, dict]:
+        """Return how many rows of each evaluation set are training rows, and say so where there are some.
+
+        By the sets' names: "rows", all that were looked at; "training_rows" of them; "fields", how many have that text
+        field of one; "dropped", how many are left out, before `--test N` cuts the set.
+        """
+        kept = [each for each in self.chosen if each.name not in self._seen]
+        seen = {**seen_rows(self.table, self.plan.shards, kept), **self._seen}
+        return {name: counted(name, seen[name], self.table.spec.text, name in self._seen)
+                for name in (*self.set_names, *(name for name in seen if name not in self.set_names))}
 
     @property
     def fingerprints(self) -> dict[str, str]:

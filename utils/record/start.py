@@ -78,7 +78,7 @@ def write_config(log: RunLog, data: TaskData, start: Start, workers: int) -> Non
             **start.model_facts, "frozen_fingerprint": start.frozen.fingerprint, "workers": workers,
             "shards": data.shards_by_domain(), "shard_labels": data.shards_by_label(),
             "rows_cut": {key: tokens.cuts.rows for key, tokens in data.tokens.items()},
-            "evaluation_sets": data.set_names, "ood": ood_facts(data)})
+            "evaluation_sets": data.set_names, "ood": ood_facts(data), "overlap": data.overlap()})
 
 
 def ood_facts(data: TaskData) -> dict[str, dict]:

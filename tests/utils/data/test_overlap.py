@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from preprocess.common import load
+from tests.toy import toy_rows
+from utils.config import RunConfig
 from utils.data import overlap
+from utils.data.dataset import TaskData
 from utils.data.overlap import in_chunks, keys, seen_in, texts_of
+from utils.data.table import write_table
+from utils.errors import UserError
+
+RTE, MNLI = (load(name).SPEC for name in ("rte", "mnli"))
 
 
 @pytest.mark.parametrize(("text", "key"), [
@@ -60,3 +68,84 @@ def test_training_rows_come_in_chunks(monkeypatch):
     assert chunks == [[["p", "q"], ["1 2", "3 4"]], [["s"], ["7 8"]]]
     tested = texts_of(split, ("question",))
     assert seen_in(chunks, [tested])[0].tolist() == [[True, True, False, True]] * 3
+
+
+def shouted(row):
+    """Return the row in other letters, with punctuation."""
+    return {**row, "sentence1": f"{row['sentence1'].upper()} !", "sentence2": row["sentence2"].replace(" ", "  ,")}
+
+
+@pytest.fixture
+def data_of(tmp_path):
+    """Tables of RTE, two of whose 24 dev rows are training rows, and of MNLI, of which 6 of 12 are; and `TaskData`."""
+    train, dev, other = toy_rows(40, 1), toy_rows(24, 2), toy_rows(12, 3)
+    dev[3], dev[20] = shouted(train[7]), shouted(train[30])
+    dev[5] = {**dev[5], "sentence1": train[0]["sentence1"]}
+    write_table(tmp_path / "rte", RTE, {"train": train, "dev": dev}, "toy")
+    rows = [shouted(train[k]) if k % 2 else row for k, row in enumerate(other)]
+    write_table(tmp_path / "mnli", MNLI, dict.fromkeys(("train", "dev_matched"), [
+        {"premise": row["sentence1"], "hypothesis": row["sentence2"], "label": row["label"],
+         "domain": ("slate", "travel")[k > 5]} for k, row in enumerate(rows)]), "toy")
+
+    def made(**flags):
+        return TaskData(RunConfig(data="rte", data_dir=str(tmp_path), ood_data="mnli", **flags), RTE, (MNLI,))
+
+    return made
+
+
+@pytest.mark.parametrize(("flags", "rows", "dropped"), [
+    ({}, {"test": 24, "mnli": 6}, {"test": 0, "mnli": 6}), ({"overlap": "keep"}, {"test": 24, "mnli": 12}, {}),
+    ({"overlap": "drop"}, {"test": 22, "mnli": 6}, {"test": 2, "mnli": 6})])
+def test_what_is_left_out_by_overlap(data_of, flags, rows, dropped):
+    data = data_of(**flags)
+    assert {each.name: sum(map(len, each.domains.rows)) for each in data.chosen} == rows
+    found = data.overlap()
+    assert {name: each["dropped"] for name, each in found.items()} == {"test": 0, "mnli": 0, **dropped}
+    left = [row for each in data.chosen[1].domains.rows for row in each.tolist()]
+    assert flags.get("overlap") == "keep" or left == [0, 2, 4, 6, 8, 10]  # the rows keep their numbers
+    fields = found["test"].pop("fields")
+    assert found["test"] == {"rows": 24, "training_rows": 2, "dropped": dropped.get("test", 0)}
+    assert fields["sentence1"] >= 3 and fields["sentence2"] >= 2 and found["mnli"]["training_rows"] == 6
+
+
+def test_only_rows_that_are_trained_on_count(data_of):
+    """Of 40 training rows, of which two are tested on, --test leaves 3 of each slice, and --val_ratio none but one."""
+    data = data_of(test=3, val_ratio=0.7, overlap="keep")
+    assert sum(map(len, data.plan.shards)) == 3 and data.overlap()["mnli"]["training_rows"] <= 1
+    train, = ({tuple(keys(row)) for row in zip(*texts_of(data.table.split("train").take(
+        pa.array(np.concatenate(data.plan.shards))), RTE.text))},)
+    assert data.overlap()["test"]["training_rows"] == sum(
+        tuple(keys(row)) in train for row in zip(*texts_of(data.table.split("dev").take(
+            pa.array(np.concatenate(data.plan.test.rows))), RTE.text)))
+
+
+def test_it_is_said_where_there_is_some(data_of, caplog):
+    caplog.set_level("INFO", logger="lm")
+    data_of().overlap()
+    said = [line for line in caplog.messages if line.startswith("overlap: ")]
+    among = "rows are training rows but for case, spaces and punctuation; they are"
+    assert said[0].startswith(f"overlap: test: 2 of 24 {among} kept (--overlap drop leaves them out); ")
+    assert said[1].startswith(f"overlap: mnli: 6 of 12 {among} left out (--overlap keep keeps them)") and len(said) == 2
+
+
+def test_rows_go_before_test_n_cuts_a_set(tmp_path):
+    train, flags = toy_rows(3, 1), {"data_dir": str(tmp_path), "n_clients": 1, "test": 3, "ood_data": "wnli"}
+    write_table(tmp_path / "rte", RTE, {"train": train, "dev": toy_rows(12, 2)}, "toy")
+    write_table(tmp_path / "wnli", load("wnli").SPEC, {"train": train, "dev": [*train, *toy_rows(3, 9)]}, "toy")
+    data = TaskData(RunConfig(data="rte", **flags), RTE, (load("wnli").SPEC,))
+    assert data.chosen[1].domains.rows[0].tolist() == [3, 4, 5]
+    assert data.overlap()["wnli"] == {"rows": 6, "training_rows": 3, "dropped": 3,
+                                      "fields": {"sentence1": 3, "sentence2": 3}}
+
+
+def test_a_set_without_other_rows_is_left_out_and_the_test_rows_must_not_be(tmp_path, caplog):
+    caplog.set_level("INFO", logger="lm")
+    rows = toy_rows(12, 1)
+    write_table(tmp_path / "rte", RTE, {"train": rows, "dev": toy_rows(12, 2)}, "toy")
+    write_table(tmp_path / "wnli", load("wnli").SPEC, {"train": rows, "dev": rows[:4]}, "toy")
+    data = TaskData(RunConfig(data="rte", data_dir=str(tmp_path), ood_data="wnli"), RTE, (load("wnli").SPEC,))
+    assert data.set_names == ["test"] and data.overlap()["wnli"]["dropped"] == 4
+    assert "evaluation set wnli: without rows, so left out: all" in caplog.text
+    write_table(tmp_path / "rte", RTE, {"train": rows, "dev": rows}, "toy")
+    with pytest.raises(UserError, match="--overlap drop: all test rows are training rows; give --overlap keep"):
+        TaskData(RunConfig(data="rte", data_dir=str(tmp_path), overlap="drop"), RTE)
