@@ -56,7 +56,8 @@ def foreign_rows(task: str, n: int, seed: int) -> list[dict]:
 
 FOREIGN = {"mnli": {"train": foreign_rows("mnli", 4, 5), "dev_matched": foreign_rows("mnli", 4, 6),
                     "dev_mismatched": foreign_rows("mnli", 30, 7)},
-           "wnli": {"train": foreign_rows("wnli", 4, 8), "dev": foreign_rows("wnli", 17, 9)}}
+           "wnli": {"train": foreign_rows("wnli", 4, 8),  # five rows that are trained on, and 17 others
+                    "dev": foreign_rows("wnli", 5, 1) + foreign_rows("wnli", 17, 9)}}
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def chosen(name: str) -> dict[str, list[dict]]:
         slices = {f"slice{k + 1}": ROWS["dev"][8 * k:8 * k + 8] for k in range(3)}
         return {domain: [row for row in rows if len(row["sentence1"]) >= 20] for domain, rows in slices.items()}
     if name == "wnli":
-        return {"all": [{**row, "label": 1 - row["label"]} for row in FOREIGN["wnli"]["dev"]]}
+        return {"all": [{**row, "label": 1 - row["label"]} for row in FOREIGN["wnli"]["dev"][5:]]}
     if name == "mnli-dev_mismatched-slate":
         return {"slate": [{"sentence1": row["premise"], "sentence2": row["hypothesis"], "label": min(row["label"], 1)}
                           for row in FOREIGN["mnli"]["dev_mismatched"] if row["domain"] == "slate"]}
@@ -136,6 +137,8 @@ def test_every_consumer_has_every_set_the_headline_first(run):
     assert config["ood"] == {name: {"task": task, "split": split, "rows": rows, "source": "toy",
                                     "fingerprint": tables[task].fingerprint} for name, task, split, rows in (
         (OOD[0], "mnli", "dev_mismatched", 20), (OOD[1], "wnli", "dev", 17))}
+    assert list(config["overlap"]) == ORDER + OOD
+    assert {**config["overlap"]["wnli"], "fields": 0} == {"rows": 22, "training_rows": 5, "fields": 0, "dropped": 5}
     for one in (*records, summary, summary["best"]):
         assert [name for name in one if name in ORDER + OOD] == ORDER + OOD
     assert summary["test"]["rows"] == 24 and summary["long"] == records[1]["long"]

@@ -1,5 +1,6 @@
 """A run's rows, opened: token ids, labels, the plan of shards, and the evaluation sets."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,8 @@ import numpy as np
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.data.columns import numbers
-from utils.data.evaluation import chosen_rows, cut, evaluation_set
-from utils.data.evaluation_sets import HEADLINE
+from utils.data.evaluation import Chosen, chosen_rows, cut, evaluation_set
+from utils.data.evaluation_sets import HEADLINE, HELD_OUT
 from utils.data.foreign import ForeignTable, foreign_sets
 from utils.data.overlap import counted, dropped_from, seen_rows, without_seen
 from utils.data.partition import make_plan, n_participants
@@ -42,7 +43,7 @@ class TaskData:
         rows = {key: self.table.split(name) for key, name in own.items()}
         self.plan = make_plan(config, spec, rows["train"], rows["test"])
         whole = [*chosen_rows(config, self.table, self.plan), *foreign_sets(config, self.table, self.foreign)]
-        self._seen = seen_rows(self.table, self.plan.shards, dropped_from(config, whole))
+        self._seen = self._seen_of(dropped_from(config, whole))
         self.chosen = cut([without_seen(each, self._seen) for each in whole], config.test)
         if self.set_names[:1] != [HEADLINE]:
             raise UserError(f"--overlap {config.overlap}: all test rows are training rows; give --overlap keep")
@@ -107,9 +108,19 @@ class TaskData:
         field of one; "dropped", how many are left out, before `--test N` cuts the set.
         """
         kept = [each for each in self.chosen if each.name not in self._seen]
-        seen = {**seen_rows(self.table, self.plan.shards, kept), **self._seen}
+        seen = {**self._seen_of(kept), **self._seen}
         return {name: counted(name, seen[name], self.table.spec.text, name in self._seen)
                 for name in (*self.set_names, *(name for name in seen if name not in self.set_names))}
+
+    def _seen_of(self, sets: Sequence[Chosen]) -> dict[str, np.ndarray]:
+        """Return which rows of the sets are training rows, see `seen_rows`.
+
+        For all sets but that of the held-out rows these are training rows, too, so that a set has the same rows with
+        every seed and every way to train.
+        """
+        train, val = self.plan.train.rows, self.plan.val.rows
+        return {**seen_rows(self.table, (*train, *val), [each for each in sets if each.name != HELD_OUT]),
+                **seen_rows(self.table, train, [each for each in sets if each.name == HELD_OUT])}
 
     @property
     def fingerprints(self) -> dict[str, str]:

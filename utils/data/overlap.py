@@ -33,7 +33,7 @@ def dropped_from(config: RunConfig, sets: Sequence[Chosen]) -> list[Chosen]:
 
 
 def seen_rows(table: Table, training: Iterable[np.ndarray], sets: Sequence[Chosen]) -> Seen:
-    """Return which rows of each set are `training` rows (their numbers, in parts) of `table`, domain after domain."""
+    """Return which rows of each set, domain after domain, are the `training` rows of `table` (int64, in parts)."""
     if not sets:
         return {}
     columns, rows = table.spec.text, np.unique(np.concatenate([*training]))

@@ -108,15 +108,17 @@ def test_what_is_left_out_by_overlap(data_of, flags, rows, dropped):
     assert fields["sentence1"] >= 3 and fields["sentence2"] >= 2 and found["mnli"]["training_rows"] == 6
 
 
-def test_only_rows_that_are_trained_on_count(data_of):
-    """Of 40 training rows, of which two are tested on, --test leaves 3 of each slice, and --val_ratio none but one."""
-    data = data_of(test=3, val_ratio=0.7, overlap="keep")
-    assert sum(map(len, data.plan.shards)) == 3 and data.overlap()["mnli"]["training_rows"] <= 1
-    train, = ({tuple(keys(row)) for row in zip(*texts_of(data.table.split("train").take(
-        pa.array(np.concatenate(data.plan.shards))), RTE.text))},)
-    assert data.overlap()["test"]["training_rows"] == sum(
-        tuple(keys(row)) in train for row in zip(*texts_of(data.table.split("dev").take(
-            pa.array(np.concatenate(data.plan.test.rows))), RTE.text)))
+def test_rows_that_a_seed_holds_out_count_but_not_those_that_test_n_leaves_out(data_of):
+    runs = [data_of(val_ratio=0.5, seed=seed) for seed in (0, 1)]
+    shards = [np.concatenate(data.plan.shards).tolist() for data in runs]
+    assert shards[0] != shards[1]
+    for data in runs:
+        assert data.overlap()["mnli"]["training_rows"] == 6 and data.overlap()["test"]["training_rows"] == 2
+        assert data.overlap()["val"]["training_rows"] == 0  # they are none of themselves
+    few = data_of(test=2, overlap="keep")
+    trained = {*np.concatenate(few.plan.shards).tolist()}
+    assert few.overlap()["mnli"]["training_rows"] == sum(
+        k in trained for k in np.concatenate(few.chosen[1].domains.rows).tolist() if k % 2)
 
 
 def test_it_is_said_where_there_is_some(data_of, caplog):
