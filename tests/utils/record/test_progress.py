@@ -147,7 +147,7 @@ def test_a_terminal_shows_one_line_and_stdout_has_results_alone(tmp_path):
     # What is at work is overwritten in place: at the end only the notes are there, each a line of its own.
     left = [visible(line) for line in screen.split("\n")]
     assert left[-1] == ""
-    assert [line.split(":")[0] for line in left[1:-1]] == ["noniid", "round 0", "round 1", "round 2"], left
+    assert [line.split(":")[0] for line in left[1:-1]] == ["overlap", "noniid", "round 0", "round 1", "round 2"], left
 
 
 def visible(line: str) -> str:
