@@ -148,4 +148,4 @@ def test_most_of_sst2s_dev_sentences_are_in_it(table, shared_data):
     assert [seen_in([[rows]], [[dev]])[0].sum(1).tolist() for rows in (train, both)] == [[594] * 2, [731] * 2]
     words = ({*map(in_words, rows)} for rows in (train, both))
     assert [sum(in_words(text) in there for text in dev) for there in words] == [546, 679]
-    assert not {*dev} & {*both}
+    assert len({text.strip() for text in dev} & {text.strip() for text in both}) == 2
