@@ -214,7 +214,7 @@ def _say_split(table: Table) -> None:
     """Say so when another split stands in for the one to train on: XNLI without its translated train set."""
     wanted = table.spec.train_splits[0]
     if table.train_split != wanted:
-        _say(f"{table.folder} has no {wanted} rows: those of {table.train_split} are trained on")
+        _say(f"{table.folder} has no {wanted} rows: to train on there are those of {table.train_split}")
 
 
 def _say(message: str) -> None:
