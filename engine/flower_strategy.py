@@ -195,10 +195,10 @@ class FlowerStrategy(FlowersStrategy):
             self.step = stepped(self.method, self._round(server_round, clients), mean, vectors, usable_cores(),
                                 self.config.match_norm)
         else:
-            arrays = [update[0] for update in valid() if update is not None]
+            updates = [update[0] for update in valid() if update is not None]
             self._check(server_round, len(clients), failures)
             new = self.messages.buffer(slot)
-            vectors = Updates(arrays, [self.vector, *self.kept], new, self.messages)
+            vectors = Updates(updates, [self.vector, *self.kept], new, self.messages)
             done = merged(self.method, self._round(server_round, clients), vectors, usable_cores(),
                           self.config.match_norm)
             drifts, self.step = dict(zip(clients, done.drifts)), done.step
@@ -213,11 +213,14 @@ class FlowerStrategy(FlowersStrategy):
         return list(clients.values())
 
     def _valid(self, answer: FitRes, failures: list[str]) -> list[np.ndarray] | None:
-        """Return the arrays of an answer that holds vectors; else say in `failures` why it does not."""
+        """Return the arrays of an answer that holds vectors, for a merge these; else say in `failures` why it does not.
+        """
         arrays = parameters_to_ndarrays(answer.parameters)
         wrong = self.messages.fault(arrays)
-        if not wrong and not self.method.streams and not is_finite(arrays, self.messages):
-            wrong = "it holds NaN or infinity"
+        if not wrong and not self.method.streams:
+            arrays = self.messages.views(arrays)
+            if not is_finite(arrays, self.messages):
+                wrong = "it holds NaN or infinity"
         if wrong:
             failures.append(refusal(answer.metrics["client"], wrong))
         return None if wrong else arrays

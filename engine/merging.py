@@ -1,11 +1,12 @@
 """What a method makes of a round's updates, a window at a time: of all of them at once, or of their mean."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from utils.vectors.step import Step
 from utils.vectors.sums import mean_of
 from utils.vectors.transport import WINDOW, Transport
 
+T = TypeVar("T")
 AT_ONCE = 1 << 30  # bytes of all updates' windows; a merge may copy them once or twice
 
 
@@ -52,12 +54,12 @@ class Merged:
 
 @dataclass(frozen=True)
 class Updates:
-    """The finite updates of a round: the arrays of each participant's message, and how their vectors travel.
+    """The finite updates of a round: each participant's `vectors`, mapped once, and how those of the server travel.
 
     `held`: the arrays of the global vector that the round began with, then of the method's own; `out`: of the new one.
     """
 
-    arrays: Sequence[list[np.ndarray]]
+    vectors: Sequence[list[np.ndarray]]
     held: Sequence[list[np.ndarray]]
     out: list[np.ndarray]
     transport: Transport
@@ -65,7 +67,7 @@ class Updates:
     @property
     def nbytes(self) -> int:
         """What an element of all updates takes."""
-        return 4 * self.transport.vectors * len(self.arrays)
+        return 4 * self.transport.vectors * len(self.vectors)
 
     def before(self, part: slice) -> np.ndarray:
         """Return elements `part` of the global vector."""
@@ -77,11 +79,8 @@ class Updates:
 
     def clients(self, part: slice) -> list[Any]:
         """Return each participant's elements `part`."""
-        transport = self.transport
-        if transport.vectors == 1:
-            return [transport.window(arrays, part) for arrays in self.arrays]
-        return [tuple(transport.window(arrays, part, number) for number in range(transport.vectors))
-                for arrays in self.arrays]
+        return [tuple(vector[part] for vector in of_one) if len(of_one) > 1 else of_one[0][part]
+                for of_one in self.vectors]
 
     def write(self, part: slice, new: np.ndarray) -> np.ndarray:
         """Write elements `part` of the new global vector to its buffer."""
@@ -105,7 +104,7 @@ def merged(method: Strategy, this: Round, vectors: Vectors, threads: int = 1, ma
     seen: list[np.ndarray] = []
     rows = [participant.rows for participant in this.participants]
 
-    def look(part: slice) -> np.ndarray:
+    def look(part: slice) -> np.ndarray | tuple[slice, np.ndarray]:
         return method.look(len(seen), this, part, vectors.before(part), vectors.clients(part), seen)
 
     def merge(part: slice) -> tuple[np.ndarray, list[float]]:
@@ -125,9 +124,10 @@ def merged(method: Strategy, this: Round, vectors: Vectors, threads: int = 1, ma
 
     windows = windows_of(method, size)
     most = vectors.nbytes * max(part.stop - part.start for part in windows)
-    with products_of(method), ThreadPoolExecutor(max(1, min(threads, AT_ONCE // most))) as pool:
+    at_work = max(1, min(threads, AT_ONCE // most))
+    with products_of(method), ThreadPoolExecutor(at_work) as pool:
         for _ in range(method.looks):
-            seen.append(sum_of(pool.map(look, windows)))
+            seen.append(seen_by(in_turn(pool, look, windows, 2 * at_work), len(method.layout.places)))
         compared, squares = zip(*pool.map(merge, windows))
         step = Step(*sum_of(compared).tolist())
         if match_norm:
@@ -210,6 +210,31 @@ def pieces_of(method: Strategy, part: slice) -> Iterator[tuple[slice, slice]]:
         yield slice(part.start + start, part.start + stop), slice(start, stop)
 
 
+def in_turn(pool: ThreadPoolExecutor, function: Callable[[slice], T], windows: Iterable[slice], most: int
+            ) -> Iterator[T]:
+    """Yield what `function` returns of each window, in order; `most` at a time are begun, or wait to be taken."""
+    begun: deque[Future[T]] = deque()
+    for part in windows:
+        if len(begun) == most:
+            yield begun.popleft().result()
+        begun.append(pool.submit(function, part))
+    while begun:
+        yield begun.popleft().result()
+
+
+def seen_by(looks: Iterable[np.ndarray | tuple[slice, np.ndarray]], tensors: int) -> np.ndarray:
+    """Return the sums of what `Strategy.look` returns of each window, as float64; of a row for each of so many tensors.
+    """
+    total: np.ndarray | None = None
+    for found in looks:
+        numbers, sums = found if isinstance(found, tuple) else (slice(None), found)
+        if total is None:
+            total = np.zeros((tensors, *sums.shape[1:]) if isinstance(found, tuple) else sums.shape)
+        total[numbers] += sums
+    assert total is not None
+    return total
+
+
 def sum_of(arrays: Iterable[np.ndarray]) -> np.ndarray:
     """Return the sum of arrays of one shape, added in order, as float64."""
     total: np.ndarray | None = None
@@ -219,7 +244,6 @@ def sum_of(arrays: Iterable[np.ndarray]) -> np.ndarray:
     return total
 
 
-def is_finite(arrays: list[np.ndarray], transport: Transport) -> bool:
-    """Return whether every number of a message's vectors is finite."""
-    return all(np.isfinite(transport.window(arrays, part, number)).all()
-               for number in range(transport.vectors) for part in transport.windows())
+def is_finite(vectors: Iterable[np.ndarray], transport: Transport) -> bool:
+    """Return whether every number of an update's vectors is finite."""
+    return all(np.isfinite(vector[part]).all() for vector in vectors for part in transport.windows())

@@ -239,13 +239,13 @@ class Strategy:
         """
 
     def look(self, number: int, round: Round, window: slice, before: Array, clients: Sequence[Any],
-             seen: Sequence[Array]) -> Array:
+             seen: Sequence[Array]) -> Array | tuple[slice, Array]:
         """Return sums over a window of the `clients`' vectors, for look `number`, from 0 (streams = False).
 
-        They are float64, of one shape for all windows (a row for each tensor of the layout, say), are added up over the
-        windows in order, and later looks and `merge` find them in `seen[number]`. Threads look at windows side by side:
-        nothing is kept in `self`. Where clients return more than the model, each of `clients` is a tuple, as `mean` is
-        in `step`.
+        They are of one shape for all windows, or a row for each tensor that the window has, with the numbers of these
+        in the layout's places. They are added up over the windows in order, in float64, and later looks and `merge`
+        find them, with a row for every tensor, in `seen[number]`. Threads look at windows side by side: nothing is kept
+        in `self`. Where clients return more than the model, each of `clients` is a tuple, as `mean` is in `step`.
         """
         raise NotImplementedError
 

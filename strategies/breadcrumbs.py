@@ -37,7 +37,7 @@ class Breadcrumbs(Strategy):
         return first, min(size, first + max(1, floor_of(self.flags.density, size))) - 1
 
     def look(self, number: int, round: Round, window: slice, before: Array, clients: Sequence[Array],
-             seen: Sequence[Array]) -> Array:
+             seen: Sequence[Array]) -> tuple[slice, Array]:
         return counts(self.layout, self._ranks, window, before, clients, seen)
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],

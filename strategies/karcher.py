@@ -23,7 +23,7 @@ class Karcher(Strategy):
     looks = 1
 
     def look(self, number: int, round: Round, window: slice, before: Array, clients: Sequence[Array],
-             seen: Sequence[Array]) -> Array:
+             seen: Sequence[Array]) -> tuple[slice, Array]:
         return grams_of_tensors(self.layout, window, clients, before)
 
     def merge(self, round: Round, window: slice, before: Array, clients: Sequence[Array], seen: Sequence[Array],

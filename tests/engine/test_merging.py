@@ -1,9 +1,11 @@
 """Merges of all of a round's updates: looks at them first, windows, what is kept; each against whole vectors."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
-from engine.merging import Updates, merged
+from engine.merging import Updates, in_turn, merged
 from strategies import Participant, Round, Strategy
 from strategies.averaging import Averaging
 from strategies.median import Median
@@ -55,19 +57,29 @@ def test_what_is_seen_over_all_windows_is_there_in_each(tmp_path, by_reference):
 def test_threads_change_no_bit_and_drift_is_the_distance_from_the_merged_vector(tmp_path, threads):
     transport, start = Transport(str(tmp_path), SIZE), initial()
     clients = updated(start, 1)
-    arrays = [transport.send(f"client-{k}", client) for k, client in enumerate(clients)]
+    updates = [transport.views(transport.send(f"client-{k}", client)) for k, client in enumerate(clients)]
     vectors = [transport.send("global-0", start), transport.send("state-0", np.zeros(SIZE, np.float32))]
     out = transport.buffer("global-1")
-    drifts = merged(Unit(Unit.Flags(), LAYOUT), THIS, Updates(arrays, vectors, out, transport), threads).drifts
+    drifts = merged(Unit(Unit.Flags(), LAYOUT), THIS, Updates(updates, vectors, out, transport), threads).drifts
     new = transport.receive(out)
     assert np.array_equal(new, play(server(Unit(Unit.Flags(), LAYOUT)), 1, 1).vector)
     np.testing.assert_allclose(drifts, [np.linalg.norm((client - new).astype(np.float64)) for client in clients])
+
+
+def test_no_more_windows_are_begun_than_are_soon_taken():
+    begun = []
+    with ThreadPoolExecutor(3) as pool:
+        for taken, part in enumerate(in_turn(pool, lambda part: begun.append(part) or part, range(50), 4)):
+            assert part == taken and len(begun) <= taken + 4
+    assert sorted(begun) == list(range(50))
 
 
 def test_a_window_says_which_tensors_it_has():
     assert [*LAYOUT.within(slice(0, WINDOW))] == [(0, slice(0, 100)), (1, slice(112, WINDOW))]
     assert [*LAYOUT.within(slice(WINDOW, SIZE))] == [(1, slice(0, 5))]
     assert [*LAYOUT.within(slice(100, 112))] == []
+    assert [LAYOUT.numbers(part) for part in (slice(0, WINDOW), slice(WINDOW, SIZE), slice(100, 112))] == [
+        slice(0, 2), slice(1, 2), slice(0, 0)]
 
 
 class Far(Strategy):

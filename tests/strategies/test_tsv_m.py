@@ -55,8 +55,8 @@ def test_threads_change_no_bit_and_an_order_of_clients_only_last_ones(tmp_path, 
 def one_merge(folder, before, clients, threads=1):
     """Return the vector that a merge makes."""
     transport = Transport(str(folder), LAYOUT.size)
-    arrays = [transport.send(f"client-{k}", client) for k, client in enumerate(clients)]
-    updates = Updates(arrays, [transport.send("global-0", before)], transport.buffer("global-1"), transport)
+    sent = [transport.views(transport.send(f"client-{k}", client)) for k, client in enumerate(clients)]
+    updates = Updates(sent, [transport.send("global-0", before)], transport.buffer("global-1"), transport)
     alike = tuple(Participant(k, 1, 1) for k in range(len(clients)))
     merged(TsvM(TsvM.Flags(), LAYOUT), Round(1, 0, len(clients), alike, (1.0,) * len(clients)), updates, threads)
     return transport.receive(updates.out).copy()

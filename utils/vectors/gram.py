@@ -20,12 +20,12 @@ def gram(vectors: Sequence[np.ndarray], origin: np.ndarray) -> np.ndarray:
     return products
 
 
-def grams_of_tensors(layout: Layout, window: slice, vectors: Sequence[np.ndarray], origin: np.ndarray) -> np.ndarray:
-    """Return those products of each tensor's elements in a `window`, as float64 [tensors, K, K]."""
-    products = np.zeros((len(layout.places), len(vectors), len(vectors)))
-    for number, place in layout.within(window):
-        products[number] = gram([vector[place] for vector in vectors], origin[place])
-    return products
+def grams_of_tensors(layout: Layout, window: slice, vectors: Sequence[np.ndarray], origin: np.ndarray
+                     ) -> tuple[slice, np.ndarray]:
+    """Return those products of each tensor's elements in a `window`, float64 [tensors there, K, K], and their numbers.
+    """
+    products = [gram([vector[place] for vector in vectors], origin[place]) for _, place in layout.within(window)]
+    return layout.numbers(window), np.array(products).reshape(-1, len(vectors), len(vectors))
 
 
 def squared_distances(products: np.ndarray) -> np.ndarray:

@@ -38,6 +38,11 @@ class Layout:
             if start < stop:
                 yield number, slice(start - window.start, stop - window.start)
 
+    def numbers(self, window: slice) -> slice:
+        """Return which of `places` are the tensors that have elements in `window`."""
+        numbers = [number for number, _ in self.within(window)]
+        return slice(numbers[0], numbers[-1] + 1) if numbers else slice(0, 0)
+
     def whole(self, unit: Callable[[str], str], size: int) -> Iterator[slice]:
         """Yield the parts of the vector, of `size` elements at most where they can, that cut no unit.
 

@@ -19,19 +19,21 @@ Ranks = Callable[[int], Sequence[int]]  # of a tensor's size: places among its m
 
 
 def counts(layout: Layout, ranks: Ranks, window: slice, before: np.ndarray, clients: Sequence[np.ndarray],
-           seen: Sequence[np.ndarray]) -> np.ndarray:
-    """Return a look's counts over a `window`, which are to be added up over all: int32 [tensors, ranks, clients, 256].
+           seen: Sequence[np.ndarray]) -> tuple[slice, np.ndarray]:
+    """Return a look's counts over a `window`, which are to be added up over all, with the numbers of its tensors.
 
-    `seen` are the sums of the looks before.
+    They are int32 [tensors of the window, ranks, clients, 256]; `seen` are the sums of the looks before, of all
+    tensors.
     """
     from utils.vectors.counting import count  # Numba takes half a second to import: --help need not wait for it
     shift, known = SHIFTS[len(seen)], (31, *SHIFTS)[len(seen)]
-    found = np.zeros((len(layout.places), len(ranks(1)), len(clients), BINS), np.int32)
+    numbers = layout.numbers(window)
+    found = np.zeros((numbers.stop - numbers.start, len(ranks(1)), len(clients), BINS), np.int32)
     for number, place in layout.within(window):
         prefixes = _prefixes(layout, ranks, number, seen, len(clients))
         for _, values in updates(before, clients, place):
-            count(values.view(np.int32), prefixes, known, shift, found[number])
-    return found
+            count(values.view(np.int32), prefixes, known, shift, found[number - numbers.start])
+    return numbers, found
 
 
 def thresholds(layout: Layout, ranks: Ranks, number: int, seen: Sequence[np.ndarray]) -> np.ndarray:

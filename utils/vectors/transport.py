@@ -4,9 +4,9 @@ By reference, the message holds a handle: a few bytes naming a memory-mapped buf
 folder. In the message, it holds the vector itself, for clients that share no disk. The bits are the same.
 
 The buffers are few and used again and again. A worker keeps its maps of them, because touching a page for the
-first time costs more than copying it; the driver, which sees every client's, maps a window at a time, or copies parts
-into its own memory and back (`opened`), which takes half as long. The kernel is asked for all pages of a map at once,
-which is five times as fast as one by one when they are met.
+first time costs more than copying it; the driver, which sees every client's, maps them for a merge that needs them
+all, or copies parts into its own memory and back (`opened`), which takes half as long. The kernel is asked for all
+pages of a map at once, which is five times as fast as one by one when they are met.
 """
 
 import errno
@@ -65,6 +65,12 @@ class Transport:
         with self._path(slot).open("ab") as file:  # a buffer that is there already stays as it is
             file.truncate(self.vectors * self.size * self.dtype.itemsize)
         return [np.frombuffer(slot.encode(), np.uint8)]
+
+    def views(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        """Return writable views of all vectors of a message, mapped for as long as they live."""
+        if not self.folder:
+            return arrays
+        return [*self._map(slot_of(arrays), 0, self.vectors * self.size).reshape(self.vectors, self.size)]
 
     def window(self, arrays: list[np.ndarray], part: slice, number: int = 0) -> np.ndarray:
         """Return a writable view of elements `part` of a message's vector `number`, mapped for as long as it lives."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from engine.merging import seen_by
 from utils.vectors.gram import combination, gram, grams_of_tensors, squared_distances
 from utils.vectors.layout import Layout, Place
 
@@ -37,8 +38,8 @@ def test_products_of_tensors_are_those_of_their_parts():
                            Place("c", (9,), slice(8032, 8041))))
     rng = np.random.default_rng(0)
     origin, vectors = rng.standard_normal(9000).astype(np.float32), rng.standard_normal((3, 9000)).astype(np.float32)
-    found = sum(grams_of_tensors(layout, window, vectors[:, window], origin[window])
-                for window in (slice(0, 5000), slice(5000, 9000)))
+    found = seen_by((grams_of_tensors(layout, window, vectors[:, window], origin[window])
+                     for window in (slice(0, 5000), slice(5000, 9000))), len(layout.places))
     for place, products in zip(layout.places, found):
         own = (vectors - origin)[:, place.part].astype(np.float64)
         np.testing.assert_allclose(products, own @ own.T, rtol=1e-12, atol=1e-12)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from engine.merging import seen_by
 from utils.vectors.layout import Layout, Place
 from utils.vectors.thresholds import LOOKS, counts, thresholds
 
@@ -24,8 +25,9 @@ def test_they_are_those_of_sorting(values):
     values = values.astype(np.float32)
     seen: list[np.ndarray] = []
     for _ in range(LOOKS):
-        seen.append(sum(counts(LAYOUT, ranks, window, np.zeros(5000, np.float32)[window], values[:, window], seen)
-                        .astype(np.float64) for window in WINDOWS))
+        seen.append(seen_by((counts(LAYOUT, ranks, window, np.zeros(5000, np.float32)[window], values[:, window], seen)
+                             for window in WINDOWS), len(LAYOUT.places)))
+    assert counts(LAYOUT, ranks, WINDOWS[0], values[0][:2048], values[:, :2048], [])[1].shape[0] == 2  # of 3 tensors
     for number, place in enumerate(LAYOUT.places):
         descending = -np.sort(-np.abs(values[:, place.part]), axis=1)
         expected = descending[:, ranks(descending.shape[1])].T[:, :, None]
