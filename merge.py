@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in DISK_REFUSES:
             raise
-        NOTES.error("merge.py: %s: free some space, or name another --out", error)
+        NOTES.error("merge.py: --out %s: %s: free some space, or name another folder", asked.flags.out, error.strerror)
         return 2
     except KeyboardInterrupt:
         NOTES.error("merge.py: interrupted: nothing is written")
@@ -73,7 +73,7 @@ def merge(asked: Asked) -> None:
         write_card(folder, plan, config, done, evaluated)
     if evaluated:
         print("\n\n".join(map(markdown, tables_of(evaluated))))
-    NOTES.info("merge.py: wrote %s", out)
+    NOTES.info("merge.py: wrote %s, merged by %s", out, config.strategy)
 
 
 if __name__ == "__main__":

@@ -197,7 +197,8 @@ class LoadedModel:
         config, device = job.config, device_of(job.config)
         read = bool(job.frozen) and job.skeleton_has_weights
         wanted = replace(loading.Wanted.by(config, job.commit), name=str(job.skeleton),
-                         random_init=config.random_init or not read, untied=tuple(job.untied.split()))
+                         random_init=config.random_init or not read, untied=tuple(job.untied.split()),
+                         called=f"--{config.start_flag} {config.load_model or config.model}")
         model, self.tokenizer = loading.load(wanted, job.spec)
         frozen = FrozenWeights(model)
         if not read:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -125,7 +126,7 @@ def merged(method: Strategy, this: Round, vectors: Vectors, threads: int = 1, ma
     windows = windows_of(method, size)
     most = vectors.nbytes * max(part.stop - part.start for part in windows)
     at_work = max(1, min(threads, AT_ONCE // most))
-    with products_of(method), ThreadPoolExecutor(at_work) as pool:
+    with products_of(method), threads_of(at_work) as pool:
         for _ in range(method.looks):
             seen.append(seen_by(in_turn(pool, look, windows, 2 * at_work), len(method.layout.places)))
         compared, squares = zip(*pool.map(merge, windows))
@@ -178,7 +179,7 @@ def stepped(method: Strategy, this: Round, mean: Mean, vectors: Updates, threads
         return compared
 
     windows = windows_of(method)
-    with products_of(method), ThreadPoolExecutor(threads) as pool:
+    with products_of(method), threads_of(threads) as pool:
         step = mean.step or Step(*sum_of(pool.map(one_step, windows)).tolist())
         return rescaled(step, vectors, windows, pool) if match_norm else step
 
@@ -198,6 +199,14 @@ def products_of(method: Strategy) -> AbstractContextManager:
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1, "blas")
+
+
+def threads_of(number: int) -> ThreadPoolExecutor:
+    """Return so many threads, where a number that is too large becomes infinity without NumPy's warning.
+
+    What is not finite is found where it is written, or read, and said in a line.
+    """
+    return ThreadPoolExecutor(number, initializer=partial(np.seterr, all="ignore"))
 
 
 def pieces_of(method: Strategy, part: slice) -> Iterator[tuple[slice, slice]]:

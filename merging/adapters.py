@@ -15,16 +15,16 @@ def opened(asked: Asked, scratch: Path, name: str, flag: str = "") -> SavedModel
     The base has no need of a head. Raises UserError, naming the model, for an adapter whose head is not known, as
     `--data` is absent, and as `open_model` and `loading.load` do.
     """
-    folder = folder_of(name, flag)
+    folder, called = folder_of(name, flag), f"--{flag} " * bool(flag) + name
     if (folder / CONFIG).is_file():
         if not asked.flags.data:
-            raise UserError(f"{f'--{flag} ' * bool(flag)}{name}: is a PEFT adapter: give --data TASK, which says what "
+            raise UserError(f"{called}: is a PEFT adapter: give --data TASK, which says what "
                             "head its model has")
         import preprocess.common as preprocess
 
         config, spec = asked.config, preprocess.load(asked.flags.data).SPEC
         wanted = loading.Wanted(name, config.seed, config.max_length, text_to_text=config.text_to_text,
-                                flag=flag or "model", trained=flag != "base")
+                                trained=flag != "base", called=called)
         folder = scratch / f"whole-{len([*scratch.iterdir()])}"
         loading.save(*loading.load(wanted, spec), folder)
     return open_model(name, flag, folder)

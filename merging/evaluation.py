@@ -89,7 +89,7 @@ class Evaluator:
     def results(self, name: str, called: str) -> Results:
         """Return how the model that `name` stands for does, as for `--model`. Raises UserError as `loading.load`."""
         NOTES.info("evaluating %s", called)
-        worker = self.loaded(name)
+        worker = self.loaded(name, called)
         answers = worker.evaluate(worker.vector.numpy(), 0, 1)
         columns = columns_of(worker.data, 0, {each: [whole] for each, whole in answers.items()})
         return results_of(worker.data, columns)
@@ -99,10 +99,11 @@ class Evaluator:
         assert self.worker is not None
         return Evaluated(self.worker.data, results, majorities(self.worker.data))
 
-    def loaded(self, name: str) -> Worker:
+    def loaded(self, name: str, called: str) -> Worker:
         """Return a run's worker, of which evaluation and probes are used, with the model that `name` stands for."""
         config = self.config
-        wanted = loading.Wanted(name, config.seed, config.max_length, text_to_text=config.text_to_text, trained=True)
+        wanted = loading.Wanted(name, config.seed, config.max_length, text_to_text=config.text_to_text, trained=True,
+                                called=called)
         model, tokenizer = loading.load(wanted, self.data.table.spec)
         if self.worker is None:
             self.worker = self._worker(model, tokenizer)

@@ -1,11 +1,12 @@
 """Whether models can be merged, and which of their tensors are: one line says which model does not fit, and where."""
 
 import dataclasses
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from transformers import PreTrainedConfig
+from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
 from merging.models import SavedModel
 from merging.tensors import Tensor, Zeros
@@ -16,7 +17,7 @@ from utils.model.label_names import output_order
 #: Of what an architecture's configuration has: what changes nothing that a trained model computes on a row. All else
 #: does, though no tensor may have another shape.
 FREE = re.compile(r"drop|_token_id$|^init|^use_cache$|^use_mems|^deterministic|^sparse_pred")
-OF_HEADS = re.compile(r"^(classifier|summary|decoder_bias|start_n_top|end_n_top)")
+OF_HEADS = re.compile(r"^(classifier|summary|pooler|decoder_bias|start_n_top|end_n_top)")
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,20 @@ def fitted(models: Sequence[SavedModel], base: SavedModel | None, head: SavedMod
     another order of them, and for tensors that are missing.
     """
     frame = head or models[0]
-    for model in models if head is None or head in models else (*models, head):
-        if model.lacking:
-            raise UserError(f"{model.asked}: {model.lacking[0]} is missing{and_more(model.lacking)}; give a whole "
-                            "model")
-    vocabulary = frame.tokenizer().get_vocab()
+    for model in dict.fromkeys((*models, frame)):
+        lacking = [key for key in model.lacking if head in (None, model) or
+                   key.startswith(model.prefix) and "pooler" not in key]
+        if lacking:
+            raise UserError(f"{model.asked}: {lacking[0]} is missing{and_more(lacking)}; give a whole model")
+    tokenizer = frame.tokenizer()
+    vocabulary, rules = tokenizer.get_vocab(), rules_of(tokenizer)
     for model in dict.fromkeys((*models, *([base] if base else []))):
         if model is frame:
             continue
-        check_body(model, frame, model is base)
-        check_vocabulary(model, frame, vocabulary)
+        check_body(model, frame, model is base or head is not None)
+        tokenizer = model.tokenizer()
+        check_vocabulary(model, frame, tokenizer.get_vocab(), vocabulary)
+        check_rules(model, frame, rules_of(tokenizer), rules)
     tensors: list[dict[str, Tensor]] = [named(model, frame) for model in models]
     if head is None:
         for model in models[1:]:
@@ -64,8 +69,11 @@ def fitted(models: Sequence[SavedModel], base: SavedModel | None, head: SavedMod
     of_base = {} if base is None else named(base, frame)
     if base and head is None and heads_differ(base, frame) is None:
         of_base |= base.head
-    all_of = {key: tuple(own[key] for own in tensors) for key in tensors[0]}
-    copied = {**(frame.head if head else {}), **frame.fixed}
+    ours = named(frame, frame)
+    all_of = {key: tuple(own[key] for own in tensors) for key in tensors[0]
+              if head is None or all(key in own for own in (*tensors, ours))}
+    copied = {**(frame.head if head else {}), **frame.fixed,
+              **{key: tensor for key, tensor in ours.items() if key not in all_of}}
     if base is None:
         return Fitted(frame, all_of, {}, copied)
     absent = tuple(key for key in all_of if key not in of_base)
@@ -84,10 +92,10 @@ def named(model: SavedModel, frame: SavedModel) -> dict[str, Tensor]:
     return {frame.prefix + key: tensor for key, tensor in model.body.items()}
 
 
-def check_body(model: SavedModel, frame: SavedModel, is_base: bool) -> None:
+def check_body(model: SavedModel, frame: SavedModel, alone: bool) -> None:
     """Raise UserError unless a model's body is of the frame's architecture.
 
-    A pooler may be missing, and a base alone may have one: some heads read none.
+    A pooler may be missing, as some heads read none; where the model's body `alone` is of use, the frame may lack it.
     """
     ours, theirs = frame.config, model.config
     if theirs.model_type != ours.model_type:
@@ -95,7 +103,7 @@ def check_body(model: SavedModel, frame: SavedModel, is_base: bool) -> None:
                         "only models of one architecture are merged")
     for key in sorted({*model.body, *frame.body}):
         one, other = model.body.get(key), frame.body.get(key)
-        if other is None and is_base and "pooler" in key:
+        if other is None and alone and "pooler" in key:
             continue
         if other is None or one is None and "pooler" not in key:
             raise UserError(f"{(frame if other is None else model).asked}: {key} is missing, which "
@@ -121,15 +129,29 @@ def check_config(model: SavedModel, frame: SavedModel, compared: Callable[[str],
                             f"{frame.asked}: only models of one architecture are merged")
 
 
-def check_vocabulary(model: SavedModel, frame: SavedModel, ours: Mapping[str, int]) -> None:
+def check_vocabulary(model: SavedModel, frame: SavedModel, theirs: Mapping[str, int], ours: Mapping[str, int]) -> None:
     """Raise UserError unless a model's tokenizer gives each token the number that it has in the frame's, `ours`."""
-    theirs = model.tokenizer().get_vocab()
     if theirs != ours:
         other = min((key for key in {*theirs, *ours} if theirs.get(key) != ours.get(key)),
                     key=lambda key: (min(theirs.get(key, len(theirs)), ours.get(key, len(ours))), key))
         raise UserError(f"{model.asked}: its tokenizer has another vocabulary: {quoted(other)} is "
                         f"{place_of(theirs, other)}, and {place_of(ours, other)} in {frame.asked}: rows of other words "
                         "are not merged")
+
+
+def rules_of(tokenizer: PreTrainedTokenizerFast) -> dict[str, object]:
+    """Return by what a tokenizer makes tokens of a text, beside their numbers, by the names of its own JSON."""
+    parts = json.loads(tokenizer.backend_tokenizer.to_str())
+    model = {name: value for name, value in parts["model"].items() if name != "vocab" or isinstance(value, list)}
+    return {name: parts[name] for name in ("normalizer", "pre_tokenizer")} | model
+
+
+def check_rules(model: SavedModel, frame: SavedModel, theirs: Mapping[str, object], ours: Mapping[str, object]) -> None:
+    """Raise UserError unless a model's tokenizer cuts texts as the frame's does, whose rules are `ours`."""
+    other = next((name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)), None)
+    if other is not None:
+        raise UserError(f"{model.asked}: its tokenizer has another {other} than that of {frame.asked}: rows of other "
+                        "words are not merged")
 
 
 def place_of(vocabulary: Mapping[str, int], token: str) -> str:

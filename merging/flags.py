@@ -1,5 +1,7 @@
 """The command line of merge.py: flags of its own, and those of RunConfig that a merge and an evaluation have."""
 
+import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,6 +51,7 @@ def parse(argv: list[str] | None, tasks: Sequence[str]) -> Asked:
     add_flags(parser, MergeFlags)
     add_flags(parser, RunConfig, "the method", only=METHOD)
     add_flags(parser, RunConfig, "the evaluation", only=EVALUATION)
+    argv = joined(sys.argv[1:] if argv is None else argv)
     chosen = parser.parse_known_args(argv)[0]  # --help ends here
     try:
         taken = dict.fromkeys(("help", "models", *own, *spellings(RunConfig)), "merge.py")
@@ -75,3 +78,14 @@ def parse(argv: list[str] | None, tasks: Sequence[str]) -> Asked:
         return Asked(tuple(models), flags, RunConfig.of(**values, n_iterations=0, transport="message", model=models[0]))
     except UserError as error:
         parser.error(str(error))
+
+
+def joined(argv: Sequence[str]) -> list[str]:
+    """Return a command line whose `--weights -1,2` is one word: argparse takes the second for a flag's name."""
+    words: list[str] = []
+    for word in argv:
+        if words[-1:] == ["--weights"] and re.match(r"-[\d.]", word):
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words

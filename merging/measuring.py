@@ -36,7 +36,7 @@ def measured(evaluator: Evaluator, models: Sequence[SavedModel], folder: Path) -
         if order != sorted(order):
             raise UserError(f"{model.name}: the outputs of its head are in another order than the labels of --data "
                             f"{config.data}, and what is measured would not be of what is merged")
-        worker = evaluator.loaded(model.name)
+        worker = evaluator.loaded(model.name, model.name)
         method = strategy_of(config, worker.vector.layout)
         transport = Transport(str(folder), worker.vector.size, vectors=method.returned - 1)
         if not number:

@@ -54,7 +54,7 @@ def plan_of(asked: Asked, scratch: Path) -> Plan:
     base = None if measures(cls) else base_of(asked, cls, models, common_start(origins), scratch)
     found = fitted(models, base, head, cls.from_zero)
     words = [f"{model.name} {weight}" for model, weight in zip(models, weights)]
-    whose = "weights" if cls.weighted else f"{asked.config.strategy} counts models alike; weights of their mean"
+    whose = asked.config.strategy + (": weights" if cls.weighted else " counts models alike; weights of their mean")
     NOTES.info("%s (%s): %s; %s", whose, weighed_by, ", ".join(words),
                f"updates of {base.name}" if base else "without a base: the models themselves, measured from zero")
     return Plan(tuple(models), base, found, tuple(weights), weighed_by)

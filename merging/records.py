@@ -55,7 +55,7 @@ def weights_of(typed: str, models: Sequence[SavedModel], origins: Sequence[Origi
         weights = [Fraction(word) for word in words if NUMBER.fullmatch(word)]
         if len(weights) != len(words) or len(words) != len(models) or not sum(weights):
             raise UserError(f"--weights {typed}: must be {len(models)} numbers as 3 or 0.25, one for each model, with "
-                            "commas between them, and not all 0")
+                            "commas between them; none below 0, nor with an exponent, and not all 0")
         parts = math.lcm(*(weight.denominator for weight in weights))
         return [int(weight * parts) for weight in weights], "--weights"
     known = [origin.rows for origin in origins if origin is not None]

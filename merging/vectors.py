@@ -27,7 +27,7 @@ class SavedVectors:
 
     `tensors`: of each model, then of the base, those of the layout's places; `names`: the same models', for messages.
     Without a base (`based`) the models are measured from zero. A method's `n_kept` vectors are zero, as before a first
-    round, and what it makes of them is let go.
+    round, and what it makes of them is let go. `made_by`: the flag that names the method, for messages.
     """
 
     layout: Layout
@@ -37,6 +37,7 @@ class SavedVectors:
     based: bool = False
     n_kept: int = 0
     measured: Measured | None = None
+    made_by: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -64,7 +65,8 @@ class SavedVectors:
         """Write elements `part` of what is merged. Raises UserError for what is no finite number."""
         new = np.ascontiguousarray(new, np.float32)
         if not np.isfinite(new).all():
-            raise UserError("--strategy: what it makes of these models is no finite number; give others of its flags")
+            raise UserError(f"{self.made_by}: what it makes of these models is no finite number; give other values of "
+                            "its flags, or another method")
         for tensor, first, within in self._pieces(part):
             self.out.write(self.layout.places[tensor].name, first, new[within])
         return new

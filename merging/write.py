@@ -32,7 +32,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     if os.path.lexists(out) and not (out.is_dir() and not any(out.iterdir())):
         raise UserError(f"--out {out}: is there already; name a new folder, or remove it")
-    whole = Path(os.path.abspath(out))
+    whole = Path(os.path.realpath(out))  # a link to an empty folder stays one
     half = whole.with_name(f".{whole.name}.half")
     try:
         half.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,8 @@ def write_model(plan: Plan, config: RunConfig, folder: Path, strategy: str = "",
             based = plan.base is not None and not number
             names = [model.asked for model in (*plan.models, *([plan.base] if plan.base and based else []))]
             of_models = [*zip(*(part[place.name] for place in layout.places))]
-            vectors = SavedVectors(layout, of_models, names, out, based, method.server_vectors, measured)
+            vectors = SavedVectors(layout, of_models, names, out, based, method.server_vectors, measured,
+                                   f"--strategy {strategy or config.strategy}")
             done.append(merged(method, plan.round(method, config.seed), vectors, usable_cores(),
                                config.match_norm and not strategy and not number, window_for(vectors.nbytes)))
     copy(plan, out)

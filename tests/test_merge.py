@@ -63,7 +63,8 @@ def test_runs_are_merged_evaluated_and_described(place):
     start, rows = str(place / "tiny" / "bert"), [trained_rows(place / "runs" / name) for name in ("long", "short")]
     assert ("median counts models alike; weights of their mean (the rows that each run was trained on): "
             f"runs/long {rows[0]}, runs/short {rows[1]}; updates of {start}\n") in done.stderr
-    assert rows[1] < rows[0] == 60
+    assert rows[1] < rows[0] == 60 and ".half" not in done.stderr
+    assert done.stderr.endswith("merge.py: wrote merged, merged by median\n")
     assert "has none of these, which are measured from zero: classifier.bias, classifier.weight" in done.stderr
     caption, _, header, _, *lines = done.stdout.splitlines()
     assert caption == "rte, test: 24 rows" and header.split("|")[1:3] == [" model            ", " accuracy "]

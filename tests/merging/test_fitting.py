@@ -5,7 +5,14 @@ import shutil
 
 import pytest
 from safetensors.torch import load_file, save_file
-from transformers import AutoTokenizer, ModernBertConfig, ModernBertForSequenceClassification, RobertaModel
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    BertForTokenClassification,
+    ModernBertConfig,
+    ModernBertForSequenceClassification,
+    RobertaModel,
+)
 
 from merging.plan import plan_of
 from tests.loading import edit
@@ -27,6 +34,16 @@ def spoilt(base, tmp_path, spoil, number=1):
     return child(base, "bert", 0), folder
 
 
+def tokenizer_changed(change):
+    """Return what changes the JSON of a folder's tokenizer."""
+    def spoil(folder):
+        path = folder / "tokenizer.json"
+        tokenizer = json.loads(path.read_text())
+        change(tokenizer)
+        path.write_text(json.dumps(tokenizer))
+    return spoil
+
+
 def weights_changed(change):
     """Return what changes the tensors of a folder."""
     def spoil(folder):
@@ -37,12 +54,11 @@ def weights_changed(change):
     return spoil
 
 
-def another_vocabulary(folder):
-    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+@tokenizer_changed
+def another_vocabulary(tokenizer):
     vocabulary = tokenizer["model"]["vocab"]
     first, second = [word for word in vocabulary if word.isalpha()][:2]
     vocabulary[first], vocabulary[second] = vocabulary[second], vocabulary[first]
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
 
 
 QUERY = "bert.encoder.layer.0.attention.self.query.weight"
@@ -57,6 +73,7 @@ WORDS = "bert.embeddings.word_embeddings.weight"
     (lambda folder: edit(folder, id2label={"0": "yes", "1": "maybe"}),
      "its head is for another task, BertForSequenceClassification (yes, maybe), than that of"),
     (another_vocabulary, "its tokenizer has another vocabulary: "),
+    (lambda folder: edit(folder, "tokenizer_config.json", do_lower_case=False), "its tokenizer has another normalizer"),
     (weights_changed(lambda tensors: tensors.pop(QUERY)), f"{QUERY} is missing; give a whole model"),
     (weights_changed(lambda tensors: tensors.pop("classifier.bias")), "classifier.bias is missing; give a whole model"),
     (weights_changed(lambda tensors: tensors.update({QUERY: tensors[QUERY].int()})), f"{QUERY} is I32 [32, 32]"),
@@ -146,6 +163,9 @@ def test_labels_that_are_spelt_otherwise_are_the_same(base, tmp_path):
     ("--weights 1,2 --strategy magmax", "--weights 1,2: --strategy magmax counts models alike: leave --weights out"),
     ("--weights 0,0", "must be 2 numbers"), ("--weights 1,1e99", "must be 2 numbers"),
     ("--weights 1,-1", "must be 2 numbers"),
+    ("--weights -1,2", "--weights -1,2: must be 2 numbers as 3 or 0.25, one for each model, with commas between them; "
+                       "none below 0, nor with an exponent, and not all 0"),
+    ("--weights 1e3,1", "--weights 1e3,1: must be 2 numbers"),
     ("--base no/such-model", "--base no/such-model: not in the local cache"),
     ("--base {tiny}/roberta", "--base {tiny}/roberta: is a roberta model, and"),
     ("--head {tiny}/bert", "--head {tiny}/bert: has no head to keep"),
@@ -173,6 +193,35 @@ def test_a_wrong_command_line_exits_with_2_and_one_line(capsys, words, error):
         asked("log/a", "log/b", *words.split())
     said = capsys.readouterr()
     assert stop.value.code == 2 and said.out == "" and said.err.count("\n") == 1 and error in said.err
+
+
+def test_other_merges_of_one_vocabulary_are_another_tokenizer(base, tmp_path):
+    other = shutil.copytree(child(base, "roberta", 1), tmp_path / "other")
+    tokenizer_changed(lambda tokenizer: tokenizer["model"]["merges"].reverse())(other)
+    with pytest.raises(UserError, match="other: its tokenizer has another merges than that of .*roberta-0"):
+        plan_of(asked(child(base, "roberta", 0), other, "--out", tmp_path / "out"), tmp_path)
+
+
+def test_only_bodies_are_compared_where_a_head_is_kept(base, tmp_path):
+    """A head of another task may lack a tensor, or have other settings."""
+    other = shutil.copytree(child(base, "bert", 1, ("a", "b", "c")), tmp_path / "other")
+    edit(other, classifier_dropout=0.5, pooler_hidden_size=7)
+    weights_changed(lambda tensors: tensors.pop("classifier.weight"))(other)
+    words = child(base, "bert", 0), other, "--out", tmp_path / "out"
+    assert plan_of(asked(*words, "--head", child(base, "bert", 0)), tmp_path).fitted.merged
+    for more in ((), ("--head", other)):
+        with pytest.raises(UserError, match="other: classifier.weight is missing; give a whole model"):
+            plan_of(asked(*words, *more), tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_pooler_that_not_all_bodies_have_is_the_kept_heads_own(base, tmp_path, kept):
+    folders = [child(base, "bert", 0), shutil.copytree(child(base, "bert", 1), tmp_path / "other")]
+    config = AutoConfig.from_pretrained(folders[1])
+    BertForTokenClassification(config).save_pretrained(folders[1])  # it reads no pooler
+    fitted = plan_of(asked(*folders, "--head", folders[kept], "--out", tmp_path / "out"), tmp_path).fitted
+    assert not any("pooler" in key for key in fitted.merged)
+    assert any("pooler" in key for key in fitted.copied) == (not kept)
 
 
 def test_the_tokenizers_are_compared_as_the_files_have_them(base, tmp_path):

@@ -119,6 +119,22 @@ def test_a_folder_that_is_there_stays_as_it_is_and_after_an_error_there_is_none(
     assert [path.name for path in tmp_path.iterdir()] == ["out"] and (out / "file").read_text() == "mine"
 
 
+def test_a_link_to_an_empty_folder_is_written_through(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "out").symlink_to("there")
+    with new_folder(tmp_path / "out") as folder:
+        (folder / "file").write_text("")
+    assert (tmp_path / "there" / "file").exists() and (tmp_path / "out").is_symlink()
+
+
+def test_what_becomes_too_large_is_one_line_that_names_the_method(base, tmp_path, recwarn):
+    folders = [child(base, "bert", k) for k in range(2)]
+    with pytest.raises(UserError, match="^--strategy task_arithmetic: what it makes of these models is no finite num"):
+        merge(tmp_path / "out", *folders, "--strategy", "task_arithmetic", "--scale", 1e41, "--base", folders[0])
+    assert not (tmp_path / "out").exists()
+    assert not [one for one in recwarn if issubclass(one.category, RuntimeWarning)]
+
+
 def linear(each, start):
     """mergekit's `linear` with weight: 3, 1, 4."""
     return (3 * each[0] + each[1] + 4 * each[2]) / 8

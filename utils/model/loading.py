@@ -53,6 +53,7 @@ class Wanted:
     trained: bool = False  #: whether the checkpoint must have the task's head
     training: RunConfig | None = None  #: what says which of the parameters are trained; None: all
     untied: tuple[str, ...] = ()  #: weights that `random_init` does not tie to others, whatever the configuration says
+    called: str = ""  #: what messages call it, where that is not --flag NAME
 
     @classmethod
     def by(cls, config: RunConfig, commit: str = "") -> "Wanted":
@@ -138,7 +139,8 @@ def load(wanted: Wanted, spec: TaskSpec
     Raises: UserError, one line, when anything does not load or fit together.
     """
     name, max_length, random_init = wanted.name, wanted.max_length, wanted.random_init
-    asked, found_at = f"--{wanted.flag} {name}", resolve(name, wanted.flag, wanted.commit, weights=not random_init)
+    asked = wanted.called or f"--{wanted.flag} {name}"
+    found_at = resolve(name, wanted.flag, wanted.commit, weights=not random_init)
     adapter = Adapter.of(asked, Path(found_at))
     base_at = _base_of(adapter, wanted) if adapter else found_at
     with (load_errors(asked), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]),
@@ -174,13 +176,13 @@ def load(wanted: Wanted, spec: TaskSpec
         tokenizer.model_max_length = max_length  # the saved model is to cut rows where this run did
         limit = usable_positions(model)
         if limit is not None and max_length > limit:
-            raise UserError(f"--max_length {max_length}: {name} reads at most {limit} tokens")
+            raise UserError(f"--max_length {max_length}: {wanted.called or name} reads at most {limit} tokens")
         model.config.name_or_path, tokenizer.name_or_path = found_at, name  # not the folder of a copy without marks
         settle_padding(asked, model, tokenizer, spec, text_to_text)
         model.config._commit_hash = extract_commit_hash(f"{found_at}/config.json", None)
         what = choose_trained(model, wanted.training) if wanted.training else ""
     for words in filter(None, (news, what)):
-        NOTES.info("%s: %s", name, words)
+        NOTES.info("%s: %s", wanted.called or name, words)
     return model, tokenizer
 
 
