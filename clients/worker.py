@@ -75,8 +75,7 @@ class Worker:
         goes_on = piece.begin and not self.method.client_vectors
         state = {} if goes_on or not self.keeps else self.states.load(client, last)
         own = self._own(state)
-        names = [place.name for place in self.vector.layout.places]
-        self.optimizer.freeze({name for name in names if self.method.freezes(server_round, name)})
+        self.optimizer.freeze(self.method.frozen(server_round))
         if piece.begin:
             so_far = self.resume(piece)
         else:
@@ -154,9 +153,9 @@ class Worker:
         return bool(self.method.client_vectors) or self.job.config.optimizer_state == "keep"
 
     def _save_state(self, client: int, server_round: int, last: int, own: Sequence[torch.Tensor]) -> None:
+        """Save what the client keeps for its next round: AdamW's moments with `--optimizer_state keep`, its vectors."""
         if not self.keeps:
             return
-        """Save what the client keeps for its next round: AdamW's moments with `--optimizer_state keep`, its vectors."""
         arrays = {f"own-{k}": vector.cpu().numpy() for k, vector in enumerate(own)}
         if self.job.config.optimizer_state == "keep":
             arrays |= {"moments": self.optimizer.moments.cpu().numpy(), "step": np.array([self.optimizer.step])}

@@ -227,9 +227,14 @@ class Strategy:
     def freezes(self, server_round: int, name: str) -> bool:
         """Return whether clients keep the tensor `name` as they got it in a round: no gradient, step or decay.
 
-        They keep the matrices of `moves_base`; what a method says beside that is joined to this by `or`.
+        The matrices that have adapters beside them they keep in any case.
         """
-        return name.endswith(".base_layer.weight")
+        return False
+
+    def frozen(self, server_round: int) -> set[str]:
+        """Return the names of the tensors that clients keep in a round."""
+        return {place.name for place in self.layout.places
+                if place.name.endswith(".base_layer.weight") or self.freezes(server_round, place.name)}
 
     def step(self, round: Round, window: slice, before: Array, mean: Any, kept: Sequence[Array]) -> None:
         """Turn the `mean` of the models into the new global vector, in place.

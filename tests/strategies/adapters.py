@@ -49,11 +49,11 @@ def begin(moves_base: bool = True) -> np.ndarray:
 
 def trained(method: Strategy, vector: np.ndarray, number: int) -> list[np.ndarray]:
     """Return what the clients make of `vector` in round `number`: what they train moves, up to their ranks."""
-    moves_base, updates = method.moves_base, []
+    moves_base, frozen, updates = method.moves_base, method.frozen(number), []
     for k in range(len(ROWS)):
         rng, own = np.random.default_rng((number, k)), vector.copy()
         for name, tensor in tensors(own, moves_base).items():
-            if not method.freezes(number, name):
+            if name not in frozen:
                 tensor += rng.normal(0, 0.3, tensor.shape)
             rank = method.trained.rank(k)
             if ".lora_A." in name:

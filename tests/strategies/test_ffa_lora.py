@@ -33,7 +33,7 @@ def test_at_full_rank_a_step_goes_the_way_of_full_fine_tuning():
                                            torch.nn.Sequential(layer))
     method = FFALoRA(None, layout(False))
     for name, p in adapted.named_parameters():
-        p.requires_grad_(not method.freezes(1, name))
+        p.requires_grad_(not method.freezes(1, name) and ".base_layer." not in name)
         if ".lora_A." in name:
             torch.nn.init.orthogonal_(p)
     optimizer = torch.optim.SGD([p for p in adapted.parameters() if p.requires_grad], lr=0.1)

@@ -22,10 +22,21 @@ def choose_trained(model: PreTrainedModel, config: RunConfig) -> str:
         names = {*TRAINED.load(config.train).trained(model, head_of(model), config)}
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in names)
-    sizes = {name: p.numel() for name, p in model.named_parameters()}
-    trained, head = sum(sizes[name] for name in names), sum(sizes[name] for name in head_of(model))
-    return f"--train {config.train}: {trained:,} of {sum(sizes.values()):,} parameters, " + (
+    trained, plain = counts(model)
+    head = sum(model.get_parameter(name).numel() for name in head_of(model))
+    return f"--train {config.train}: {trained:,} parameters are trained (the model has {plain:,}), " + (
         f"{head:,} of them the head's" if head else "and no head, which is its table of token embeddings")
+
+
+def counts(model: PreTrainedModel) -> tuple[int, int]:
+    """Return how many parameters of a model are trained, and how many it has without adapters, tied ones once.
+
+    The matrices beside adapters, which a strategy may move, are none that are trained.
+    """
+    sizes = {name: p.numel() for name, p in model.named_parameters()}
+    return (sum(sizes[name] for name, p in model.named_parameters()
+                if p.requires_grad and not name.endswith(".base_layer.weight")),
+            sum(size for name, size in sizes.items() if ".lora_" not in name))
 
 
 def head_of(model: PreTrainedModel) -> list[str]:

@@ -17,6 +17,7 @@ from utils.flags import shown, values_of
 from utils.hub_names import MINILM, split_revision
 from utils.machine.durable import whole_file
 from utils.model import loading
+from utils.model.trainable import counts
 from utils.plugins import STRATEGIES, TRAINED
 from utils.record.adapter_base import Base
 from utils.record.runlog import metric_names, versions
@@ -40,12 +41,14 @@ class Facts:
     loading: str = ""  #: of adapters alone, the code that adds them to their base
     #: of evaluation sets that are of other tasks: the task, and the hub's commit, by the sets' names
     foreign: Mapping[str, tuple[TaskSpec, str | None]] = field(default_factory=dict)
+    parameters: tuple[int, int] = (0, 0)  #: that are trained, and that the model has
 
     @classmethod
     def of(cls, data: TaskData, model: PreTrainedModel) -> "Facts":
         """Return those of a run on `data` whose model was loaded as `model`."""
         return cls(len(data.plan.shards), {each.name: each.split for each in data.chosen},
                    loading.is_text_to_text(model), license_of(Path(model.config.name_or_path)), data.table.commit,
+                   parameters=counts(model),
                    foreign={each.name: (each.table.own.spec, each.table.commit) for each in data.chosen
                             if each.table is not data.table})
 
@@ -104,7 +107,7 @@ def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -
         *(["The adapters and the head alone, which PEFT adds to their base:", f"```python\n{facts.loading}\n```"]
           if facts.loading else []),
         "## Data", _data(spec, summary, facts),
-        "## How it was trained", _training(config, facts.n_clients, summary),
+        "## How it was trained", _training(config, summary, facts),
         "## Metrics", _metrics(summary, facts),
         "## Flags", "\n".join(["```", *_flags(config), "```"]),
         "Versions: " + ", ".join(f"{library} {version}" for library, version in versions().items()) + ".",
@@ -173,7 +176,7 @@ def _data(spec: TaskSpec, summary: dict, facts: Facts) -> str:
     return words + f" Licence of the data, as publicly known: {origin.license or 'none is stated'}."
 
 
-def _training(config: RunConfig, n_clients: int, summary: dict) -> str:
+def _training(config: RunConfig, summary: dict, facts: Facts) -> str:
     if not config.n_iterations:
         return "It was not trained in this run, only evaluated."
     passes = f"{config.epoch} local epoch(s) of AdamW in each of {config.n_iterations} round(s)"
@@ -196,8 +199,9 @@ def _training(config: RunConfig, n_clients: int, summary: dict) -> str:
                  f"{cut}; {passes}, in which {share}. After each round the strategy "
                  f"`{config.strategy}`{made}")
     if config.train != RunConfig.train:
-        words += (f" Of its {summary['all_parameters']:,} parameters {summary['parameters']:,} were trained "
-                  f"(`--train {config.train}`{given(config.train_flags)}): {TRAINED.sentence(config.train)}")
+        trained, plain = facts.parameters
+        words += (f" It has {plain:,} parameters, and {trained:,} were trained (`--train {config.train}`"
+                  f"{given(config.train_flags)}): {TRAINED.sentence(config.train)}")
     if config.client_average != "none":
         words += (" What a client returns of a round is the running average of its weights "
                   f"(`{config.client_average}`), from {config.client_average_from:g} of its steps on.")

@@ -47,10 +47,10 @@ def test_the_hub_reads_the_card_back(tmp_path):
 
 
 def test_what_is_trained_is_said_where_it_is_not_all(tmp_path):
-    summary = SUMMARY | {"parameters": 10_000, "all_parameters": 1_000_000}
-    text = card(tmp_path, RunConfig.of(data="cola", train="lora", lora_r="4"), summary).text
-    assert ("Of its 1,000,000 parameters 10,000 were trained (`--train lora` (lora_r 4, lora_alpha 16, lora_dropout 0)"
-            "): LoRA: low-rank products beside frozen matrices") in text
+    asked = RunConfig.of(data="cola", train="lora", lora_r="4")
+    text = card(tmp_path, asked, parameters=(10_000, 1_000_000)).text
+    assert ("It has 1,000,000 parameters, and 10,000 were trained (`--train lora` (lora_r 4, lora_alpha 16, "
+            "lora_dropout 0)): LoRA: low-rank products beside frozen matrices") in text
     assert "--train lora\n" in text and "--lora_r 4\n" in text and "were trained (" not in card(tmp_path).text
 
 

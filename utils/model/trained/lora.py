@@ -60,6 +60,7 @@ def trained(model: "PreTrainedModel", head: list[str], config: RunConfig) -> lis
 
     flags, method = config.train_flags, STRATEGIES.load(config.strategy)
     layers = targets(model, flags.lora_targets)
+    check_ranks(model, layers, flags.lora_r)
     lora = LoraConfig(r=max(ranks(flags)), lora_alpha=flags.lora_alpha, lora_dropout=flags.lora_dropout,
                       target_modules=layers,
                       fan_in_fan_out=all(isinstance(model.get_submodule(name), Conv1D) for name in layers))
@@ -71,6 +72,16 @@ def trained(model: "PreTrainedModel", head: list[str], config: RunConfig) -> lis
                             "give other --lora_targets") from None
     adapters = [name for name, _ in model.named_parameters() if ".lora_" in name]
     return adapters + head + [f"{name}.base_layer.weight" for name in layers if method.moves_base]
+
+
+def check_ranks(model: "PreTrainedModel", layers: list[str], asked: str) -> None:
+    """Raise UserError, naming a layer, for a rank that no product beside one of the `layers` can have."""
+    sizes = {name: tuple(model.get_submodule(name).weight.shape) for name in layers}
+    for rank in map(int, asked.split(",")):
+        small = next((name for name in layers if min(sizes[name]) < rank), None)
+        if small:
+            raise UserError(f"--lora_r {asked}: {small} is a matrix of {' × '.join(map(str, sizes[small]))}, whose "
+                            f"rank is {min(sizes[small])} at most; give no more than that, or other --lora_targets")
 
 
 def targets(model: "PreTrainedModel", wanted: str) -> list[str]:

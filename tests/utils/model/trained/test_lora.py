@@ -127,6 +127,9 @@ def test_targets_by_the_ends_of_their_names(tmp_path_factory):
     ({"lora_targets": "classifier"}, "--lora_targets classifier: no linear layer of the body is called 'classifier'"),
     ({"lora_targets": "word_embeddings"}, "no linear layer of the body is called 'word_embeddings'"),
     ({"lora_targets": "query,"}, "--lora_targets query,: must be names joined by commas, as query,value, or all"),
+    ({"lora_r": "33"}, "--lora_r 33: bert.encoder.layer.0.attention.self.query is a matrix of 32 × 32, whose rank is "
+                       "32 at most; give no more than that, or other --lora_targets"),
+    ({"lora_r": "4,65", "strategy": "flora"}, "--lora_r 4,65: bert.encoder.layer.0.attention.self.query is a matrix"),
     ({"lora_targets": "all-linear,query"}, "--lora_targets all-linear,query: must be names joined by commas"),
 ])
 def test_what_is_not_there_is_one_line(tmp_path_factory, flags, message):
