@@ -1,5 +1,6 @@
 """Fixtures that more than one room's tests use."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -40,6 +41,12 @@ def copied_tree(folder: Path) -> Path:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `make matrix` ask for every cell of tests/test_determinism.py."""
     parser.addoption("--whole_matrix", action="store_true", help="run the whole matrix of determinism, not a part")
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over what all test files have imported: it is the most of what it looks at."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ def mean_of(vectors, weights, folder="", threads=1, missing=0):
     sent = ((transport.send(f"client-{k}", vector), (weights[k],)) for k, vector in enumerate(vectors))
     mean = weighted_mean(sent, len(weights) + missing, transport, "global-1", threads)
     assert not mean.refused
-    return transport.window(mean.arrays, slice(0, transport.size)).copy()  # `receive` collects garbage for long
+    return transport.window(mean.arrays, slice(0, transport.size)).copy()  # `receive` collects garbage
 
 
 @given(st.lists(st.integers(1, 10**6), min_size=1, max_size=2 * GROUP + 1), st.integers(0, 99))
