@@ -120,6 +120,8 @@ class Strategy:
     whole = False
     #: whether whole models may stand for updates: `before` may be zero, as in a merge of models that began anywhere
     from_zero = False
+    #: whether it is to withstand spoilt updates, which the plain mean does not
+    robust = False
     #: vectors that the server, and each client, keeps from round to round; zeros at first
     server_vectors = client_vectors = 0
     #: what `--train` must name; "": it may name anything
@@ -177,7 +179,7 @@ class Strategy:
             return f"--match_norm: the step of {asked} is the plain mean's; leave it out, or give another strategy"
         if cls.moves_base:
             return f"--match_norm: a step of another length is not the exact mean that {asked} makes; leave it out"
-        if cls.group == "robust means":
+        if cls.robust:
             return f"--match_norm: how long the plain mean's step is, a spoilt update decides, which {asked} is to " \
                    "withstand; leave it out"
         return ""

@@ -23,6 +23,7 @@ class GeometricMedian(Strategy):
     """
 
     group = "robust means"
+    robust = True
     streams, from_zero = False, True
     looks = 1
 

@@ -25,6 +25,7 @@ class Krum(Strategy):
                               valid=(lambda value: -1 <= value <= MANY, "a whole number from 0, or -1"))
 
     group = "robust means"
+    robust = True
     weighted = False
     streams, from_zero = False, True
     looks = 1

@@ -12,6 +12,7 @@ class Median(Strategy):
     """wᵢ ← median of the clients' wᵢ, for each parameter i; clients count alike, whatever their rows."""
 
     group = "robust means"
+    robust = True
     weighted = False
     streams, from_zero = False, True
 

@@ -21,6 +21,7 @@ class TrimmedMean(Strategy):
                            valid=(lambda value: 0 <= value < 0.5, "a number from 0 to below 0.5"))
 
     group = "robust means"
+    robust = True
     weighted = False
     streams, from_zero = False, True
 
