@@ -29,8 +29,8 @@ from utils.plugins import STRATEGIES
 OWNERS = " or ".join(STRATEGIES.owners("server_lr"))
 
 FLOWER = Path(sys.executable).parent
-FLAGS = ("--max_length 32 --batch_size 8 --n_iterations 1 --transport message --n_workers 2 --strategy fedavgm "
-         "--server_lr 0.5 --train lora")
+FLAGS = ("--max_length 32 --batch_size 8 --n_iterations 1 --transport message --n_workers 2 --n_clients 2 "
+         "--strategy fedavgm --server_lr 0.5 --train lora")  # a SuperNode starts a process for each client and part
 
 
 def free_port() -> int:
@@ -81,8 +81,8 @@ def submit(base: Path, name: str, environment: dict[str, str], **flags: object) 
     """Have the app run with a record in base/name; return what Flower printed of it."""
     flags = {"data": "rte", "data_dir": f"{base}/data", "model": f"{base}/tiny/bert", "run_dir": f"{base}/{name}",
              "lr": 1e-3, "precision": "fp32", "fp32_products": "torch", "seed": 4, "max_length": 32,
-             "batch_size": 8, "n_iterations": 1, "strategy": "fedavgm", "server_lr": 0.5, "train": "lora",
-             **flags}
+             "batch_size": 8, "n_iterations": 1, "n_clients": 2, "strategy": "fedavgm", "server_lr": 0.5,
+             "train": "lora", **flags}
     words = " ".join(f"{key}={json.dumps(value)}" for key, value in flags.items())
     done = subprocess.run([FLOWER / "flwr", "run", ".", "--stream", "--run-config", words], cwd=ROOT, env=environment,
                           capture_output=True, text=True, timeout=240)
