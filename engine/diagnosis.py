@@ -76,7 +76,7 @@ def products_of_updates(models: Updates, threads: int = 1) -> np.ndarray:
 
 def write_mean(models: Updates, weights: Mapping[int, float], threads: int = 1) -> None:
     """Write the mean of the models at these positions, by these weights, to `models.out`; `threads` changes no bit."""
-    some = replace(models, arrays=[models.arrays[position] for position in weights])
+    some = replace(models, vectors=[models.vectors[position] for position in weights])
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(lambda part: some.write(part, mean_of(some.clients(part), list(weights.values()))),
                           models.transport.windows()):

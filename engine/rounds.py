@@ -156,7 +156,8 @@ class Rounds:
         What is evaluated is made of them one at a time, in one buffer.
         """
         transport, rows = self.strategy.transport, {client["client"]: client["rows"] for client in clients}
-        made = Updates([models[client] for client in rows], [before], transport.buffer("candidate-0"), transport)
+        made = Updates([transport.views(models[client])[:1] for client in rows], [before],
+                       transport.buffer("candidate-0"), transport)
         pairs = pairs_of(len(rows), self.config.seed, server_round)
         self.progress.work(server_round, self.run.first, self.config.n_iterations, "diagnosing",
                            len(rows) + 1 + len(pairs))

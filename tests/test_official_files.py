@@ -11,8 +11,8 @@ from preprocess.common import load, prepare
 from tests.conftest import SHIPPED
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
-from utils.ood_data import asked_sets
 from utils.data.overlap import seen_in, texts_of
+from utils.ood_data import asked_sets
 
 LANGUAGES = "ar bg de el en es fr hi ru sw th tr ur vi zh".split()
 NLI, GENRES = ("entailment", "neutral", "contradiction"), ("fiction", "government", "slate", "telephone", "travel")

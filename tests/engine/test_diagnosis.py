@@ -32,7 +32,8 @@ def updates(vectors, before, folder=""):
     """Return the messages of these vectors, which began with `before`, and room for a mean of them."""
     transport = Transport(folder, len(before))
     held = transport.send("global-0", before)
-    return Updates([transport.send(f"client-{k}", vector) for k, vector in enumerate(vectors)], [held],
+    models = [transport.send(f"client-{k}", vector) for k, vector in enumerate(vectors)]
+    return Updates([transport.views(arrays) for arrays in models], [held],
                    transport.buffer("candidate-0"), transport)
 
 
