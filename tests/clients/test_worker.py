@@ -67,7 +67,7 @@ def test_three_labels_are_evaluated_on_rows_of_two(job):
     own = [{"premise": row["sentence1"], "hypothesis": row["sentence2"], "label": k % 3, "domain": "all"}
            for k, row in enumerate(rows)]
     write_table(Path(job.config.data_dir) / "mnli", spec, {"train": own, "dev_matched": own}, "toy")
-    config = replace(job.config, data="mnli", domain_by="slices", ood_data="rte", val_ratio=0.0)
+    config = replace(job.config, data="mnli", domain_by="slices", ood_data="rte", overlap="keep", val_ratio=0.0)
     worker = Worker(replace(job, config=config, spec=spec, others=(job.spec,)))
     tokenizer = AutoTokenizer.from_pretrained(job.skeleton)
 

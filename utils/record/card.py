@@ -195,8 +195,8 @@ def _training(config: RunConfig, summary: dict, facts: Facts) -> str:
             words += f" After each round the strategy `{config.strategy}`{made}"
     else:
         share = "all of them take part" if config.frac_fit == 1 else f"a part of {config.frac_fit:g} is drawn"
-        words = (f"Parameter averaging (`{config.method}`): the rows are cut into the shards of {facts.n_clients} client(s) "
-                 f"{cut}; {passes}, in which {share}. After each round the strategy "
+        words = (f"Parameter averaging (`{config.method}`): the rows are cut into the shards of {facts.n_clients} "
+                 f"client(s) {cut}; {passes}, in which {share}. After each round the strategy "
                  f"`{config.strategy}`{made}")
     if config.train != RunConfig.train:
         trained, plain = facts.parameters

@@ -10,7 +10,7 @@ from tests.toy import toy_rows, toy_table
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
 from utils.data.table import write_table
-from utils.record.results import majorities, results_of
+from utils.record.results import columns_of, majorities, results_of
 
 MNLI, RTE = (load(name).SPEC for name in ("mnli", "rte"))
 
@@ -36,4 +36,4 @@ def test_labels_that_a_set_does_not_tell_apart_count_as_one(data):
     assert other["accuracy"] == np.mean(labels == 1) == 0.5 and {*labels} == {0, 1}
     answers = {each.name: [np.stack([each.labels, each.labels, each.labels + 1])[:, np.concatenate(each.batches)]]
                for each in data.evaluation_sets}
-    assert results_of(data, 1, answers)["rte"]["accuracy"] == 1
+    assert results_of(data, columns_of(data, 1, answers))["rte"]["accuracy"] == 1
