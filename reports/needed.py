@@ -24,4 +24,4 @@ def seeds(found: Interval, gain: float) -> str:
     number = seeds_needed(found, gain) if abs(gain) >= 1e-12 else None
     if number is not None:
         return str(number)
-    return "no number (it takes more test rows)" if found.by_rows else f"more than {MOST_SEEDS}"
+    return "no number (it takes more test rows)" if found.by_rows > found.both else f"more than {MOST_SEEDS}"

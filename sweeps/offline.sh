@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One task with MiniLM on the CPU: standard fine-tuning in both its forms, averaging IID, non-IID and partial.
+# One task with MiniLM on the CPU: averaging IID, non-IID and partial, beside five forms of standard fine-tuning.
 #
 #   sweeps/offline.sh sentiment --test 600
 #   PART=3 SEEDS="1 2" ROUNDS=4 sweeps/offline.sh rte --source folder/of/official/files
@@ -15,20 +15,17 @@ rounds=${ROUNDS:-3}
 part=${PART:-2}
 seeds=(${SEEDS:-1 2 3})
 study "$@" << STUDY
+baselines = ["centralized", "centralized-linear", "centralized-linear-keep", "centralized-swa", "centralized-large"]
+
 [common]
 data = "$data"
 model = "minilm"
+val_ratio = 0.1
+lr_schedule = "linear"
 n_iterations = $rounds
 
 [grid]
 seed = [$(IFS=,; echo "${seeds[*]}")]
-
-[methods.central]
-centralized = true
-
-[methods.central-keep]
-centralized = true
-optimizer_state = "keep"
 
 [methods.iid]
 lang_mix = 0.99
@@ -42,4 +39,3 @@ n_iterations = $((part * rounds))
 skip_evalnum = $part
 frac_fit = $(python -c "print(round(1 / $part, 4))")
 STUDY
-[[ " $* " == *" --dry_run "* ]] || python report.py "$OUT" --baseline centralized-keep

@@ -28,8 +28,8 @@ def test_a_run_that_is_finished_is_skipped_and_one_of_other_flags_is_not_passed_
 
 
 @pytest.mark.parametrize("script, environment, n_runs, words", [
-    ("demo.sh", {}, 4, "--n_iterations 4 --lang_mix 0.0 --frac_fit 0.5 --skip_evalnum 2"),
-    ("offline.sh cola", {"SEEDS": "3 5", "PART": "3"}, 10, "--n_iterations 9 --seed 5 --lang_mix 0.0 --skip_evalnum 3 "
+    ("demo.sh", {}, 5, "--n_iterations 4 --lang_mix 0.0 --frac_fit 0.5 --skip_evalnum 2"),
+    ("offline.sh cola", {"SEEDS": "3 5", "PART": "3"}, 16, "--n_iterations 9 --seed 5 --lang_mix 0.0 --skip_evalnum 3 "
                                                            "--frac_fit 0.3333"),
     ("published.sh", {"N_GPUS": "0", "T5": "some/folder"}, 15, "--n_gpus 0 --seed 5 --data mnli --model some/folder"),
 ])
