@@ -86,9 +86,13 @@ def short(text: str, limit: int = 40) -> str:
 
 
 def legend(figure: "Figure", handles: list, labels: list[str], columns: int) -> None:
-    """Put one legend below all panels; a space keeps matplotlib from hiding a label that begins with `_`."""
-    figure.legend(handles, [" " + short(label) for label in labels], loc="outside lower center",
-                  ncols=min(columns, len(labels)))
+    """Put one legend below all panels, in at most so many columns: fewer where it would be wider than the figure."""
+    words = [" " + short(label) for label in labels]  # a space: matplotlib hides a label that begins with `_`
+    for ncols in range(min(columns, len(labels)), 0, -1):
+        drawn = figure.legend(handles, words, loc="outside lower center", ncols=ncols)
+        if ncols == 1 or drawn.get_window_extent().width <= figure.bbox.width:
+            return
+        drawn.remove()
 
 
 def write_figure(figure: "Figure", folder: Path, name: str) -> list[Path]:
