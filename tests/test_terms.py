@@ -52,7 +52,7 @@ def test_a_round_at_rate_0_changes_no_clients_vector(job, tmp_path, received):  
     """The one step of a round in which a warm-up begins."""
     worker = worker_with(job, tmp_path, batch_size=99, warmup_ratio=1.0)
     change, = worker.fit(received, 1, 1)["beside"]
-    assert not change.any() and not worker.states.load(1, 2)["own-0"].any()
+    assert not change.any() and not worker.states.load(1, 1)["own-0"].any()
     assert np.array_equal(vector_of(worker), received[0])
 
 
