@@ -65,5 +65,6 @@ def ordered(rows: Iterable[Row]) -> list[Row]:
     """Return rows in the order of their texts' SHA-256; equal texts by their label."""
     return sorted(rows, key=lambda row: (hashlib.sha256(row["text"].encode()).digest(), row["label"]))
 
+
 if __name__ == "__main__":
     main(SPEC)

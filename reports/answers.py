@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from utils.errors import UserError, in_short
+from utils.record.runlog import PREDICTIONS
 
-FILE = "predictions.parquet"
 #: the columns that are needed, and the kinds of their values
 COLUMNS = {"round": "integer", "set": "string", "row": "integer", "domain": "string", "label": "floating",
            "prediction": "floating", "loss": "floating"}
@@ -41,7 +41,7 @@ def read_answers(folder: Path, name: str, server_round: int | None = None) -> An
     it: it is no Parquet file, lacks a column, holds values of another kind or that are no finite numbers, a row
     twice, or no row of that set and round.
     """
-    path = folder / FILE
+    path = folder / PREDICTIONS
     if not path.exists():
         return None
     import pyarrow.compute as pc

@@ -5,6 +5,7 @@ import statistics
 from dataclasses import dataclass, field
 
 from reports.records import Comparison
+from reports.runs import FinishedRun
 
 SAME_BUDGET = 0.05  # sampled shards differ in size, so rows trained may differ by this part and count as the same
 #: of methods' names: standard fine-tuning in any form, and a client alone
@@ -74,11 +75,15 @@ def baseline_of(compared: Comparison, method: str, named: str = "") -> Baseline:
     return Baseline(max(scores, key=scores.__getitem__), scores, by_held_out)
 
 
+def pairs_of(compared: Comparison, method: str, baseline: str) -> list[tuple[FinishedRun, FinishedRun]]:
+    """Return the runs of a method, each with the baseline's of the same seed, where there is one."""
+    base = {run.seed: run for run in compared.methods.get(baseline, [])}
+    return [(run, base[run.seed]) for run in compared.methods.get(method, []) if run.seed in base]
+
+
 def budget(compared: Comparison, method: str, baseline: str) -> float | None:
     """Return the method's rows trained over the baseline's, of the seed where they differ most; None without a pair."""
-    base = {run.seed: run for run in compared.methods.get(baseline, [])}
-    ratios = [run.rows_trained / max(1, base[run.seed].rows_trained) for run in compared.methods.get(method, [])
-              if run.seed in base]
+    ratios = [run.rows_trained / max(1, other.rows_trained) for run, other in pairs_of(compared, method, baseline)]
     return max(ratios, key=lambda ratio: abs(ratio - 1), default=None)
 
 

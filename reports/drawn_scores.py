@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from reports.answers import FILE, Answers, read_answers
+from reports.answers import Answers, read_answers
 from reports.comparing import commonest
 from reports.intervals import Interval, interval
 from reports.records import Comparison
 from reports.resampling import Resampling, Scores
 from reports.runs import FinishedRun
 from utils.errors import UserError
+from utils.record.runlog import PREDICTIONS
 
 CLOSE = 1e-6  # by how much a score of a run's answers may differ from the recorded one: rounding
 
@@ -78,7 +79,7 @@ def drawn_scores(compared: Comparison) -> DrawnScores:
 
 def check(compared: Comparison, run: FinishedRun, scores: Scores) -> None:
     """Raise UserError unless a run's answers have its domains and give its recorded scores."""
-    path = run.folder / FILE
+    path = run.folder / PREDICTIONS
     if {*scores.domains} != {*compared.domains}:
         raise UserError(f"{path}: has other domains of {compared.evaluated} than summary.json")
     for domain in (None, *compared.domains):

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from reports.baselines import Baseline, averaging, baseline_of, budget, is_baseline, same_budget
+from reports.baselines import Baseline, averaging, baseline_of, budget, is_baseline, pairs_of, same_budget
 from reports.comparing import holm, learnt
 from reports.drawn_scores import DrawnScores, alike, drawn_scores
 from reports.intervals import LEVEL, Interval, interval
@@ -163,12 +163,6 @@ def gain_of(compared: Comparison, method: str, baseline: str,
     differences = alike(differences)
     both = interval(differences) if differences and len(differences[0]) > 1 else None
     return Gain(tuple(float(each[0]) for each in differences), budget(compared, method, baseline) or 1.0, both)
-
-
-def pairs_of(compared: Comparison, method: str, baseline: str) -> list[tuple[FinishedRun, FinishedRun]]:
-    """Return the runs of a method, each with the baseline's of the same seed, where there is one."""
-    base = {run.seed: run for run in compared.methods.get(baseline, [])}
-    return [(run, base[run.seed]) for run in compared.methods.get(method, []) if run.seed in base]
 
 
 def corrected(found: Mapping[Key, Gain]) -> dict[Key, Gain]:

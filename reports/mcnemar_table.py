@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from reports.baselines import pairs_of
 from reports.comparing import mcnemar
-from reports.gains import Judged, pairs_of
+from reports.gains import Judged
 from reports.runs import FinishedRun
 from reports.tables import MISSING, ReportTable
 from utils.errors import UserError

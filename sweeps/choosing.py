@@ -24,10 +24,10 @@ def chosen_values(study: Study, runs: Sequence[PlannedRun]) -> dict[str, str]:
     """
     found: dict[str, dict[Path, PlannedRun]] = defaultdict(dict)
     for run in tuning_runs(study, runs):
-        found[run.cell][Path(run.config.run_dir)] = run
+        found[run.cell][run.folder] = run
     values = {}
     for cell, planned in found.items():
-        finished = [record for folder in planned if (folder / "summary.json").is_file()
+        finished = [record for folder, run in planned.items() if run.has_ended
                     and isinstance(record := read_run(folder), FinishedRun)]
         if finished:
             values[cell] = planned[choose(finished, study.tuned).runs[0].folder].value

@@ -145,7 +145,7 @@ def would_be_run(study: Study, runs: list[PlannedRun]) -> Iterator[str]:
 
 def state(run: PlannedRun) -> str:
     """Return `finished`, `resume` or `new`. Raises UserError if another run's record is in its place."""
-    if not Path(run.config.run_dir).exists():
+    if not run.folder.exists():
         return "new"
     return "finished" if RunFolder(run.config).finished else "resume"
 

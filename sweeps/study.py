@@ -29,6 +29,7 @@ from utils.command_line import parse_flags
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.file_names import file_name
+from utils.record.runlog import SUMMARY
 
 TABLES = {"out": str, "baselines": list, "common": dict, "grid": dict, "methods": dict, "tune": dict}
 
@@ -46,6 +47,16 @@ class PlannedRun:
     config: RunConfig
     cell: str
     value: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its record."""
+        return Path(self.config.run_dir)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its record is that of a finished run."""
+        return (self.folder / SUMMARY).is_file()
 
 
 @dataclass(frozen=True)

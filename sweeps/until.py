@@ -1,7 +1,6 @@
 """Seeds one by one until the headline of a study is decided: a rule that is fixed before the first run."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from reports.comparing import FIRST_LOOK, decided
 from reports.gains import judge
@@ -37,7 +36,7 @@ def further(study: Study, at_most: int) -> Iterator[Study]:
 
 def is_decided(study: Study, runs: Sequence[PlannedRun], at_most: int) -> bool:
     """Say, by the finished ones of these runs alone, whether the headline gain of each comparison is decided."""
-    folders = [folder for run in runs if ((folder := Path(run.config.run_dir)) / "summary.json").is_file()]
+    folders = [run.folder for run in runs if run.has_ended]
     if len(study.seeds) < FIRST_LOOK or not folders:
         return False
     for compared in read_records(folders, study.tuned).comparisons:

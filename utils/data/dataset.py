@@ -14,7 +14,7 @@ from utils.data.evaluation import Chosen, chosen_rows, cut, evaluation_set
 from utils.data.evaluation_sets import HEADLINE, HELD_OUT
 from utils.data.foreign import ForeignTable, foreign_sets
 from utils.data.overlap import counted, dropped_from, seen_rows, without_seen
-from utils.data.partition import make_plan, n_participants
+from utils.data.partition import make_plan, n_clients_of, n_participants
 from utils.data.table import Table, open_table
 from utils.data.task import TaskSpec
 from utils.data.tokens import open_tokens, write_tokens
@@ -93,7 +93,7 @@ class TaskData:
     @property
     def training(self) -> RunConfig:
         """The flags by which clients train: with `--large_batch`, a step's batches are those of all clients."""
-        clients = self.config.n_clients or len(self.plan.train.names)
+        clients = n_clients_of(self.config, self.plan.train)
         return replace(self.config, batch_accum=self.config.batch_accum * (clients if self.config.large_batch else 1))
 
     @property

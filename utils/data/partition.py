@@ -74,7 +74,7 @@ def make_plan(config: RunConfig, spec: TaskSpec, train: pa.Table, test: pa.Table
 
 def shards_of(config: RunConfig, spec: TaskSpec, train: pa.Table, kept: Domains) -> tuple[np.ndarray, ...]:
     """Return each client's shard of the training rows `kept`. Raises UserError for a client that would have none."""
-    n_clients = config.n_clients or len(kept.names)
+    n_clients = n_clients_of(config, kept)
     if config.partitioner != RunConfig.partitioner:
         return partitioned(config, spec, train, np.sort(np.concatenate(kept.rows)), n_clients)
     homes = home_rows(kept.rows, n_clients)
@@ -82,6 +82,11 @@ def shards_of(config: RunConfig, spec: TaskSpec, train: pa.Table, kept: Domains)
         raise UserError(f"--n_clients {config.n_clients}: more clients than rows in a domain of {spec.name}; "
                         "give fewer")
     return mix(homes, config.lang_mix, config.seed)
+
+
+def n_clients_of(config: RunConfig, kept: Domains) -> int:
+    """Return how many clients the training rows `kept` are cut into: one for each domain, but for --n_clients."""
+    return config.n_clients or len(kept.names)
 
 
 def of_one(shards: tuple[np.ndarray, ...], client: int) -> tuple[np.ndarray, ...]:

@@ -12,8 +12,8 @@ from utils.console import NOTES
 from utils.data.evaluation import EvaluationSet
 from utils.errors import in_short
 from utils.machine.durable import whole_file
+from utils.record.runlog import PREDICTIONS
 
-FILE = "predictions.parquet"
 SCHEMA = pa.schema({"round": pa.int32(), "set": pa.string(), "row": pa.int64(), "domain": pa.string(),
                     "label": pa.float64(), "prediction": pa.float64(), "loss": pa.float64()})
 
@@ -25,7 +25,7 @@ class Predictions:
     """
 
     def __init__(self, folder: Path, sets: Sequence[EvaluationSet], best: int | None) -> None:
-        self.path, self.sets = folder / FILE, sets
+        self.path, self.sets = folder / PREDICTIONS, sets
         self.best = None if best is None else rows_of_round(self.path, best)
 
     def round(self, record: dict, columns: Mapping[str, np.ndarray], best: int | None) -> None:

@@ -15,6 +15,7 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "flwr", "ray", "numpy")
 CONFIG = "config.json"
 ROUNDS = "rounds.jsonl"
 SUMMARY = "summary.json"
+PREDICTIONS = "predictions.parquet"
 CHECKPOINTS = "checkpoints"
 CLIENT_STATES = "optimizer"  # as in the records of runs that kept no more than the moments
 

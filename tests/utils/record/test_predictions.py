@@ -9,7 +9,8 @@ import pytest
 
 from utils.data.evaluation import evaluation_set
 from utils.data.partition import Domains
-from utils.record.predictions import FILE, SCHEMA, Predictions
+from utils.record.predictions import SCHEMA, Predictions
+from utils.record.runlog import PREDICTIONS
 
 LIMIT = resource.RLIMIT_FSIZE
 LABELS = np.arange(40) % 2
@@ -46,7 +47,7 @@ def expected(*rounds: int) -> list[tuple]:
 
 
 def found(folder) -> list[tuple]:
-    with pq.ParquetFile(folder / FILE) as file:
+    with pq.ParquetFile(folder / PREDICTIONS) as file:
         assert file.schema_arrow.equals(SCHEMA)
         return [tuple(row.values()) for row in file.read().to_pylist()]
 
@@ -55,7 +56,7 @@ def found(folder) -> list[tuple]:
 def test_the_file_has_the_rows_of_the_best_round_and_of_the_last(tmp_path, last, rounds):
     played(tmp_path, range(last + 1))
     assert found(tmp_path) == expected(*rounds)
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [PREDICTIONS]
 
 
 @pytest.mark.parametrize("last", range(6))
@@ -65,10 +66,10 @@ def test_a_run_that_goes_on_ends_with_the_same_bytes(tmp_path, last, lost):
     (tmp_path / "whole").mkdir()
     played(tmp_path / "whole", range(6))
     played(tmp_path, range(last + 1))
-    (tmp_path / f"{FILE}.tmp").write_bytes(b"half")  # of a process that was killed while it wrote
+    (tmp_path / f"{PREDICTIONS}.tmp").write_bytes(b"half")  # of a process that was killed while it wrote
     known = max(0, last - lost)
     played(tmp_path, range(known + 1, 6), BEST[known])
-    assert (tmp_path / FILE).read_bytes() == (tmp_path / "whole" / FILE).read_bytes()
+    assert (tmp_path / PREDICTIONS).read_bytes() == (tmp_path / "whole" / PREDICTIONS).read_bytes()
 
 
 def test_without_held_out_rows_the_last_round_is_all(tmp_path):
@@ -89,7 +90,7 @@ def with_a_bit_flipped(data: bytes) -> bytes:
 def test_where_the_best_rounds_rows_are_lost_the_run_goes_on_without(tmp_path, spoil, caplog, monkeypatch):
     monkeypatch.setattr("utils.console.NOTES.propagate", True)
     played(tmp_path, [0, 1])
-    path = tmp_path / FILE
+    path = tmp_path / PREDICTIONS
     if spoil:
         path.write_bytes(spoil(path.read_bytes()))
     else:
@@ -108,4 +109,4 @@ def test_a_disk_that_takes_no_more_is_an_error_and_leaves_the_file_as_it_was(tmp
             predictions.round({"round": 2, "seconds": {}}, columns(2), 1)
     finally:
         resource.setrlimit(LIMIT, (soft, hard))
-    assert found(tmp_path) == expected(1) and [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert found(tmp_path) == expected(1) and [path.name for path in tmp_path.iterdir()] == [PREDICTIONS]
