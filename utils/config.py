@@ -20,15 +20,12 @@ from utils.flags import (
     spellings,
     typed,
 )
-from utils.hub_names import split_revision
+from utils.hub_names import HUB_REPOSITORY, split_revision, with_layers
 from utils.method_name import method_name
 from utils.ood_data import OOD_DATA
 from utils.plugins import PARTITIONERS, STRATEGIES, TRACKERS, TRAINED
 
 WITH_FLAGS = (STRATEGIES, PARTITIONERS, TRAINED)  # the plug-ins that bring flags of their own
-HUB_NAME = re.compile(r"(?!.*(--|\.\.|\.git$))(?=.{3,96}$)\w([\w.-]*\w)?/\w([\w.-]*\w)?", re.ASCII)
-HUB_REPOSITORY = (lambda value: not value or bool(HUB_NAME.fullmatch(value)),
-                  "the NAME/REPO of a repository on the hub: letters, digits, - _ and .")
 RAY_ADDRESS = (lambda value: bool(re.fullmatch(r"(auto|[^\s/]+:\d{1,5})?", value)),
                "auto, or the HOST:PORT that `ray start --head` prints")
 
@@ -67,6 +64,8 @@ class RunConfig:
                                 "finished run's folder, a PEFT adapter of one of these, or minilm",
                       opens="the model")
     random_init: bool = flag(False, "start from random weights (the model's configuration and tokenizer only)")
+    layers: int = flag(0, "keep the model's first N layers only, of an encoder-decoder's stacks each (0: all)",
+                       valid=WHOLE_FROM_0)
     load_model: str = flag("", "start from the model of this finished run (or model folder) instead of --model")
     text_to_text: bool = flag(False, "use an encoder-decoder such as BART as text-to-text (T5 always is)")
 
@@ -245,9 +244,15 @@ class RunConfig:
         return "load_model" if self.load_model else "model"
 
     @property
+    def model_in_records(self) -> str:
+        """The model that the run starts from, as its flag names it; with the number of its layers if they are cut."""
+        return with_layers(self.load_model or self.model, self.layers)
+
+    @property
     def model_name(self) -> str:
-        """What people call the model that the run starts from: of a path, the last folder; of NAME@REV, the name."""
-        return split_revision(self.load_model or self.model)[0].rstrip("/").rpartition("/")[2]
+        """What people call that model: of a path, the last folder; of NAME@REV, the name."""
+        name = split_revision(self.load_model or self.model)[0].rstrip("/").rpartition("/")[2]
+        return with_layers(name, self.layers)
 
     @property
     def method(self) -> str:

@@ -69,8 +69,8 @@ class Adapter:
             raise UserError(f"{self.asked}: is an adapter of a {family} model, and its base {quoted(self.base)} is a "
                             f"{of_base} model: give the base that it was made for")
 
-    def merge(self, model: PreTrainedModel, found: Mapping[str, Any], former: FormerHead
-              ) -> tuple[dict[str, Any], FormerHead]:
+    def merge(self, model: PreTrainedModel, found: Mapping[str, Any], former: FormerHead,
+              above: tuple[str, ...] = ()) -> tuple[dict[str, Any], FormerHead]:
         """Add it to `model`, its base, in place; return (transformers' loading info, what is known of the head).
 
         They are `found` and `former` as they are then: a head of other shapes than the model's is left out, and counts
@@ -81,7 +81,7 @@ class Adapter:
 
         check_adapter_names(self.asked, os.listdir(self.folder))
         frozen = {name for name, p in model.named_parameters() if not p.requires_grad}
-        given = self._weights()
+        given = {key: w for key, w in self._weights().items() if not key.removeprefix(PREFIX).startswith(above)}
         names = {name for name, _ in model.named_parameters() if PREFIX + name in given and not in_body(model, name)}
         with warnings.catch_warnings(action="ignore"):
             try:

@@ -26,6 +26,7 @@ from utils.model.adapted import plain_state
 from utils.model.adapter import CONFIG, Adapter
 from utils.model.byte_order import without_marks
 from utils.model.hub_model import model_folder
+from utils.model.layers import above, cut_note, keep_layers
 from utils.model.literal_text import read_special_tokens_as_text
 from utils.model.model_config import load_config
 from utils.model.padding import settle_padding
@@ -53,13 +54,15 @@ class Wanted:
     trained: bool = False  #: whether the checkpoint must have the task's head
     training: RunConfig | None = None  #: what says which of the parameters are trained; None: all
     untied: tuple[str, ...] = ()  #: weights that `random_init` does not tie to others, whatever the configuration says
+    layers: int = 0  #: the first ones that are kept; 0: all
     called: str = ""  #: what messages call it, where that is not --flag NAME
 
     @classmethod
     def by(cls, config: RunConfig, commit: str = "") -> "Wanted":
         """Return what the flags ask for; of the hub at `commit`, if an earlier part of the run has used one."""
         return cls(config.load_model or config.model, config.seed, config.max_length, config.random_init,
-                   config.text_to_text, config.start_flag, commit, not config.n_iterations, config)
+                   config.text_to_text, config.start_flag, commit, not config.n_iterations, config,
+                   layers=config.layers)
 
 
 def resolve(name: str, flag: str = "model", commit: str = "", weights: bool = True) -> str:
@@ -149,6 +152,7 @@ def load(wanted: Wanted, spec: TaskSpec
         config = load_config(asked, _having("config.json", own, path))
         if adapter:
             adapter.check_family(config.model_type, load_config(asked, path).model_type)
+        whole = keep_layers(wanted.called or name, config, wanted.layers) if wanted.layers else config
         text_to_text = text_to_text_model(config, wanted.text_to_text)
         kind = "text_to_text" if text_to_text else spec.kind
         auto = head_class(asked, config, kind)
@@ -158,14 +162,17 @@ def load(wanted: Wanted, spec: TaskSpec
         if random_init:
             model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).eval()
             untie(model, wanted.untied)
+            dropped, left = tuple[str, ...](), 0
             new, news = set[str](), "all weights drawn from the seed"
         else:
             check_weight_files(asked, Path(path))
             model, found = auto.from_pretrained(path, config=config, dtype=torch.float32, use_safetensors=True,
                                                 ignore_mismatched_sizes=True, output_loading_info=True, **HERE_ONLY)
-            check_weights(asked, model, found, adapter.base if adapter else "")
+            dropped = above(auto, whole, model) if wanted.layers else ()
+            left = sum(key.startswith(dropped) for key in found["unexpected_keys"])
+            check_weights(asked, model, found, adapter.base if adapter else "", dropped)
             if adapter:
-                found, former = adapter.merge(model, found, former)
+                found, former = adapter.merge(model, found, former, dropped)
             new, news = adapt_head(model, auto, former, found)
         if new and wanted.trained:
             raise UserError(f"--n_iterations 0: {asked} has no head that was trained on {spec.name}: {news}; give a "
@@ -181,7 +188,8 @@ def load(wanted: Wanted, spec: TaskSpec
         settle_padding(asked, model, tokenizer, spec, text_to_text)
         model.config._commit_hash = extract_commit_hash(f"{found_at}/config.json", None)
         what = choose_trained(model, wanted.training) if wanted.training else ""
-    for words in filter(None, (news, what)):
+        cut = cut_note(whole, model.config, left)
+    for words in filter(None, (cut, news, what)):
         NOTES.info("%s: %s", wanted.called or name, words)
     return model, tokenizer
 

@@ -23,10 +23,12 @@ def lacking(found: Mapping[str, Any]) -> set[str]:
     return set(found["missing_keys"]) | {key for key, *_ in found["mismatched_keys"]}
 
 
-def check_weights(asked: str, model: transformers.PreTrainedModel, found: Mapping[str, Any], base: str = "") -> None:
+def check_weights(asked: str, model: transformers.PreTrainedModel, found: Mapping[str, Any], base: str = "",
+                  above: tuple[str, ...] = ()) -> None:
     """Note which heads of the checkpoint are left out; raise UserError unless its body is the model's, whole.
 
-    The head may be new, and a pooler with it. `base`: what an adapter names as its base, where they are that one's.
+    The head may be new, and a pooler with it. `base`: what an adapter names as its base, where they are that one's;
+    `above`: what the names of weights begin with that are of layers which the model is to do without.
     """
     family = model.config.model_type
     body = sorted(key for key in lacking(found) if "pooler" not in key and in_body(model, key))
@@ -37,7 +39,7 @@ def check_weights(asked: str, model: transformers.PreTrainedModel, found: Mappin
     if body:
         raise UserError(f"{asked}: the weights are not those of its config.json's "
                         f"{family} model: {len(body)} missing or misshapen, first {body[0]}")
-    unused = {key for key in found["unexpected_keys"] if not BUFFERS.search(key)}
+    unused = {key for key in found["unexpected_keys"] if not BUFFERS.search(key) and not key.startswith(above)}
     lost = {key for key in unused if in_body(model, key)}
     if lost:  # a part of the body that this head does not need, as a pooler, is no loss
         prefix = f"{model.base_model_prefix}."

@@ -40,7 +40,7 @@ class Summary:
     def value(self, best: dict | None) -> dict:
         """Return what summary.json holds; `best`: the record of the best round, if any."""
         config, (first, *others) = self.config, self.names
-        value = {"data": config.data, "model": config.load_model or config.model, "method": config.method,
+        value = {"data": config.data, "model": config.model_in_records, "method": config.method,
                  "seed": config.seed, "rounds": config.n_iterations, "rows_trained": self.rows_trained,
                  **self.model_facts, **{name: self.last[name] for name in self.names},
                  "majority": self.majorities[first], "majority_of": {name: self.majorities[name] for name in others},
