@@ -134,7 +134,7 @@ def check_tuned(tuned: Sequence[str], known: set[str]) -> None:
     for name in tuned:
         if name not in known:
             raise UserError(f"--tuned {name}: no such flag in these runs")
-        if name in {*INCIDENTAL, *TESTED_ON, "model", "random_init", "val_ratio"}:
+        if name in {*INCIDENTAL, *TESTED_ON, "model", "random_init", "layers", "val_ratio"}:
             raise UserError(f"--tuned {name}: must be a flag of training that leaves the evaluated rows as they are, "
                             "such as lr")
 
@@ -171,7 +171,7 @@ def comparison(runs: list[FinishedRun], apart: dict[str, object], tuned: Sequenc
         methods[run.method].append(run)
     first, flags = runs[0].summary, runs[0].config["flags"]
     model = first["model"] if not os.path.isabs(first["model"]) else Path(first["model"]).name
-    words = [first["data"], model + (", random weights" if flags.get("random_init") else "")]
+    words = [first["data"], called(model, flags["layers"]) + (", random weights" if flags["random_init"] else "")]
     words += [f"{flags['test']} rows per domain"] if flags["test"] else []
     words += [flags["test_split"]] if flags["test_split"] else []
     words += [f"{name} {value}" for name, value in apart.items()]
@@ -180,6 +180,12 @@ def comparison(runs: list[FinishedRun], apart: dict[str, object], tuned: Sequenc
     return Comparison(", ".join(words), first["data"], model, runs[0].sets[0],
                       {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order}, apart,
                       sorted(choices, key=lambda choice: in_order.index(choice.method)))
+
+
+def called(model: str, layers: int) -> str:
+    """Return a recorded model as titles have it: without -layersN in its name, and with that in words, if it is cut."""
+    whole = "".join(model.rsplit(f"-layers{layers}", 1))
+    return f"{whole}, first {layers} layer{'s' * (layers > 1)}" if layers else model
 
 
 def with_titles(compared: list[Comparison]) -> list[Comparison]:

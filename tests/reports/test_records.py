@@ -89,6 +89,16 @@ def test_runs_on_other_test_rows_or_models_are_compared_apart(runs):
     assert len(set(titles)) == 5 and "toy, m (m, 9 tokens, data toy, 3 domains, a …)" in titles
 
 
+def test_a_model_s_first_layers_are_a_model_of_their_own(runs):
+    for name, flags in {"one": {"layers": 1}, "two": {"layers": 2}, "drawn": {"layers": 2, "random_init": True},
+                        "hub": {"layers": 2, "model": "org/m@v1"}, "called": {"model": "m-layers3"}}.items():
+        write_run(runs / name, "iid", 1, (0.2, 0.2), **flags)
+    found = {compared.title: compared.model for compared in read_records([runs]).comparisons}
+    assert found == {"toy, m": "m", "toy, m, first 1 layer": "m-layers1", "toy, m, first 2 layers": "m-layers2",
+                     "toy, m, first 2 layers, random weights": "m-layers2", "toy, m-layers3": "m-layers3",
+                     "toy, org/m@v1, first 2 layers": "org/m-layers2@v1"}
+
+
 def test_nothing_finished_is_an_error(tmp_path):
     with pytest.raises(UserError, match="no finished run"):
         read_records([tmp_path])

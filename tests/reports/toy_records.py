@@ -2,6 +2,8 @@
 
 import json
 
+from utils.hub_names import with_layers
+
 FLOOR = -9.0
 EACH_DOMAIN = {"rows": 10, "loss": 0.5}
 
@@ -30,7 +32,8 @@ def write_run(folder, method, seed, scores, *, facts=None, clients=({"rows": 6},
     (folder / "config.json").write_text(json.dumps({
         "method": method, "flags": flags, "shards": [{"a": 6}], "data_fingerprint": flags["data"]} | (facts or {})))
     (folder / "summary.json").write_text(json.dumps({
-        "data": flags["data"], "model": flags["model"], "method": method, "seed": seed, "rows_trained": 24,
+        "data": flags["data"], "model": with_layers(flags["model"], flags.get("layers", 0)), "method": method,
+        "seed": seed, "rows_trained": 24,
         "test": result(scores),
         "majority": {"accuracy": FLOOR, "domains": {name: {"accuracy": FLOOR} for name in scores}}}))
     return folder
