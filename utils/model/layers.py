@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from utils.errors import UserError
+from utils.errors import UserError, in_short
 from utils.model.model_config import parts
 
 #: what a configuration calls its numbers of layers, by transformers' common names: an encoder-decoder has two
@@ -35,24 +35,27 @@ def keep_layers(called: str, config: PreTrainedConfig, n: int) -> PreTrainedConf
     Returns what it was. Raises UserError where there are not so many, or the family cannot be cut.
     """
     have, whole = layers_of(config), copy.deepcopy(config)
-    refused = f"--layers {n}: a {config.model_type} model such as {called}"
+    refused = f"--layers {n}: {called}, a {config.model_type} model"
     if not have:
-        raise UserError(f"{refused} has no number of layers; leave the flag out")
+        raise UserError(f"{refused}, has no number of layers; leave the flag out")
     if n > have:
         raise UserError(f"--layers {n}: {called} has {have} layers; give 1 to {have}, or 0 for all")
-    for part, key, count in _counts(config):
+    for part, _, count in _counts(config):
         for name, value in _BY_NUMBER.items():
             if count > n and getattr(part, name, value) not in (value, None):
-                raise UserError(f"{refused} shares weights by the number of its layers ({name} {getattr(part, name)}), "
-                                "and would be another model; leave the flag out")
-        try:
+                raise UserError(f"{refused}, shares weights by the number of its layers ({name} "
+                                f"{getattr(part, name)}), and would be another model; leave the flag out")
+    try:
+        for part, key, count in _counts(config):
             for name in _LISTS:
                 entries = getattr(part, name, None)
                 if isinstance(entries, (list, tuple)) and len(entries) == count:
                     setattr(part, name, entries[:n])
             setattr(part, key, n)
-        except (NotImplementedError, AttributeError):
-            raise UserError(f"{refused} does not take another number of layers; leave the flag out") from None
+        type(config).from_dict(config.to_dict())  # as it is saved, and read again
+    except Exception as error:  # of each family's own checks: no common class
+        raise UserError(f"{refused}, does not take another number of layers ({in_short(error)}); leave the flag out"
+                        ) from error
     return whole
 
 
@@ -69,11 +72,10 @@ def above(auto: Any, whole: PreTrainedConfig, model: PreTrainedModel) -> tuple[s
     return (*names, *(name.removeprefix(f"{model.base_model_prefix}.") for name in names))
 
 
-def cut_note(whole: PreTrainedConfig, config: PreTrainedConfig, tensors: int) -> str:
-    """Return what a note says of a model whose configuration was `whole`, and of the `tensors` that it has no more."""
-    have, kept = layers_of(whole), layers_of(config)
+def cut_note(have: int, n: int, tensors: int) -> str:
+    """Return a note of the first `n` of the `have` layers, and of the `tensors` left out; "" if all layers stay."""
     left_out = f"; {tensors} tensors of the others are left out" * bool(tensors)
-    return f"its first {kept} of {have} layers{left_out}" * (kept < have)
+    return f"its first {n} of {have} layers{left_out}" * (0 < n < have)
 
 
 def _counts(config: PreTrainedConfig) -> list[tuple[PreTrainedConfig, str, int]]:

@@ -26,7 +26,7 @@ from utils.model.adapted import plain_state
 from utils.model.adapter import CONFIG, Adapter
 from utils.model.byte_order import without_marks
 from utils.model.hub_model import model_folder
-from utils.model.layers import above, cut_note, keep_layers
+from utils.model.layers import above, cut_note, keep_layers, layers_of
 from utils.model.literal_text import read_special_tokens_as_text
 from utils.model.model_config import load_config
 from utils.model.padding import settle_padding
@@ -115,6 +115,11 @@ def commit_of(model: transformers.PreTrainedModel) -> str:
     return getattr(model.config, "_commit_hash", None) or ""
 
 
+def layers_before(model: transformers.PreTrainedModel) -> int:
+    """Return how many layers a loaded model has had before `--layers` cut it; 0 where its family has no such number."""
+    return model.layers_before
+
+
 def text_to_text_model(hf_config: transformers.PreTrainedConfig, asked: bool) -> bool:
     """Return whether the model answers in words: T5's family always, other encoder-decoders when `asked`.
 
@@ -188,7 +193,8 @@ def load(wanted: Wanted, spec: TaskSpec
         settle_padding(asked, model, tokenizer, spec, text_to_text)
         model.config._commit_hash = extract_commit_hash(f"{found_at}/config.json", None)
         what = choose_trained(model, wanted.training) if wanted.training else ""
-        cut = cut_note(whole, model.config, left)
+        model.layers_before = layers_of(whole)
+        cut = cut_note(model.layers_before, wanted.layers, left)
     for words in filter(None, (cut, news, what)):
         NOTES.info("%s: %s", wanted.called or name, words)
     return model, tokenizer

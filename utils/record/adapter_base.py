@@ -39,6 +39,7 @@ def base_of(config: RunConfig, model: PreTrainedModel) -> Base | None:
         return None
     folder, commit = Path(model.config.name_or_path), loading.commit_of(model)
     reason = ("--random_init has drawn their base" if config.random_init else
+              f"--layers {config.layers} has cut their base" if config.layers else
               f"--strategy {config.strategy} changes their base" if STRATEGIES.load(config.strategy).moves_base else
               "their base is an adapter and its base, merged" if os.path.isfile(folder / adapter.CONFIG) else "")
     if reason:

@@ -14,7 +14,7 @@ from utils.data.dataset import TaskData
 from utils.data.partition import n_participants
 from utils.data.task import TaskSpec
 from utils.flags import shown, values_of
-from utils.hub_names import MINILM, split_revision
+from utils.hub_names import MINILM, split_revision, with_layers
 from utils.machine.durable import whole_file
 from utils.model import loading
 from utils.model.trainable import counts
@@ -42,13 +42,14 @@ class Facts:
     #: of evaluation sets that are of other tasks: the task, and the hub's commit, by the sets' names
     foreign: Mapping[str, tuple[TaskSpec, str | None]] = field(default_factory=dict)
     parameters: tuple[int, int] = (0, 0)  #: that are trained, and that the model has
+    layers: int = 0  #: that the model has where the run starts from it; 0: not known
 
     @classmethod
     def of(cls, data: TaskData, model: PreTrainedModel) -> "Facts":
         """Return those of a run on `data` whose model was loaded as `model`."""
         return cls(len(data.plan.shards), {each.name: each.split for each in data.chosen},
                    loading.is_text_to_text(model), license_of(Path(model.config.name_or_path)), data.table.commit,
-                   parameters=counts(model),
+                   parameters=counts(model), layers=loading.layers_before(model),
                    foreign={each.name: (each.table.own.spec, each.table.commit) for each in data.chosen
                             if each.table is not data.table})
 
@@ -88,7 +89,7 @@ def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -
     """Return the card. It names no path of this machine: of a local model it has the folder's name only."""
     start, origin = model_called(config.load_model or config.model), spec.origin
     base = None if config.random_init else hub_id(config.load_model or config.model)
-    name = f"{config.data}-{start.rpartition('/')[2]}-{config.method}-seed{config.seed}"
+    name = f"{config.data}-{with_layers(start.rpartition('/')[2], config.layers)}-{config.method}-seed{config.seed}"
     averaged = config.n_iterations and n_participants(facts.n_clients, config.frac_fit) > 1
     data = ModelCardData(
         model_name=name, library_name="peft" if facts.loading else "transformers", base_model=base,
@@ -100,9 +101,10 @@ def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -
         tags=["text2text-generation"] * facts.text_to_text + ["parameter-averaging"] * bool(averaged))
     commit = f" (commit `{summary['model_commit']}`)" if summary.get("model_commit") else ""
     done = "fine-tuned" if config.n_iterations else "evaluated"
+    kept = f", its first {config.layers}{f' of {facts.layers}' * bool(facts.layers)} layers" * bool(config.layers)
     parts = [
         f"# {name}",
-        f"`{start}`{commit}, {done} on **{spec.name}** ({spec.kind.replace('_', ' ')}"
+        f"`{start}`{commit}{kept}, {done} on **{spec.name}** ({spec.kind.replace('_', ' ')}"
         + (f" of {', '.join(f'`{label}`' for label in spec.labels)}" if spec.labels else "") + ").",
         *(["The adapters and the head alone, which PEFT adds to their base:", f"```python\n{facts.loading}\n```"]
           if facts.loading else []),

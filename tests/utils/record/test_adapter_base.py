@@ -39,6 +39,7 @@ class Vectors:
 
 @pytest.mark.parametrize(("flags", "words"), [
     ({"random_init": True}, "--random_init has drawn their base"),
+    ({"layers": 1}, "--layers 1 has cut their base"),
     ({"model": "{adapter}"}, "their base is an adapter and its base, merged"),
     ({"strategy": "flora"}, "--strategy flora changes their base")])
 def test_a_base_that_no_other_folder_has_is_written_beside_the_adapters(tiny, tmp_path, caplog, flags, words):
@@ -46,7 +47,8 @@ def test_a_base_that_no_other_folder_has_is_written_beside_the_adapters(tiny, tm
     adapter = bert_adapter(tiny, tmp_path)
     config = RunConfig.of(train="lora", **{key: str(adapter) if value == "{adapter}" else value
                                            for key, value in flags.items()})
-    model, tokenizer = loaded(config.model if "model" in flags else tiny("bert"), random_init=config.random_init)
+    model, tokenizer = loaded(config.model if "model" in flags else tiny("bert"), random_init=config.random_init,
+                              layers=config.layers)
     choose_trained(model, config)
     base = base_of(config, model)
     assert base == Base("") and f"the run writes base/ beside adapter/, as no other folder has what adapters " \

@@ -155,6 +155,13 @@ def test_no_path_of_the_machine_goes_into_the_card(tmp_path):
     assert card(tmp_path, replace(CONFIG, random_init=True)).data.base_model is None
 
 
+def test_a_model_s_first_layers_are_said_to_be_that(tmp_path):
+    made = card(tmp_path, replace(CONFIG, layers=2), layers=6)
+    assert made.text.startswith("\n# cola-all-MiniLM-L6-v2-layers2-noniid-partial0.5-seed0")
+    assert "`sentence-transformers/all-MiniLM-L6-v2`, its first 2 of 6 layers, fine-tuned on **cola**" in made.text
+    assert made.data.base_model == "sentence-transformers/all-MiniLM-L6-v2" and "--layers 2\n" in made.text
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A function that runs main_lm.py as a user would; and the folder of its runs."""
