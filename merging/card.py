@@ -13,6 +13,7 @@ from merging.records import origin_of
 from merging.table import tables_of
 from reports.tables import markdown, markdown_text
 from utils.config import RunConfig
+from utils.hub_names import with_layers
 from utils.plugins import STRATEGIES
 from utils.record.card import Facts, eval_results, given, hub_id, license_of, model_called
 from utils.record.runlog import versions
@@ -56,7 +57,9 @@ def table_of(plan: Plan) -> str:
     lines = ["| model | weight | commit | trained from | rows |", "|---" * 5 + "|"]
     for model, weight in zip(plan.models, plan.weights):
         origin = origin_of(model)
-        start = ("random weights" if not origin.start else model_called(origin.start)) if origin else ""
+        start = ""
+        if origin:
+            start = with_layers(model_called(origin.start), origin.layers) if origin.start else "random weights"
         lines.append(f"| {called(model)} | {weight} | {model.commit} | {markdown_text(start)} | "
                      f"{origin.rows if origin else ''} |")
     return "\n".join(lines)

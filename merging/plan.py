@@ -1,8 +1,9 @@
 """What a merge is made of: the models opened and checked, their base, their weights, the method."""
 
+import copy
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from merging.adapters import opened
@@ -13,6 +14,7 @@ from merging.records import common_start, origin_of, weights_of
 from strategies import Participant, Round, Strategy, check_strategy
 from utils.console import NOTES
 from utils.errors import UserError
+from utils.model.layers import cut_note, keep_layers, layers_of
 from utils.plugins import STRATEGIES
 
 TRAINING = ("client-side terms", "adapters")  # groups of methods that are half what clients do
@@ -52,12 +54,24 @@ def plan_of(asked: Asked, scratch: Path) -> Plan:
     if head and not head.head:
         raise UserError(f"{head.asked}: has no head to keep; name a model that has, or leave it out")
     base = None if measures(cls) else base_of(asked, cls, models, common_start(origins), scratch)
+    base = base and first_layers(base, models[0])
     found = fitted(models, base, head, cls.from_zero)
     words = [f"{model.name} {weight}" for model, weight in zip(models, weights)]
     whose = asked.config.strategy + (": weights" if cls.weighted else " counts models alike; weights of their mean")
     NOTES.info("%s (%s): %s; %s", whose, weighed_by, ", ".join(words),
                f"updates of {base.name}" if base else "without a base: the models themselves, measured from zero")
     return Plan(tuple(models), base, found, tuple(weights), weighed_by)
+
+
+def first_layers(base: SavedModel, model: SavedModel) -> SavedModel:
+    """Return a base without the layers that `model` has not: that of runs with `--layers` is whole on disk."""
+    n, have = layers_of(model.config), layers_of(base.config)
+    if n >= have:
+        return base
+    NOTES.info("%s: %s", base.asked, cut_note(have, n, len(base.body.keys() - model.body.keys())))
+    config = copy.deepcopy(base.config)
+    keep_layers(base.asked, config, n)
+    return replace(base, config=config, body={key: tensor for key, tensor in base.body.items() if key in model.body})
 
 
 def check_method(asked: Asked, cls: type[Strategy]) -> None:

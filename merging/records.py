@@ -20,6 +20,7 @@ class Origin:
 
     rows: int
     start: str
+    layers: int = 0  #: the first ones of `start` that the run has kept; 0: all
 
 
 def origin_of(model: SavedModel) -> Origin | None:
@@ -36,7 +37,7 @@ def origin_of(model: SavedModel) -> Origin | None:
         return None
     if flags.get("random_init"):
         start = ""
-    return Origin(rows, f"{split_revision(start)[0]}@{commit}" if start and commit else start)
+    return Origin(rows, f"{split_revision(start)[0]}@{commit}" if start and commit else start, flags.get("layers", 0))
 
 
 def common_start(origins: Sequence[Origin | None]) -> str | None:

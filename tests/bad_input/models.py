@@ -69,7 +69,7 @@ MODELS = [
         ("run to start from, truncated", model(then=cut("tokenizer.json")), "--data rte --load_model {base}/model",
          "--load_model", "give a whole model"),
         ("max_length beyond the model", model(), f"{MODEL} --max_length 600", "--max_length 600", "at most 512 tokens"),
-        ("more layers than the model's", model(), f"{MODEL} --layers 3", "--layers 3: {base}/model has 2 layers",
+        ("more layers than the model's", model(), f"{MODEL} --layers 3", "--layers 3: ", "/model has 2 layers",
          "give 1 to 2, or 0"),
         ("layers to adapt that are not there", model(), f"{MODEL} --train lora --lora_targets query,valve",
          "--lora_targets query,valve: no linear layer of the body is called 'valve'", "dense, key, query, value"),

@@ -10,11 +10,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from merging.card import table_of
 from merging.plan import plan_of
 from merging.write import new_folder, write_model
-from tests.merging.children import asked, child, weights
+from tests.loading import loaded
+from tests.merging.children import asked, child, moved, weights
 from tests.tiny import FAMILIES, tiny_once
 from utils.errors import UserError
+from utils.model.loading import save
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +67,28 @@ def test_a_server_optimizer_steps_from_the_base_and_what_that_lacks_is_the_mean(
         mean = (each[0][name] + each[1][name]) / 2
         expected = before[name] + 0.5 * (mean - before[name]) if name in before else mean
         torch.testing.assert_close(tensor, expected, rtol=1e-5, atol=1e-7, msg=name)
+
+
+def test_runs_of_a_model_s_first_layers_are_updates_of_those(base, tmp_path, caplog):
+    caplog.set_level("INFO", logger="lm")
+    start, folders = tiny_once(base, "bert"), []
+    for seed in (1, 2):
+        run = tmp_path / f"seed{seed}"
+        model, tokenizer = loaded(start, seed=seed, layers=1)
+        moved(model, seed)
+        save(model, tokenizer, run / "model")
+        (run / "config.json").write_text(json.dumps(
+            {"flags": {"model": str(start), "layers": 1}, "shards": [{"a": 3 * seed}]}))
+        folders.append(run)
+    found = merge(tmp_path / "out", *folders, "--strategy", "task_arithmetic", "--scale", 0.5)
+    each, name = [weights(folder / "model") for folder in folders], "bert.encoder.layer.0.output.dense.weight"
+    with safe_open(start / "model.safetensors", "pt") as file:
+        before = file.get_tensor(name.removeprefix("bert.")).double()
+    expected = before + 0.5 * sum(one[name] - before for one in each)
+    torch.testing.assert_close(found[name], expected, rtol=1e-5, atol=1e-7)
+    assert not any("layer.1" in key for key in found)
+    assert f"{start}: its first 1 of 2 layers; 16 tensors of the others are left out" in caplog.text
+    assert "bert-layers1 | 3 |" in str(table_of(plan_of(asked(*folders, "--out", tmp_path / "b"), tmp_path)))
 
 
 def test_a_robust_mean_covers_the_head_that_the_base_lacks(base, tmp_path):
