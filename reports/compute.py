@@ -4,18 +4,15 @@ The law it looks for (Chung et al., FL@FM-NeurIPS 2023): the more compute a mode
 averaging gains over standard fine-tuning; where the fitted line crosses zero, averaging begins to pay.
 """
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from reports.baselines import arm_of
 from reports.gains import Gain, Judged
+from reports.pretraining import Pretraining, known_models, pretraining
 from reports.tables import signed
-from utils.hub_names import split_revision
 
-TABLE = Path(__file__).with_name("pretraining.json")
 MIXTURES = ("iid", "noniid")
 
 
@@ -68,24 +65,18 @@ def power_of_ten(exponent: float) -> str:
     return f"{10 ** (exponent - whole):.1f}e{whole:+d}"
 
 
-def pretraining_flops(table: Path = TABLE) -> dict[str, float]:
-    """Return {model's name, lower case, without its owner: FLOPs of its pre-training, 6·N·D}."""
-    models = json.loads(table.read_bytes())["models"]
-    return {name.lower(): 6.0 * entry.get("active_parameters", entry["parameters"]) * entry["tokens"]
-            for entry in models for name in entry["names"]}
-
-
 def trends(all_judged: Iterable[Judged]) -> tuple[list[Trend], list[str]]:
     """Return a trend for each task and mixture, and a sentence for each model that is left out."""
-    known, left_out = pretraining_flops(), []
+    known, left_out = known_models(), []
     tasks: dict[tuple[str, str], list[ModelGain]] = {}
     for judged in all_judged:
         compared = judged.compared
         flags = compared.first.config["flags"]
-        flops = known.get(split_revision(compared.model)[0].rstrip("/").split("/")[-1].lower())
-        if flags.get("random_init") or flags.get("load_model") or flops is None:
-            why = ("starts from random weights" if flags.get("random_init") else "starts from another run's weights"
-                   if flags.get("load_model") else f"its pre-training compute is not in {TABLE.name}")
+        found = pretraining(compared.first, known)
+        flops = found.flops if isinstance(found, Pretraining) else None
+        if not flops:
+            why = found if isinstance(found, str) else "starts from random weights" if flops == 0 else (
+                "its pre-training compute is not known")
             left_out.append(f"{compared.model} is left out of the compute figure: {why}.")
             continue
         about = [f"{flags['test']} rows per domain"] if flags["test"] else []
@@ -93,10 +84,10 @@ def trends(all_judged: Iterable[Judged]) -> tuple[list[Trend], list[str]]:
         task = ", ".join([compared.task, *about])
         for mixture in MIXTURES:
             arm = arm_of(compared, mixture, judged.named)
-            found = judged.gains[arm][None] if arm in judged.gains else Gain(())
+            gain = judged.gains[arm][None] if arm in judged.gains else Gain(())
             points = tasks.setdefault((task, mixture), [])
-            if found.differences and found.same_budget:
-                points.append(ModelGain(compared.model, flops, found))
+            if gain.differences and gain.same_budget:
+                points.append(ModelGain(compared.model, flops, gain))
     return [fit(task, mixture, points) for (task, mixture), points in tasks.items()], list(dict.fromkeys(left_out))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from reports.pretraining import known_models
 from tests import processes
 from tests.conftest import ROOT
 from tests.tiny import tiny_once
@@ -193,10 +194,8 @@ def test_the_studies_that_are_here_ask_for_their_runs(study, n_runs, word):
 
 
 def test_the_ladders_models_have_their_budgets():
-    models = json.loads((ROOT / "reports" / "pretraining.json").read_text())["models"]
-    budgets = {name for model in models for name in model["names"]}
     ladder = tomllib.loads((ROOT / "sweeps" / "representation_ladder.toml").read_text())
-    assert {name.rpartition("/")[2] for name in ladder["grid"]["model"]} <= budgets
+    assert {name.rpartition("/")[2] for name in ladder["grid"]["model"]} <= known_models().keys()
 
 
 @pytest.mark.parametrize("text, message", [
