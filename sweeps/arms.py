@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import preprocess.common as preprocess
-from utils.config import RunConfig
+from utils.config import EVERY_RUNS, RunConfig
 from utils.errors import UserError
 from utils.flags import nearest, values_of
 from utils.plugins import PARTITIONERS, STRATEGIES
@@ -98,7 +98,7 @@ def optimizers(every: Flags, methods: Mapping[str, Flags], parsed: Callable[[Arm
 def without(flags: Flags, names: set[str], *plugins: Any) -> Flags:
     """Return flags but for those of these names, and for the plug-ins' own."""
     return {name: value for name, value in flags.items()
-            if name not in names and not any(kind.owners(name) for kind in plugins)}
+            if name not in names and (name in EVERY_RUNS or not any(kind.owners(name) for kind in plugins))}
 
 
 def n_clients(config: RunConfig) -> int:

@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
                                      "main_lm.py for every run]",
                                      description="Run every run that a study file asks for, then report.py.")
     parser.add_argument("study", type=Path,
-                        help="the study's TOML file, - for stdin; sweeps/study.py says what is in it")
+                        help="the study's TOML file, - for stdin; sweeps/study_file.py says what is in it")
     parser.add_argument("--jobs", type=int, default=0, help="runs at once (default: as many as have a worker each)")
     parser.add_argument("--out", type=Path, help="folder of the runs' records (default: the study's own)")
     parser.add_argument("--results", action="store_true", help="print each run's results when it has ended")

@@ -62,3 +62,53 @@ def test_more_seeds_leave_those_that_values_are_chosen_by(tmp_path):
     assert more.tuning_seeds == [4] and more.seeds == [4, 5, 6]
     assert {run.name for run in study.runs()} < {run.name for run in more.runs()}
     assert {run.config.seed for run in more.runs()} == {4, 5, 6}
+
+
+RUNGS = """
+baselines = ["centralized-linear"]
+[common]
+val_ratio = 0.1
+epoch = 2
+[grid]
+seed = [4, 5]
+[rungs.random]
+random_init = true
+epoch = 3
+[rungs.'made/small']
+model = "{out}/models/seed{seed}/1M"
+tune = {lr = [1e-3, 3e-3]}
+[methods.iid]
+lang_mix = 0.99
+[methods.probe]
+train = "head"
+epoch = 1
+tune = {lr = [1e-2]}
+[tune]
+lr = [5e-5]
+"""
+
+
+def test_every_arm_is_run_on_each_rung(tmp_path):
+    """A rung's flags come after the common ones and before the arm's; a method's values are its own on all rungs."""
+    study = asked(tmp_path, RUNGS)
+    found = {run.name: run for run in study.runs()}
+    of_5 = [run for run in found.values() if run.config.seed == 5]
+    assert [(run.name, run.cell, run.config.epoch, run.config.lr, run.value) for run in of_5] == [
+        ("iid-random-lr5e-05-seed5", "iid-random", 3, 5e-5, ""),
+        ("probe-random-lr0.01-seed5", "probe-random", 1, 1e-2, ""),
+        ("centralized-linear-random-lr5e-05-seed5", "centralized-linear-random", 3, 5e-5, ""),
+        ("iid-made_small-lr0.001-seed5", "iid-made_small", 2, 1e-3, "lr0.001"),
+        ("iid-made_small-lr0.003-seed5", "iid-made_small", 2, 3e-3, "lr0.003"),
+        ("probe-made_small-lr0.01-seed5", "probe-made_small", 1, 1e-2, ""),
+        ("centralized-linear-made_small-lr0.001-seed5", "centralized-linear-made_small", 2, 1e-3, "lr0.001"),
+        ("centralized-linear-made_small-lr0.003-seed5", "centralized-linear-made_small", 2, 3e-3, "lr0.003")]
+    assert len(found) == 16 and study.tuned == ["lr"]
+
+
+def test_a_text_may_have_the_seed_of_its_run_and_the_folder_of_the_study(tmp_path):
+    found = {run.name: run for run in asked(tmp_path, RUNGS).runs()}
+    for seed in (4, 5):
+        run = found[f"probe-made_small-lr0.01-seed{seed}"]
+        assert run.config.model == f"log/study/models/seed{seed}/1M" in run.words
+    [run] = asked(tmp_path, "", "--seed", "7", "--load_model", "{out}/{seed}").runs()  # of the command line, too
+    assert run.config.load_model == "log/study/7"
