@@ -1,0 +1,111 @@
+"""From flags to models: text, word pieces, a student, and its training up to each budget of tokens."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pretraining.flags import PretrainFlags, budgets
+from pretraining.folder import Models
+from pretraining.objectives import Distillation, MaskedTokens
+from pretraining.pieces import tokenised, train_tokenizer
+from pretraining.student import arithmetic, new_student, sizes
+from pretraining.teacher import vectors_of
+from pretraining.text import Corpus
+from pretraining.training import Training, saved
+from utils.console import NOTES
+from utils.record.progress import Progress, duration
+
+SECONDS_TO_SAVE = 30.0
+
+
+def pretrain(flags: PretrainFlags) -> None:
+    """Make the models that the flags ask for and that are not there yet, and print a line for each.
+
+    Raises UserError, naming the flag, for what cannot be made; OSError where the disk refuses.
+    """
+    with Progress() as progress, Models.opened(flags) as models:
+        wanted = budgets(flags.tokens)
+        there = [label for label in wanted if models.has(label)]
+        for label in there:
+            NOTES.info("%s: is there", models.folder / label)
+        if len(there) == len(wanted):
+            return
+        progress.phase("reading text")
+        corpus = Corpus.of(flags)
+        models.check_text(corpus)
+        maker = Maker(flags, models, corpus, progress)
+        with arithmetic(flags.threads, maker.training.student, maker.training.objective):
+            maker.make(wanted)
+
+
+class Maker:
+    """The training of a folder's models, and what their cards say."""
+
+    def __init__(self, flags: PretrainFlags, models: Models, corpus: Corpus, progress: Progress) -> None:
+        self.flags, self.models, self.corpus, self.progress = flags, models, corpus, progress
+        progress.phase("learning word pieces", brief=True)
+        tokenizer = train_tokenizer(corpus.texts, flags.vocab, flags.max_length)
+        if len(tokenizer) < flags.vocab:
+            NOTES.info("--vocab %d: the text gives %d word pieces", flags.vocab, len(tokenizer))
+        tokens = tokenised(corpus.texts, tokenizer, flags.max_length)
+        NOTES.info("text: %d tokens in a pass over it", tokens.offsets[-1])
+        student = new_student(flags, tokenizer)
+        self.vectors = vectors_of(corpus, flags, progress) if flags.objective == "distillation" else None
+        objective = Distillation(flags, self.vectors) if self.vectors else MaskedTokens(flags, student, tokenizer)
+        self.training = Training(flags, tokens, tokenizer, student, objective)
+
+    def make(self, wanted: Mapping[str, int]) -> None:
+        """Train up to each budget, {label: tokens}, rising, and write the models that are not there."""
+        training, checkpoint = self.training, self.models.checkpoint
+        missing = min(tokens for label, tokens in wanted.items() if not self.models.has(label))
+        if checkpoint.is_file() and saved(checkpoint).tokens < missing:
+            training.restore(checkpoint)
+        left = {label: tokens for label, tokens in wanted.items() if tokens > training.done.tokens or not tokens}
+        if not training.done.steps and 0 in left.values():
+            self.write(next(label for label in left if not left[label]))
+        left = {label: tokens for label, tokens in left.items() if tokens}
+        batches, saved_at = training.batches(), time.monotonic()
+        while left:
+            self.show(wanted)
+            training.step(next(batches))
+            reached = [label for label, tokens in left.items() if training.done.tokens >= tokens]
+            for label in reached:
+                self.write(label)
+                del left[label]
+            if reached:
+                training.done.loss, training.done.n_losses = 0.0, 0
+            if reached or time.monotonic() - saved_at > SECONDS_TO_SAVE:
+                training.save(checkpoint)
+                saved_at = time.monotonic()
+
+    def write(self, label: str) -> None:
+        """Write the model of a budget that is reached, and print its line; one that is there stays as it is."""
+        if self.models.has(label):
+            return
+        training, card = self.training, self.card()
+        self.models.write(label, training.student, training.tokenizer, card)
+        done = training.done
+        loss = f" loss={done.loss / done.n_losses:.4f}" if done.n_losses else ""
+        print(f"model={self.models.folder / label} tokens={done.tokens}{loss} flops={card['flops']:.4g} "
+              f"teacher_flops={card['teacher_flops']:.4g} seconds={done.seconds:.1f}", flush=True)
+
+    def card(self) -> dict[str, Any]:
+        """Return what the student's card says now: see utils/model/pretraining.py."""
+        training, flags, vectors = self.training, self.flags, self.vectors
+        parameters, body = sizes(training.student)
+        return {"objective": flags.objective, "seed": flags.seed, "tokens": training.done.tokens,
+                "sequences": training.done.sequences, "parameters": parameters, "body_parameters": body,
+                "flops": 6 * parameters * training.done.tokens, "teacher": flags.teacher if vectors else "",
+                "teacher_flops": vectors.flops(training.texts_read()) if vectors else 0,
+                "domains": [part.name for part in self.corpus.parts], "vocabulary": len(training.tokenizer),
+                "layers": flags.layers, "hidden": flags.hidden}
+
+    def show(self, wanted: Mapping[str, int]) -> None:
+        """Say how far the training is."""
+        done, last = self.training.done, max(wanted.values())
+        text = f"{done.tokens:,} of {last:,} tokens"
+        if done.steps:
+            rate = done.tokens / max(done.seconds, 1e-3)
+            loss = f", loss {done.loss / done.n_losses:.4f}" if done.n_losses else ""
+            text += f", {rate:,.0f} tokens/s{loss}, about {duration((last - done.tokens) / rate)} left"
+        self.progress.phase(text, brief=True)

@@ -1,0 +1,109 @@
+"""The command line of pretrain.py, and what its budgets are."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from utils.command_line import FlagParser, add_flags
+from utils.errors import UserError, quoted
+from utils.flags import MANY, POSITIVE, WHOLE_FROM_1, check_flags, fields_of, flag, nearest, no_choice
+
+DESCRIPTION = ("Pre-train an encoder in miniature on the text of task tables, and save it at several budgets of "
+               "tokens, as folders that main_lm.py --model takes.")
+OBJECTIVES = ("distillation", "mlm")
+PER_HEAD = 32  # of the hidden size
+UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+
+
+@dataclass(frozen=True)
+class PretrainFlags:
+    """All that decides the models that pretrain.py makes, and where they go."""
+
+    out: str = flag("", "folder for the models: OUT/250k, OUT/1M, …; where it holds some of them, and a checkpoint, "
+                        "they are kept and it goes on", opens="what is made", may_change=True)
+    tokens: str = flag("1M", "budgets, rising, as 0,250k,1M,4M: a model is saved at the first step that reaches each "
+                             "(0: random weights)", may_change=True)
+    seed: int = flag(0, "seed of every random choice",
+                     valid=(lambda value: 0 <= value < 2**32, "a whole number from 0 to 4294967295"))
+    task: str = flag("", "NAME[,NAME]: tasks in preprocess/ whose training rows give text", opens="the text")
+    text: str = flag("", "FILE[,FILE]: files that give text, UTF-8, a line each")
+    domains: str = flag("", "NAME[,NAME]: only the text of these natural domains, as movie or sentiment/movie "
+                            "(default: all)")
+    data_dir: str = flag("data", "folder of the preprocessed tables", valid=(bool, "the name of a folder"),
+                         may_change=True)
+    max_length: int = flag(128, "tokens kept of each text, and the longest sequence that the model can read",
+                           valid=(lambda value: 8 <= value <= MANY, "a whole number from 8 (to 10^9)"))
+    layers: int = flag(2, "layers of the encoder", valid=WHOLE_FROM_1, opens="the model, a BERT")
+    hidden: int = flag(128, f"its width, a multiple of {PER_HEAD}, which is a head's",
+                       valid=(lambda value: 0 < value <= 2**14 and not value % PER_HEAD,
+                              f"a multiple of {PER_HEAD} (to {2**14})"))
+    vocab: int = flag(4000, "word pieces at most; they are learnt from the text",
+                      valid=(lambda value: 100 <= value <= 10**6, "a whole number from 100 (to 10^6)"))
+    objective: str = flag("distillation", "what it learns: a teacher's sentence vectors, or to fill in masked tokens",
+                          choices=OBJECTIVES, opens="training")
+    teacher: str = flag("minilm", "encoder to learn from, as main_lm.py --model takes it")
+    cache: str = flag("", "folder where teachers' vectors are kept, for all runs (default: teachers/ in --data_dir)",
+                      may_change=True)
+    batch_size: int = flag(32, "sequences per step", valid=WHOLE_FROM_1)
+    lr: float = flag(1e-3, "AdamW's learning rate, after a linear rise", valid=POSITIVE)
+    warmup: int = flag(100, "steps of that rise", valid=WHOLE_FROM_1)
+    threads: int = flag(1, "threads of the arithmetic; other numbers give other last bits",
+                        valid=(lambda value: 1 <= value <= 1024, "a whole number from 1 to 1024"), opens="the machine")
+
+    def __post_init__(self) -> None:
+        check_flags(self)
+        budgets(self.tokens)
+
+
+def parse(argv: list[str] | None, tasks: Sequence[str]) -> PretrainFlags:
+    """Return what a command line asks for; a wrong flag exits with 2 and one line on stderr."""
+    parser = FlagParser("pretrain.py", f"Tasks: {', '.join(tasks)}. A line for each model goes to stdout, everything "
+                        "else to stderr.", "pretrain.py --task NAME[,NAME] --out DIR [flags]", DESCRIPTION, [])
+    add_flags(parser, PretrainFlags)
+    options, others = parser.parse_known_args(argv)
+    try:
+        if others:
+            near = nearest(others[0].partition("=")[0].removeprefix("--"), vars(options))
+            raise UserError(f"unrecognized arguments: {' '.join(others)}{near}")
+        return checked(PretrainFlags(**vars(options)), tasks)
+    except UserError as error:
+        parser.error(str(error))
+
+
+def checked(flags: PretrainFlags, tasks: Sequence[str]) -> PretrainFlags:
+    """Return the flags. Raises UserError, naming one, where what they ask for cannot be made."""
+    if not flags.out:
+        raise UserError("--out: name the folder for the models")
+    if not (flags.task or flags.text):
+        raise UserError("--task, --text: name tasks or files to have text from")
+    for name in names_in(flags.task):
+        if name not in tasks:
+            raise UserError(no_choice("task", name, tasks))
+    return flags
+
+
+def names_in(value: str) -> list[str]:
+    """Return the names in a flag's value, each once."""
+    return [*dict.fromkeys(name.strip() for name in value.split(",") if name.strip())]
+
+
+def budgets(value: str) -> dict[str, int]:
+    """Return {label: tokens} of `--tokens`, such as {"0": 0, "250k": 250000}; labels are names of folders.
+
+    Raises UserError unless there are some, rising.
+    """
+    found: dict[str, int] = {}
+    for label in value.split(","):
+        parts = re.fullmatch(r"(\d{1,12})(\.\d{1,9})?([kMG]?)", label, re.ASCII)
+        number = float(f"{parts[1]}{parts[2] or ''}") * UNITS[parts[3]] if parts else -1.0
+        if not number.is_integer() or not 0 <= number <= 10**15:
+            raise UserError(f"--tokens {quoted(value)}: must be budgets as 0,250k,1M,4M (k, M, G: 10^3, 10^6, 10^9)")
+        if found and number <= [*found.values()][-1]:
+            raise UserError(f"--tokens {quoted(value)}: must rise, and {label} does not")
+        found[label] = int(number)
+    return found
+
+
+def fixed(flags: PretrainFlags) -> dict[str, object]:
+    """Return {flag: value} of what must be the same where models are added to a folder."""
+    return {field.name: getattr(flags, field.name) for field in fields_of(flags) if not field.metadata["may_change"]}

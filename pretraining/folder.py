@@ -1,0 +1,103 @@
+"""The folder of a student's models: what is there already, the models themselves, and their cards."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard, ModelCardData
+from transformers import BertModel, PreTrainedTokenizerFast
+
+from pretraining.flags import PretrainFlags, fixed
+from pretraining.text import Corpus
+from utils.errors import UserError, quoted
+from utils.machine.durable import held, remove_halves, whole_file, whole_folder
+from utils.model.pretraining import CARD, sentence
+from utils.record.runlog import versions
+
+MADE_BY = "pretrain.json"  # the flags that all models of a folder are of
+
+
+class Models:
+    """A folder that this process holds. `checkpoint` is where the training is saved."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.checkpoint = folder, folder / "checkpoint.safetensors"
+
+    @classmethod
+    @contextmanager
+    def opened(cls, flags: PretrainFlags) -> Iterator["Models"]:
+        """Hold `--out` inside the `with`, made if it is absent.
+
+        Raises UserError where another process is at work there, or it holds something else, or models of other flags.
+        """
+        out, wanted = Path(flags.out), fixed(flags)
+        try:
+            if out.is_dir() and any(out.iterdir()) and not (out / MADE_BY).is_file() and not (out / "lock").is_file():
+                raise UserError(f"--out {out}: holds something else; name a new folder")
+            out.mkdir(parents=True, exist_ok=True)
+            with held(out / "lock"):
+                remove_halves(out)
+                models = cls(out)
+                before = models.made_by()
+                for name, value in wanted.items():
+                    if before and before.get(name) != value:
+                        raise UserError(f"--{name} {value}: the models in {out} are of {quoted(before.get(name))}; "
+                                        "name another --out")
+                if not before:
+                    models.write_json(MADE_BY, wanted)
+                yield models
+        except BlockingIOError:
+            raise UserError(f"--out {out}: another process is at work there; name another folder") from None
+        except FileExistsError:
+            raise UserError(f"--out {out}: is a file; name a folder") from None
+
+    def made_by(self) -> dict[str, Any]:
+        """Return the flags that the models are of; {} where none are there. Raises UserError for a damaged file."""
+        path = self.folder / MADE_BY
+        try:
+            found = json.loads(path.read_bytes()) if path.is_file() else {}
+            if type(found) is not dict:
+                raise ValueError
+            return found
+        except ValueError:
+            raise UserError(f"{path}: is no JSON object; remove the folder") from None
+
+    def check_text(self, corpus: Corpus) -> None:
+        """Raise UserError where the models are of another text than `corpus`."""
+        made_by, text = self.made_by(), corpus.fingerprint
+        if made_by.get("text_fingerprint", text) != text:
+            raise UserError(f"--out {self.folder}: the models there are of another text: the tables or files have "
+                            "changed since; name another folder")
+        self.write_json(MADE_BY, made_by | {"text_fingerprint": text})
+
+    def write_json(self, name: str, values: Mapping[str, Any]) -> None:
+        """Write a file of the folder, whole or not at all."""
+        with whole_file(self.folder / name) as path:
+            path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+    def has(self, label: str) -> bool:
+        """Return whether the model of a budget is there, whole."""
+        return (self.folder / label / CARD).is_file()
+
+    def write(self, label: str, student: BertModel, tokenizer: PreTrainedTokenizerFast, card: Mapping[str, Any]
+              ) -> None:
+        """Write a budget's model, whole or not at all, with its cards: for programs CARD, for people README.md."""
+        with whole_folder(self.folder / label) as new:
+            student.save_pretrained(new)
+            tokenizer.save_pretrained(new)
+            (new / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+            (new / "README.md").write_text(str(readme(card)), encoding="utf-8")
+
+
+def readme(card: Mapping[str, Any]) -> ModelCard:
+    """Return the card for people and for the hub."""
+    name = f"bert-{card['layers']}x{card['hidden']}-{card['tokens']}-tokens-seed{card['seed']}"
+    data = ModelCardData(model_name=name, library_name="transformers", tags=["pre-trained-in-miniature"])
+    parts = [f"# {name}", f"A BERT of {card['layers']} layers, {card['hidden']} wide: {card['parameters']:,} "
+             f"parameters, {card['body_parameters']:,} of them in its layers and pooler.", sentence(card)]
+    if card["teacher_flops"]:
+        parts.append(f"The teacher's part, not counted above: {card['teacher_flops']:.4g} FLOPs, each text read once.")
+    parts.append("Versions: " + ", ".join(f"{library} {version}" for library, version in versions().items()) + ".")
+    return ModelCard(f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(parts) + "\n")

@@ -1,0 +1,103 @@
+"""The text that a model is pre-trained on: training rows of task tables, and lines of files, each text once."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import preprocess.common as preprocess
+from pretraining.flags import PretrainFlags, names_in
+from utils.console import NOTES
+from utils.errors import UserError, quoted
+from utils.flags import nearest
+
+
+@dataclass(frozen=True)
+class Part:
+    """The `texts` of one domain, each once, in the order of its rows; `name` is TASK/DOMAIN or text/FILE."""
+
+    name: str
+    texts: Sequence[str]
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hex digits, of the texts."""
+        return hashlib.sha256(json.dumps(self.texts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Text i is `texts[i]`, the text number `place[i]` of the part number `part[i]`; both int64 [texts]."""
+
+    parts: Sequence[Part]
+    texts: Sequence[str]
+    part: np.ndarray
+    place: np.ndarray
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hex digits, of all texts."""
+        return Part("", self.texts).fingerprint
+
+    @classmethod
+    def of(cls, flags: PretrainFlags) -> "Corpus":
+        """Return the text that the flags name, and note how much it is; tables that are absent are made.
+
+        A text of two parts is the first one's. Raises UserError, naming the flag, for an unknown domain or a file that
+        cannot be read, and where there is no text.
+        """
+        found: dict[str, list[str]] = defaultdict(list)
+        for name, text in (*rows(flags), *lines(flags)):
+            found[name].append(text)
+        found = chosen(flags.domains, found)
+        parts = [Part(name, [*dict.fromkeys(text for text in texts if text.strip())]) for name, texts in found.items()]
+        first: dict[str, tuple[int, int]] = {}
+        for number, part in enumerate(parts):
+            for place, text in enumerate(part.texts):
+                first.setdefault(text, (number, place))
+        if not first:
+            raise UserError(f"--task {flags.task}, --text {flags.text}: there is no text")
+        n_rows = sum(map(len, found.values()))
+        NOTES.info("text: %d different ones in %d training rows of %s", len(first), n_rows, ", ".join(found))
+        part, place = np.array([*first.values()], np.int64).T
+        return cls(parts, [*first], part, place)
+
+
+def rows(flags: PretrainFlags) -> Iterator[tuple[str, str]]:
+    """Yield (TASK/DOMAIN, text) of the tables' training rows, of each of a row's text columns."""
+    for task in names_in(flags.task):
+        table = preprocess.prepare(task, None, Path(flags.data_dir))
+        split = table.split(table.train_split)
+        domains = split["domain"].to_pylist()
+        columns = [split[column].to_pylist() for column in table.spec.text]
+        for domain, *texts in zip(domains, *columns):
+            yield from ((f"{task}/{domain}", text) for text in texts)
+
+
+def lines(flags: PretrainFlags) -> Iterator[tuple[str, str]]:
+    """Yield (text/FILE, line) of the files. Raises UserError, naming one, for what is no text."""
+    for name in names_in(flags.text):
+        path = Path(name)
+        try:
+            with path.open(encoding="utf-8") as file:
+                yield from ((f"text/{path.stem}", line.rstrip("\n")) for line in file)
+        except OSError as error:
+            raise UserError(f"--text {name}: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise UserError(f"--text {name}: is no UTF-8 ({error.reason} at byte {error.start})") from None
+
+
+def chosen(domains: str, found: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return those of the texts `found` that `--domains` names: all of them, if it names none."""
+    wanted = names_in(domains)
+    known = {short: name for name in found for short in (name, name.partition("/")[2])}
+    for name in wanted:
+        if name not in known:
+            raise UserError(f"--domains {quoted(name)}: no such domain{nearest(name, known)}; the text has "
+                            f"{', '.join([*found][:20])}")
+    return {name: texts for name, texts in found.items()
+            if not wanted or {name, name.partition("/")[2]} & {*wanted}}
