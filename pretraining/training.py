@@ -103,10 +103,12 @@ class Training:
         """Go on from a saved one. Raises UserError, naming the file, where it is not of these flags, or damaged."""
         self.done = saved(path)
         with readable(path) as file:
+            there = {*file.keys()}
             for name, parameter in self.parameters.items():
                 parameter.data.copy_(file.get_tensor(name))
-                self.optimizer.state[parameter] = {
-                    kind: file.get_tensor(f"{kind} {name}") for kind in ("step", "exp_avg", "exp_avg_sq")}
+                if f"step {name}" in there:  # what no loss depends on has no moments
+                    self.optimizer.state[parameter] = {
+                        kind: file.get_tensor(f"{kind} {name}") for kind in ("step", "exp_avg", "exp_avg_sq")}
 
 
 def saved(path: Path) -> Done:

@@ -25,9 +25,10 @@ def copied_tree(folder: Path) -> Path:
 
     log/ is empty there, and of the evaluation sets there are SHIPPED_SETS, so that what is added is all there is more.
     """
-    for name in ("preprocess", "clients", "engine", "merging", "reports", "strategies", "utils", "sweeps", "tests"):
+    for name in ("preprocess", "clients", "engine", "merging", "pretraining", "reports", "strategies", "utils",
+                 "sweeps", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("main_lm.py", "merge.py", "report.py"):
+    for name in ("main_lm.py", "merge.py", "pretrain.py", "report.py"):
         shutil.copy(ROOT / name, folder)
     if (ROOT / ".venv").exists():
         (folder / ".venv").symlink_to(ROOT / ".venv")

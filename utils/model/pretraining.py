@@ -3,10 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from utils.config import RunConfig
 from utils.errors import UserError
 from utils.flags import shown
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 CARD = "pretraining.json"
 #: what a card has: of each entry its type, and what it says
@@ -45,6 +49,11 @@ def read_pretraining(folder: Path) -> dict[str, Any] | None:
         raise UserError(f"{path}: is no card of pretrain.py ({type(error).__name__}: {error}); make the model anew, or "
                         "remove the file") from None
     return {name: card[name] for name in ENTRIES}
+
+
+def pretraining_of(config: RunConfig, model: "PreTrainedModel") -> dict[str, Any] | None:
+    """Return the card of the model that a run has loaded; None where it has none, or the weights are random."""
+    return None if config.random_init else read_pretraining(Path(model.config.name_or_path))
 
 
 def sentence(card: Mapping[str, Any]) -> str:

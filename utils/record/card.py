@@ -17,6 +17,7 @@ from utils.flags import shown, values_of
 from utils.hub_names import MINILM, split_revision, with_layers
 from utils.machine.durable import whole_file
 from utils.model import loading
+from utils.model.pretraining import pretraining_of, sentence
 from utils.model.trainable import counts
 from utils.plugins import STRATEGIES, TRAINED
 from utils.record.adapter_base import Base
@@ -43,6 +44,7 @@ class Facts:
     foreign: Mapping[str, tuple[TaskSpec, str | None]] = field(default_factory=dict)
     parameters: tuple[int, int] = (0, 0)  #: that are trained, and that the model has
     layers: int = 0  #: that the model has where the run starts from it; 0: not known
+    pretraining: Mapping[str, Any] | None = None  #: the card of a model of pretrain.py
 
     @classmethod
     def of(cls, data: TaskData, model: PreTrainedModel) -> "Facts":
@@ -50,6 +52,7 @@ class Facts:
         return cls(len(data.plan.shards), {each.name: each.split for each in data.chosen},
                    loading.is_text_to_text(model), license_of(Path(model.config.name_or_path)), data.table.commit,
                    parameters=counts(model), layers=loading.layers_before(model),
+                   pretraining=pretraining_of(data.config, model),
                    foreign={each.name: (each.table.own.spec, each.table.commit) for each in data.chosen
                             if each.table is not data.table})
 
@@ -106,6 +109,7 @@ def model_card(config: RunConfig, spec: TaskSpec, summary: dict, facts: Facts) -
         f"# {name}",
         f"`{start}`{commit}{kept}, {done} on **{spec.name}** ({spec.kind.replace('_', ' ')}"
         + (f" of {', '.join(f'`{label}`' for label in spec.labels)}" if spec.labels else "") + ").",
+        *([sentence(facts.pretraining)] if facts.pretraining else []),
         *(["The adapters and the head alone, which PEFT adds to their base:", f"```python\n{facts.loading}\n```"]
           if facts.loading else []),
         "## Data", _data(spec, summary, facts),

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
 from utils.model import loading
+from utils.model.pretraining import pretraining_of
 from utils.ood_data import asked_sets
 from utils.record.run_folder import RunFolder
 from utils.record.runlog import RunLog
@@ -75,7 +76,8 @@ def write_config(log: RunLog, data: TaskData, start: Start, workers: int) -> Non
     if not start.records:
         log.write_config({
             "data_fingerprint": data.table.fingerprint, "data_source": data.table.source,
-            **start.model_facts, "frozen_fingerprint": start.frozen.fingerprint, "workers": workers,
+            **start.model_facts, "pretraining": pretraining_of(data.config, start.model),
+            "frozen_fingerprint": start.frozen.fingerprint, "workers": workers,
             "shards": data.shards_by_domain(), "shard_labels": data.shards_by_label(),
             "rows_cut": {key: tokens.cuts.rows for key, tokens in data.tokens.items()},
             "evaluation_sets": data.set_names, "ood": ood_facts(data), "overlap": data.overlap()})

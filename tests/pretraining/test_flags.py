@@ -1,0 +1,34 @@
+"""The flags of pretrain.py: what budgets are, and one line for what is wrong."""
+
+import pytest
+
+from pretraining.flags import budgets, parse
+
+TASKS = ("rte", "sentiment")
+
+
+def test_budgets_are_read():
+    assert budgets("0,250k,1M,2.5M,3G") == {"0": 0, "250k": 250000, "1M": 10**6, "2.5M": 2500000, "3G": 3 * 10**9}
+
+
+@pytest.mark.parametrize(("flags", "said"), [
+    ("--task rte", "--out: name the folder"),
+    ("--out a", "--task, --text: name tasks or files"),
+    ("--out a --task squad", "--task squad: must be one of rte, sentiment"),
+    ("--out a --task rte --tokens 1M,250k", "--tokens '1M,250k': must rise, and 250k does not"),
+    ("--out a --task rte --tokens 1M,1000k", "must rise, and 1000k does not"),
+    ("--out a --task rte --tokens 1.2345k", "must be budgets as 0,250k,1M,4M"),
+    ("--out a --task rte --tokens ../x", "must be budgets as 0,250k,1M,4M"),
+    ("--out a --task rte --tokens ,", "must be budgets as 0,250k,1M,4M"),
+    ("--out a --task rte --hidden 100", "--hidden 100: must be a multiple of 32"),
+    ("--out a --task rte --vocab 50", "--vocab 50: must be a whole number from 100"),
+    ("--out a --task rte --objective clm", "--objective: invalid choice: 'clm'"),
+    ("--out a --task rte --lr 0", "--lr 0.0: must be a number above 0"),
+    ("--out a --task rte --layer 2", "unrecognized arguments: --layer 2; nearest: layers"),
+])
+def test_a_wrong_flag_is_one_line(flags, said, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parse(flags.split(), TASKS)
+    assert stop.value.code == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
