@@ -48,6 +48,8 @@ def shrink(command: str, models: dict[str, Path], shared: Path) -> str:
         command = f"{head} {SMALL} {rounds} --precision fp32{to}{file}"
     elif command.startswith("python merge.py"):
         command += " --test 12 --max_length 32" if "--data" in command else ""
+    elif command.startswith("python pretrain.py"):
+        command += f" --task rte --teacher {models['bert']} --hidden 32 --vocab 300 --max_length 32 --tokens 0,1k"
     elif command.startswith("python sweeps/run.py"):
         command += "" if "--dry_run" in command else " --dry_run"  # tests/sweeps/test_run.py runs a study
     elif command.startswith("sweeps/"):
