@@ -55,9 +55,9 @@ class PretrainFlags:
         budgets(self.tokens)
 
 
-def parse(argv: list[str] | None, tasks: Sequence[str]) -> PretrainFlags:
-    """Return what a command line asks for; a wrong flag exits with 2 and one line on stderr."""
-    parser = FlagParser("pretrain.py", f"Tasks: {', '.join(tasks)}. A line for each model goes to stdout, everything "
+def parse(argv: list[str] | None, tasks: Sequence[str], prog: str = "pretrain.py") -> PretrainFlags:
+    """Return what a command line of `prog` asks for; a wrong flag exits with 2 and one line on stderr."""
+    parser = FlagParser(prog, f"Tasks: {', '.join(tasks)}. A line for each model goes to stdout, everything "
                         "else to stderr.", "pretrain.py --task NAME[,NAME] --out DIR [flags]", DESCRIPTION, [])
     add_flags(parser, PretrainFlags)
     options, others = parser.parse_known_args(argv)

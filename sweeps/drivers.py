@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
@@ -13,9 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from engine.cluster import OwnCluster, ray_folder
+from sweeps.board import Board, last_words
 from sweeps.study import PlannedRun
 from utils.config import RunConfig
 from utils.console import NOTES
@@ -87,55 +85,65 @@ def ray_for(n_gpus: int) -> Iterator[Callable[[], str]]:
         yield address
 
 
+@contextmanager
+def kept_drivers() -> Iterator[list[Driver]]:
+    """Yield a list for drivers that wait for a study's further runs; they end after the `with`."""
+    kept: list[Driver] = []
+    try:
+        yield kept
+    finally:
+        for driver in kept:
+            driver.end()
+
+
 class Sweep:
     """Has the runs `left` done, `jobs` at a time (0, or too many: as many as have a worker each), on one Ray cluster.
 
     The machine's cores or GPUs are shared out evenly; a run's bits do not depend on how many it has. Each job has a
-    driver, which goes from one run to the next. A run's stdout is added to <name>.txt in `folder`, and its stderr is
-    <name>.err; `shown`: what was added to the first is also printed here.
+    driver, one of those `kept` from other runs if there is one, which goes from one run to the next and is kept again.
+    A run's stdout is added to <name>.txt in `folder`, and its stderr is <name>.err; `shown`: what was added to the
+    first is also printed here.
     """
 
-    def __init__(self, folder: Path, left: list[PlannedRun], jobs: int, shown: bool = False) -> None:
+    def __init__(self, folder: Path, left: list[PlannedRun], jobs: int, kept: list[Driver],
+                 shown: bool = False) -> None:
         for run in left:
             check_machine(run.config)
             if run.config.n_workers > fitting(run.config):
                 raise UserError(f"--n_workers {run.config.n_workers}: the runs of a study share this machine's "
                                 f"{usable_cores()} cores; {run.name} needs more")
         self.folder = folder
-        self.waiting, self.n_runs = list(left), len(left)
+        self.waiting, self.board = list(left), Board(len(left), "run")
         most = min(fitting(run.config) // max(1, run.config.n_workers) for run in left)
         if jobs > most:
             NOTES.warning("--jobs %d: only %d fit on this machine with their workers", jobs, most)
-        self.jobs = min(jobs or most, most, self.n_runs)
+        self.jobs = min(jobs or most, most, len(left))
         self.shown = shown
         self.address: Future[str] = Future()  # of the cluster; "" if there is none
-        self.drivers: set[Driver] = set()
-        self.running: set[str] = set()
-        self.failed: dict[str, str] = {}  # why, by name
-        self.done = 0
-        self.began = time.monotonic()
-        self.bar: tqdm | None = None  # on a terminal; elsewhere each run's beginning and end is a line
+        self.kept, self.drivers = kept, {*kept}
         self.stopped = False
         self.lock = threading.Lock()  # of all that the jobs share
 
     def run(self, ray: Callable[[], str]) -> dict[str, str]:
-        """Do them all on the cluster of `ray`; return `failed`. An interrupt ends those at work, too."""
+        """Do them all on the cluster of `ray`; return why, by name, of those that failed.
+
+        An interrupt ends those at work, too.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            if sys.stderr.isatty():
-                self.bar = stack.enter_context(tqdm(total=self.n_runs, unit="run", dynamic_ncols=True))
-            with ThreadPoolExecutor(self.jobs) as pool:
-                try:
-                    jobs = [pool.submit(self.job) for _ in range(self.jobs)]
-                    self.address.set_result(ray())
-                    while wait(jobs, timeout=1).not_done:
-                        if self.bar:
-                            self.bar.refresh()  # its time
-                    for job in jobs:
-                        job.result()  # raises what it raised
-                finally:
-                    self.stop()
-        return self.failed
+        while len(self.kept) > self.jobs:
+            self.end(self.kept.pop())
+        with self.board.shown(), ThreadPoolExecutor(self.jobs) as pool:
+            try:
+                jobs = [pool.submit(self.job) for _ in range(self.jobs)]
+                self.address.set_result(ray())
+                while wait(jobs, timeout=1).not_done:
+                    self.board.refresh()
+                for job in jobs:
+                    job.result()  # raises what it raised
+            except BaseException:
+                self.stop()
+                raise
+        return self.board.failed
 
     def stop(self) -> None:
         """Begin no run any more, and end those at work."""
@@ -148,12 +156,14 @@ class Sweep:
 
     def job(self) -> None:
         """Do one run after another, until none is left."""
-        driver = None
+        with self.lock:
+            driver = self.kept.pop() if self.kept else None
         try:
             while run := self.next_run(driver.shape if driver else None):
                 driver = self.whole(run, driver)
         finally:
-            self.end(driver)
+            with self.lock:
+                self.kept += [driver] if driver else []
 
     def next_run(self, shape: Shape | None) -> PlannedRun | None:
         """Take the next run, if there is one that has workers of `shape`."""
@@ -162,8 +172,7 @@ class Sweep:
                 return None
             run = next((run for run in self.waiting if self.shape(run.config) == shape), self.waiting[0])
             self.waiting.remove(run)
-            self.running.add(run.name)
-            self.show("started", run.name)
+            self.board.start(run.name)
             return run
 
     def whole(self, run: PlannedRun, driver: Driver | None) -> Driver | None:
@@ -196,12 +205,8 @@ class Sweep:
         with self.lock:
             if self.stopped:
                 return
-            self.running.remove(name)
-            self.done += 1
-            if code:
-                said = (self.folder / f"{name}.err").read_text(errors="replace").strip().splitlines()
-                self.failed[name] = f"exit code {code}: {said[-1] if said else 'it said nothing'}"
-            self.show("failed" if code else "finished", name)
+            said = last_words((self.folder / f"{name}.err").read_text(errors="replace"))
+            self.board.end(name, f"exit code {code}: {said}" if code else "")
             if self.shown:
                 with results.open() as lines:
                     lines.seek(before)
@@ -236,18 +241,6 @@ class Sweep:
         """Return what the workers of a run are."""
         return Shape(config.n_cpu, config.n_gpus, config.gpus_per_client if config.n_gpus else 0.0,
                      config.n_workers or max(1, fitting(config) // self.jobs))
-
-    def show(self, event: str, name: str) -> None:
-        """Show what became of a run, and how far the whole is."""
-        if self.bar:
-            self.bar.n = self.done
-            self.bar.set_postfix_str(f"{len(self.running)} running, {len(self.failed)} failed")
-            return
-        seconds = time.monotonic() - self.began
-        left = self.n_runs - self.done
-        rest = f", about {seconds / self.done * left / 60:.0f} min left" if self.done else ""
-        NOTES.info("[%6.1f s] %s %s: %d of %d done, %d running, %d failed%s", seconds, event, name, self.done,
-                   self.n_runs, len(self.running), len(self.failed), rest)
 
 
 def fitting(config: RunConfig) -> int:

@@ -2,6 +2,7 @@
 
     python sweeps/run.py sweeps/mini.toml               what is finished is skipped, what was cut off goes on
     python sweeps/run.py sweeps/mini.toml --dry_run     say what would be run, and run nothing
+    python sweeps/run.py sweeps/law_mini.toml --quick   the study's quick cut, in a folder of its own
     python sweeps/run.py sweeps/mini.toml --test 50     further flags go to every run
     python sweeps/run.py sweeps/mini.toml --until decided --at_most 10     seeds are added one by one until then
 
@@ -22,7 +23,8 @@ sys.path.insert(0, str(ROOT))  # when this file is run as a script
 
 import preprocess.common as preprocess  # noqa: E402
 from sweeps.choosing import chosen_values, runs_left, tuning_runs  # noqa: E402
-from sweeps.drivers import Sweep, ray_for  # noqa: E402
+from sweeps.drivers import Driver, Sweep, kept_drivers, ray_for  # noqa: E402
+from sweeps.models import PlannedModels, make, planned_models  # noqa: E402
 from sweeps.study import PlannedRun, Study, read_study  # noqa: E402
 from sweeps.until import check_until, further, is_decided  # noqa: E402
 from utils.console import NOTES, notes_to_stderr  # noqa: E402
@@ -34,13 +36,14 @@ from utils.record.run_folder import RunFolder  # noqa: E402
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="sweeps/run.py", allow_abbrev=False, usage="sweeps/run.py STUDY.toml [--jobs "
-                                     "N] [--out DIR] [--results] [--until decided --at_most N] [--dry_run] [flags of "
-                                     "main_lm.py for every run]",
+                                     "N] [--out DIR] [--quick] [--results] [--until decided --at_most N] [--dry_run] "
+                                     "[flags of main_lm.py for every run]",
                                      description="Run every run that a study file asks for, then report.py.")
     parser.add_argument("study", type=Path,
                         help="the study's TOML file, - for stdin; sweeps/study_file.py says what is in it")
     parser.add_argument("--jobs", type=int, default=0, help="runs at once (default: as many as have a worker each)")
     parser.add_argument("--out", type=Path, help="folder of the runs' records (default: the study's own)")
+    parser.add_argument("--quick", action="store_true", help="run what the study's table [quick] leaves of it")
     parser.add_argument("--results", action="store_true", help="print each run's results when it has ended")
     parser.add_argument("--until", choices=("decided",), help="after the study's seeds, add one at a time until the "
                                                               "gain in the headline is decided")
@@ -53,17 +56,19 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError(f"--jobs {options.jobs}: must be a whole number from 1 (0: as many as have a worker each)")
         if bool(options.until) != bool(options.at_most):
             raise UserError("--until decided and --at_most N go together: give both, or neither")
-        study = read_study(options.study, options.out, extra, preprocess.task_names())
+        study = read_study(options.study, options.out, extra, preprocess.task_names(), options.quick)
         runs = study.runs()
+        models = planned_models(study, runs)
         if any(run.config.ray_address for run in runs):
             raise UserError("--ray_address: a study starts a Ray of its own for all its runs; leave it out")
         if options.until:
             check_until(study, options.at_most)
         if options.dry_run:
-            print("\n".join(would_be_run(study, runs)))
+            print("\n".join([*(f"{one.state:9} python pretrain.py {' '.join(one.words)}" for one in models),
+                             *would_be_run(study, runs)]))
             return 0
-        with ray_for(max(run.config.n_gpus for run in runs)) as ray:
-            work = Work(ray, options.jobs, options.results)
+        with ray_for(max(run.config.n_gpus for run in runs)) as ray, kept_drivers() as kept:
+            work = Work(ray, kept, options.jobs, options.results)
             runs = work.all_of(study, runs)
             for more in further(study, options.at_most) if options.until else ():
                 if work.failed or is_decided(study, runs, options.at_most):
@@ -93,18 +98,21 @@ def main(argv: list[str] | None = None) -> int:
 
 
 class Work:
-    """Does runs, `jobs` at once, on the cluster of `ray`; `failed`: why, by name. `shown`: results are printed.
+    """Does runs, `jobs` at once, on the cluster of `ray`, by drivers that are `kept`. `shown`: results are printed.
 
-    A run by which a value was to be chosen, and that diverged, has not failed: its value is `left_out`.
+    `failed`: why, by name; `unmade`: the models that could not be made. A run by which a value was to be chosen, and
+    that diverged, has not failed: its value is `left_out`.
     """
 
-    def __init__(self, ray: Callable[[], str], jobs: int, shown: bool) -> None:
-        self.ray, self.jobs, self.shown = ray, jobs, shown
+    def __init__(self, ray: Callable[[], str], kept: list[Driver], jobs: int, shown: bool) -> None:
+        self.ray, self.kept, self.jobs, self.shown = ray, kept, jobs, shown
         self.failed: dict[str, str] = {}
+        self.unmade: list[PlannedModels] = []
         self.left_out: set[str] = set()
 
     def all_of(self, study: Study, runs: list[PlannedRun]) -> list[PlannedRun]:
         """Do a study's runs: first those that values are chosen by, then those of the chosen values; return these."""
+        self.make_models(study, runs)
         if first := tuning_runs(study, runs):
             self.do(study, first, f"runs to choose {', '.join(study.tuned)} by")
         values = chosen_values(study, runs)
@@ -118,15 +126,29 @@ class Work:
         self.do(study, rest, "runs")
         return rest
 
+    def make_models(self, study: Study, runs: list[PlannedRun]) -> None:
+        """Make the models that runs start from and that are not there; say which runs lack one that cannot be made."""
+        models = [one for one in planned_models(study, runs) if one.name not in self.failed]
+        if left := [one for one in models if one.state != "finished"]:
+            NOTES.info("%s: %d times models to make, %d of them finished", study.path, len(models),
+                       len(models) - len(left))
+            failed = make(left, study.folder, self.jobs)
+            self.failed |= failed
+            self.unmade += [one for one in left if one.name in failed]
+        for one in self.unmade:
+            NOTES.warning("%s: %d run(s) that would start from it are left out", one.name,
+                          sum(one.serve(run.config) for run in runs))
+
     def do(self, study: Study, runs: list[PlannedRun], what: str) -> None:
-        """Do those of the runs that are not finished, and that have not ended otherwise before."""
+        """Do those of the runs that are not finished, have not ended otherwise before, and have their model."""
         states = {run.name: state(run) for run in runs}
         ended = {*self.failed, *self.left_out, *(name for name, how in states.items() if how == "finished")}
-        left = [run for run in runs if run.name not in ended]
+        left = [run for run in runs
+                if run.name not in ended and not any(one.serve(run.config) for one in self.unmade)]
         NOTES.info("%s: %d %s, %d of them finished; records in %s", study.path, len(runs), what,
                    list(states.values()).count("finished"), study.folder)
         if left:
-            self.failed |= Sweep(study.folder, left, self.jobs, self.shown).run(self.ray)
+            self.failed |= Sweep(study.folder, left, self.jobs, self.kept, self.shown).run(self.ray)
 
 
 def would_be_run(study: Study, runs: list[PlannedRun]) -> Iterator[str]:

@@ -155,16 +155,16 @@ class Study:
         """
         prog = f"{self.path}: run {name}"
         config = parse_flags([*words], self.tasks, prog=prog)
-        filled = tuple(word.replace("{seed}", str(config.seed)).replace("{out}", str(self.folder)) for word in words)
-        return filled, config if filled == (*words,) else parse_flags([*filled], self.tasks, prog=prog)
+        whole = filled(words, config.seed, self.folder)
+        return whole, config if whole == (*words,) else parse_flags([*whole], self.tasks, prog=prog)
 
 
-def read_study(path: Path, out: Path | None, extra: Sequence[str], tasks: Sequence[str]) -> Study:
-    """Return the study of a file; `out`: another folder for the records than the file's.
+def read_study(path: Path, out: Path | None, extra: Sequence[str], tasks: Sequence[str], quick: bool = False) -> Study:
+    """Return the study of a file, or its `quick` cut; `out`: another folder for the records than the file's.
 
-    Raises UserError for a file that is none or is malformed.
+    Raises UserError for a file that is none or is malformed, or has no quick cut.
     """
-    tables = parse_study(path)
+    tables = parse_study(path, quick)
     return Study(path, tables, out or Path(tables.get("out", Path("log") / path.stem)), tuple(extra), tuple(tasks))
 
 
@@ -180,6 +180,11 @@ def as_words(flags: Flags) -> list[str]:
 def untuned(flags: Flags) -> Flags:
     """Return the flags of a method or rung but for what it is tuned by."""
     return {flag: value for flag, value in flags.items() if flag != "tune"}
+
+
+def filled(words: Sequence[str], seed: int, folder: Path) -> tuple[str, ...]:
+    """Return words of a command line with a run's seed and the study's folder in their places."""
+    return tuple(word.replace("{seed}", str(seed)).replace("{out}", str(folder)) for word in words)
 
 
 def part(key: str, value: object, values: Sequence[object]) -> str:

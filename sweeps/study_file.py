@@ -8,6 +8,11 @@
     random_init = true             # come after [common] and before the arm's
     [rungs.small]
     model = "{out}/models/seed{seed}/1M"     # a text may have the study's folder and the run's seed
+    [pretrain.small]               # models that pretrain.py makes before the runs, by its flags; `out` is where
+    task = "sentiment"             # (default: {out}/models/NAME, or …/models/seed{seed}/NAME where {seed} is used)
+    tokens = "0,1M"
+    seed = "{seed}"
+    out = "{out}/models/seed{seed}"
     [grid]                         # every combination of these is run…
     seed = [1, 2, 3]
     [methods.iid]                  # …by each of these methods, whose flags come last
@@ -18,6 +23,9 @@
     [tune]                         # every method and baseline has one of these values, chosen on held-out rows
     lr = [5e-5, 1e-4]
     seeds = [1]                    # by runs of these seeds (default: the grid's first)
+    [quick]                        # what is otherwise under --quick, as tables of the same names; a list keeps some:
+    rungs = ["small"]
+    grid = {seed = [1]}
 """
 
 import sys
@@ -28,13 +36,18 @@ from typing import Any
 
 from sweeps.arms import check_ready
 from utils.errors import UserError
+from utils.flags import nearest
 
-TABLES = {"out": str, "baselines": list, "common": dict, "rungs": dict, "grid": dict, "methods": dict, "tune": dict}
-NAMED = ("rungs", "methods")  # tables of tables, by name
+TABLES = {"out": str, "baselines": list, "common": dict, "pretrain": dict, "rungs": dict, "grid": dict, "methods": dict,
+          "tune": dict, "quick": dict}
+NAMED = ("pretrain", "rungs", "methods")  # tables of tables, by name
 
 
-def parse_study(path: Path) -> dict[str, Any]:
-    """Return the tables of a study file, or of stdin (`-`). Raises UserError that names it and what is wrong in it."""
+def parse_study(path: Path, quick: bool = False) -> dict[str, Any]:
+    """Return the tables of a study file, or of stdin (`-`), or those of its `quick` cut.
+
+    Raises UserError that names the file and what is wrong in it.
+    """
     try:
         study = tomllib.loads(sys.stdin.read() if path == Path("-") else path.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -43,9 +56,38 @@ def parse_study(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: is no TOML file: {error}") from None
     try:
         check(study)
+        cut = quick_cut(study, Path("log") / path.stem)
+        if quick and "quick" not in study:
+            raise UserError("has no quick cut; leave --quick out, or give it a table [quick]")
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-    return study
+    return cut if quick else study
+
+
+def quick_cut(study: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return a study with what its table [quick] says in its tables' places; its records go to a folder of their own.
+
+    `folder`: what is the study's own where it names none. Raises UserError, naming the key, for what no study may have.
+    """
+    cut = {key: value for key, value in study.items() if key != "quick"}
+    quick = {"out": f"{study.get('out', folder)}-quick"} | study.get("quick", {})
+    try:
+        for key, value in quick.items():
+            there = study.get(key, {})
+            if key in NAMED and isinstance(value, list):
+                for name in value:
+                    if name not in there:
+                        raise UserError(f"{key}: there is no [{key}.{name}]{nearest(str(name), there)}")
+                cut[key] = {name: there[name] for name in there if name in value}
+            elif key in NAMED and isinstance(value, dict):
+                cut[key] = there | {name: there.get(name, {}) | flags if isinstance(flags, dict) else flags
+                                    for name, flags in value.items()}
+            else:
+                cut[key] = there | value if isinstance(value, dict) and isinstance(there, dict) else value
+        check(cut)
+    except UserError as error:
+        raise UserError(f"quick.{error}") from None
+    return cut
 
 
 def check(study: dict[str, Any]) -> None:
@@ -58,6 +100,8 @@ def check(study: dict[str, Any]) -> None:
             raise UserError(f"{where}: must be a table of flags")
         if not isinstance(flags.get("tune", {}), dict):
             raise UserError(f"{where}.tune: must be a table of lists, such as {{lr = [5e-5, 1e-4]}}")
+        if listed := [key for key, value in flags.items() if isinstance(value, list)]:
+            raise UserError(f"{where}.{listed[0]}: must be one value")
     lists = {"grid": study.get("grid", {}), "tune": study.get("tune", {}), **{
         f"{where}.tune": flags.get("tune", {}) for where, flags in named(study)}}
     for where, table in lists.items():

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 from pathlib import Path
@@ -87,35 +88,65 @@ def test_a_study_runs_what_is_left_and_names_what_failed(base):
     assert alone.returncode == 0 and processes.model(base / "alone") == weights
 
 
-TUNED = """
-seed = [1, 2]
+LAW = """
+val_ratio = 0.2
+[pretrain.small]
+task = "rte"
+layers = 1
+hidden = 32
+vocab = 300
+objective = "mlm"
+tokens = "0,1k,100M"
+[rungs.given]
+[rungs.made]
+model = "{out}/models/small/1k"
+[grid]
+seed = [1, 2, 3, 4, 5, 6]
 [methods.iid]
 lang_mix = 0.99
 [tune]
 lr = [1e-3, 1e30]
+[quick]
+grid = {seed = [1, 2]}
+pretrain = {small = {tokens = "0,1k"}}
 """
 
 
-def test_values_are_chosen_before_the_other_seeds_run_and_seeds_are_added_until_it_is_decided(base):
-    """The value that diverges is not chosen; the rule looks first when a third seed has been added."""
-    text = STUDY.partition("[grid]")[0].format(base=base, rounds=1) + "val_ratio = 0.2\n[grid]" + TUNED
+def test_a_study_of_rungs_makes_its_models_chooses_values_and_adds_seeds_until_it_is_decided(base):
+    """The value that diverges is not chosen; the rule looks first when a third seed has been added.
+
+    It is the study's quick cut, and one process does all runs.
+    """
+    text = STUDY.partition("[grid]")[0].format(base=base, rounds=1) + LAW
     (base / "tuned.toml").write_text("baselines = ['centralized-linear']\n" + text)
-    words = (base / "tuned.toml", "--out", base / "tuned", "--until", "decided", "--at_most", 3, "--jobs", 1)
+    words = (base / "tuned.toml", "--quick", "--out", base / "tuned", "--jobs", 1)
     planned = processes.finish(start(*words, "--dry_run"))
-    assert [line.split()[0] for line in planned.stdout.splitlines()] == ["new"] * 4 + ["later"] * 2
-    assert "later     iid with --seed 2 and the best on held-out rows of lr0.001, lr1e_30" in planned.stdout
-    done = processes.finish(start(*words))
-    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in planned.stdout.splitlines()] == ["new"] * 9 + ["later"] * 4
+    assert f"pretrain.py --out {base}/tuned/models/small --data_dir {base}/data --task rte" in planned.stdout
+    assert "later     iid-made with --seed 2 and the best on held-out rows of lr0.001, lr1e_30" in planned.stdout
+    sweep, found = start(*words, "--until", "decided", "--at_most", 3), set[int]()
+    watch = threading.Thread(target=processes.wait_until, args=(lambda: found.update(drivers(sweep)), sweep, 300))
+    watch.start()
+    done = processes.finish(sweep)
+    watch.join()
+    assert done.returncode == 0 and len(found) == 1, done.stderr
     said = done.stderr.splitlines()
     assert said[0].startswith("--until decided: the gain in the headline is looked at after 3 seeds and after each")
-    assert sum("chosen on held-out rows: lr0.001 of centralized-linear" in line for line in said) == 2
-    assert any("iid: no run of lr1e_30 has ended: the choice is without it" in line for line in said)
+    assert sum("chosen on held-out rows: lr0.001 of centralized-linear-made" in line for line in said) == 2
+    assert any("iid-made: no run of lr1e_30 has ended: the choice is without it" in line for line in said)
     assert any(line.startswith("--until decided: with 3 seeds the headline is") for line in said)
     started = [line.split(" started ")[1].split(":")[0] for line in said if " started " in line]
-    assert len(started) == 8 and {*started[4:]} == {f"{arm}-lr0.001-seed{seed}" for seed in (2, 3)
-                                                   for arm in ("iid", "centralized-linear")}
+    arms = [f"{arm}-{rung}" for rung in ("given", "made") for arm in ("iid", "centralized-linear")]
+    assert started[0] == "models/small" and len(started) == 17
+    assert {*started[9:]} == {f"{arm}-lr0.001-seed{seed}" for seed in (2, 3) for arm in arms}
     report = (base / "tuned" / "report" / "report.md").read_text()
     assert "Tuned: rte" in report and "| centralized-linear | 0.001 |" in report.replace("  ", "")
+
+    # What is there is not made again; the whole study's models are not all there
+    again = processes.finish(start(*words, "--dry_run")).stdout
+    assert again.startswith("finished  python pretrain.py") and again.count("finished") == 9
+    whole = processes.finish(start(*(word for word in words if word != "--quick"), "--dry_run")).stdout
+    assert whole.startswith("resume    python pretrain.py") and whole.count("finished") == 8
 
 
 def drivers(sweep: subprocess.Popen) -> list[int]:
@@ -124,7 +155,7 @@ def drivers(sweep: subprocess.Popen) -> list[int]:
 
 
 def test_a_run_whose_process_dies_is_resumed_and_the_others_have_its_next_one(base):
-    """One run's process is killed once; another's, whose workers have other cores, at each try."""
+    """One run's process is killed once; another's, whose workers have other cores, at each try. One has no model."""
     (base / "deaths.toml").write_text(STUDY.partition("[grid]")[0].format(base=base, rounds=60) + """
 seed = 4
 lr = 1e-3
@@ -133,6 +164,10 @@ n_cpu = 2
 [methods.always]
 [methods.after]
 n_iterations = 1
+[methods.lost]
+model = "{out}/models/seed{seed}/wrong/1M"
+[pretrain.wrong]
+text = "no such {seed}"
 """)
     out = base / "deaths"
     sweep = start(base / "deaths.toml", "--out", out, "--jobs", 1)
@@ -148,7 +183,10 @@ n_iterations = 1
     done = processes.finish(sweep)
     assert done.returncode == 3 and len(set(dead)) == 4, done.stderr
     assert done.stderr.count("its process died (exit code -9): it is resumed in a new one") == 2
-    assert [line.split(":")[1] for line in done.stderr.splitlines() if line.startswith("failed: ")] == [" always"]
+    failed = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
+    assert [line.split(": ")[1] for line in failed] == ["always", "models/wrong-seed4"]
+    assert "exit code 2: pretrain.py: --text no such 4: No such file" in failed[1] and not (out / "lost").exists()
+    assert "models/wrong-seed4: 1 run(s) that would start from it are left out" in done.stderr
     assert [(out / name / "summary.json").is_file() for name in ("once", "always", "after")] == [True, False, True]
     rounds = (out / "once" / "rounds.jsonl").read_text().splitlines()
     assert [json.loads(line)["round"] for line in rounds] == list(range(61)) and 0 < before < 60
@@ -200,8 +238,8 @@ def test_the_ladders_models_have_their_budgets():
 
 @pytest.mark.parametrize("text, message", [
     ("[common]\ndata = \n", "is no TOML file: "),
-    ("\ufeff[commons]\n", "commons: a study has out, baselines, common, rungs, grid, methods, tune"),
-    ("baselines = 'all'\n", "baselines: a study has out, baselines, common, rungs, grid, methods, tune (a text, a"),
+    ("\ufeff[commons]\n", "commons: a study has out, baselines, common, pretrain, rungs, grid, methods, tune, quick"),
+    ("baselines = 'all'\n", "baselines: a study has out, baselines, common, pretrain, rungs, grid, methods, tune, "),
     ("baselines = ['centralised']\n", "baselines: no arm centralised; nearest: centralized"),
     ("[tune]\nlr = [1e-4, 2e-4]\n", "there are no held-out rows to choose a value of lr by; give val_ratio above 0"),
     ("[tune]\nlr = 1e-4\n", "tune.lr: must be a list of values"),
@@ -210,6 +248,9 @@ def test_the_ladders_models_have_their_budgets():
     ("[grid]\nseed = 1\n", "grid.seed: must be a list of values"),
     ("[methods]\niid = 1\n", "methods.iid: must be a table of flags"),
     ("[grid]\nseed = [1, 1]\n", "two runs are called run-seed1"),
+    ("[quick]\nrungs = ['twp']\n[rungs.two]\n", "quick.rungs: there is no [rungs.twp]; nearest: two"),
+    ("[quick]\ncommon = 3\n", "quick.common: a study has out, baselines, common"),
+    ("[pretrain.a]\nlayers = [1, 2]\n", "pretrain.a.layers: must be one value"),
     ("[rungs.two]\nlayer = 2\n", "run run-two: unrecognized arguments: --layer 2"),
     ("[rungs.two]\nlr = 2.0\n[grid]\nlr = [1.0]\n", "rungs.two.lr: [grid] has values of it, too; leave"),
     ("[common]\nlerning_rate = 1\n", "run run: unrecognized arguments: --lerning_rate 1"),

@@ -112,3 +112,39 @@ def test_a_text_may_have_the_seed_of_its_run_and_the_folder_of_the_study(tmp_pat
         assert run.config.model == f"log/study/models/seed{seed}/1M" in run.words
     [run] = asked(tmp_path, "", "--seed", "7", "--load_model", "{out}/{seed}").runs()  # of the command line, too
     assert run.config.load_model == "log/study/7"
+
+
+QUICK = """
+out = "log/mine"
+baselines = ["centralized"]
+[common]
+val_ratio = 0.1
+epoch = 2
+[grid]
+seed = [1, 2, 3]
+[tune]
+lr = [1e-4, 2e-4]
+[rungs.a]
+random_init = true
+[rungs.b]
+[methods.iid]
+lang_mix = 0.99
+batch_size = 8
+[quick]
+baselines = []
+rungs = ["b"]
+common = {epoch = 1}
+grid = {seed = [1, 2]}
+methods = {iid = {batch_size = 4}}
+"""
+
+
+def test_the_quick_cut_of_a_study_is_the_study_with_other_values_in_another_folder(tmp_path):
+    (tmp_path / "study.toml").write_text(QUICK)
+    study = read_study(tmp_path / "study.toml", None, [], ("sentiment",), quick=True)
+    assert [run.name for run in study.runs()] == [f"iid-b-lr{lr}-seed{seed}" for seed in (1, 2)
+                                                  for lr in (0.0001, 0.0002)]
+    [of_all] = {(run.config.epoch, run.config.val_ratio, run.config.lang_mix, run.config.batch_size)
+                for run in study.runs()}
+    assert of_all == (1, 0.1, 0.99, 4) and study.folder == Path("log/mine-quick")
+    assert len(asked(tmp_path, QUICK).runs()) == 3 * 2 * 2 * 2

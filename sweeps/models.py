@@ -1,0 +1,128 @@
+"""The models that a study has pretrain.py make before its runs: which there are, and their making, some at a time."""
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pretraining.flags import PretrainFlags, budgets, parse
+from sweeps.board import Board, last_words
+from sweeps.study import PlannedRun, Study, as_words, filled
+from utils.config import RunConfig
+from utils.errors import UserError
+from utils.machine.workers import usable_cores
+from utils.model.pretraining import CARD
+
+PROGRAM = Path(__file__).resolve().parents[1] / "pretrain.py"
+TRIES = 2  # of a process that a signal ends: it goes on once
+
+
+@dataclass(frozen=True)
+class PlannedModels:
+    """Models of one command line of pretrain.py, whose words are `words`, by budget; `name` says what sets it apart."""
+
+    name: str
+    words: tuple[str, ...]
+    flags: PretrainFlags
+
+    @property
+    def folder(self) -> Path:
+        """The folder of their folders."""
+        return Path(self.flags.out)
+
+    @property
+    def state(self) -> str:
+        """`finished`, `resume` or `new`."""
+        if all((self.folder / label / CARD).is_file() for label in budgets(self.flags.tokens)):
+            return "finished"
+        return "resume" if self.folder.exists() else "new"
+
+    def serve(self, config: RunConfig) -> bool:
+        """Say whether a run starts from one of them."""
+        return start_of(config).is_relative_to(self.folder)
+
+
+def start_of(config: RunConfig) -> Path:
+    """Return what a run starts from, as a path."""
+    return Path(config.load_model or config.model)
+
+
+def planned_models(study: Study, runs: Sequence[PlannedRun]) -> list[PlannedModels]:
+    """Return the models of the tables [pretrain.NAME] that these runs start from.
+
+    A flag that pretrain.py would not take exits with 2 and one line that names the table. Raises UserError for two
+    tables of one folder, and for a run that starts from what a table's models lack.
+    """
+    found = [models for name in study.tables.get("pretrain", {}) for models in of_table(study, name, runs)]
+    folders = [models.folder for models in found]
+    for models in found:
+        if folders.count(models.folder) > 1:
+            raise UserError(f"{study.path}: {models.name}: another table of [pretrain] has the folder {models.folder}; "
+                            "give one of them another out")
+        there = {models.folder / label for label in budgets(models.flags.tokens)}
+        for run in runs:
+            if models.serve(run.config) and start_of(run.config) not in there:
+                raise UserError(f"{study.path}: run {run.name}: --{run.config.start_flag} {start_of(run.config)}: "
+                                f"{models.name} makes {', '.join(budgets(models.flags.tokens))} there")
+    return [models for models in found if any(models.serve(run.config) for run in runs)]
+
+
+def of_table(study: Study, name: str, runs: Sequence[PlannedRun]) -> Iterator[PlannedModels]:
+    """Yield the models of the table [pretrain.`name`]: for each of the runs' seeds, if it has `{seed}` in a text."""
+    table = study.tables["pretrain"][name]
+    by_seed = any("{seed}" in str(value) for value in table.values())
+    flags = {"out": f"{{out}}/models/{'seed{seed}/' * by_seed}{name}", "data_dir": runs[0].config.data_dir} | table
+    for seed in sorted({run.config.seed for run in runs}) if by_seed else [0]:
+        called = f"models/{name}{f'-seed{seed}' * by_seed}"
+        words = filled(as_words(flags), seed, study.folder)
+        yield PlannedModels(called, words, parse([*words], study.tasks, prog=f"{study.path}: {called}"))
+
+
+def make(models: Sequence[PlannedModels], folder: Path, jobs: int) -> dict[str, str]:
+    """Make these models, `jobs` command lines at once (0: as many as have cores); return why, by name, of failures.
+
+    Stdout is added to <name>.txt in `folder`, and stderr is <name>.err. An interrupt ends those at work, too.
+    """
+    most = max(1, usable_cores() // max(one.flags.threads for one in models))
+    at_once = min(jobs or most, most)
+    board, waiting = Board(len(models), "model"), [*models]
+    running: dict[str, tuple[PlannedModels, subprocess.Popen]] = {}
+    tries: Counter[str] = Counter()
+    try:
+        with board.shown():
+            while waiting or running:
+                for one in waiting[:at_once - len(running)]:
+                    waiting.remove(one)
+                    running[one.name] = one, started(one, folder)
+                    tries[one.name] += 1
+                    if tries[one.name] == 1:
+                        board.start(one.name)
+                time.sleep(0.1)
+                board.refresh()
+                for one, process in [*running.values()]:
+                    if (code := process.poll()) is None:
+                        continue
+                    del running[one.name]
+                    if code < 0 and tries[one.name] < TRIES:
+                        waiting.insert(0, one)
+                        continue
+                    said = last_words((folder / f"{one.name}.err").read_text(errors="replace"))
+                    board.end(one.name, f"exit code {code}: {said}" if code else "")
+    finally:
+        for _, process in running.values():
+            process.terminate()
+        for _, process in running.values():
+            process.wait()
+    return board.failed
+
+
+def started(models: PlannedModels, folder: Path) -> subprocess.Popen:
+    """Start pretrain.py, in a group of its own: a terminal's Ctrl-C reaches it once, from the study."""
+    results, messages = (folder / f"{models.name}.{ending}" for ending in ("txt", "err"))
+    results.parent.mkdir(parents=True, exist_ok=True)
+    with results.open("a") as out, messages.open("w") as err:
+        return subprocess.Popen([sys.executable, PROGRAM, *models.words], stdin=subprocess.DEVNULL, stdout=out,
+                                stderr=err, start_new_session=True)

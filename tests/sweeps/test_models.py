@@ -1,0 +1,69 @@
+"""Models that a study has made before its runs: which, where, by which flags, and what is there."""
+
+import pytest
+
+from sweeps.models import planned_models
+from sweeps.study import read_study
+from utils.errors import UserError
+from utils.model.pretraining import CARD
+
+STUDY = """
+[common]
+data_dir = "tables"
+[pretrain.small]
+task = "rte"
+tokens = "0,2k"
+seed = "{seed}"
+[pretrain.other]
+task = "rte"
+out = "{out}/other"
+[pretrain.unused]
+task = "rte"
+[rungs.none]
+model = "{out}/models/seed{seed}/small/0"
+[rungs.some]
+load_model = "{out}/models/seed{seed}/small/2k"
+[rungs.other]
+model = "{out}/other/1M"
+[grid]
+seed = [3, 5]
+"""
+
+
+def planned(tmp_path, text=STUDY):
+    """Return a study's models and runs."""
+    (tmp_path / "study.toml").write_text(text)
+    study = read_study(tmp_path / "study.toml", tmp_path / "log", [], ("sentiment", "rte"))
+    return planned_models(study, study.runs()), study.runs()
+
+
+def test_models_are_made_for_each_seed_that_their_flags_name_and_where_a_run_starts_from_one(tmp_path):
+    models, runs = planned(tmp_path)
+    assert {one.name: (one.flags.out, one.flags.seed, one.flags.data_dir) for one in models} == {
+        "models/small-seed3": (f"{tmp_path}/log/models/seed3/small", 3, "tables"),
+        "models/small-seed5": (f"{tmp_path}/log/models/seed5/small", 5, "tables"),
+        "models/other": (f"{tmp_path}/log/other", 0, "tables")}
+    assert [run.name for run in runs if models[0].serve(run.config)] == ["run-none-seed3", "run-some-seed3"]
+
+
+def test_models_are_finished_when_all_of_their_budgets_are_there(tmp_path):
+    models, states = planned(tmp_path)[0], []
+    for label in ("0", "2k"):
+        states.append(models[0].state)
+        (models[0].folder / label).mkdir(parents=True)
+        (models[0].folder / label / CARD).touch()
+    assert states == ["new", "resume"] and models[0].state == "finished"
+
+
+@pytest.mark.parametrize("before, after, message", [
+    ("small/0", "small/1k", "run run-none-seed3: --model .*/small/1k: models/small-seed3 makes 0, 2k there"),
+    ("[rungs.none]", "out = '{out}/other'\n[rungs.none]", "models/other: another table of .pretrain. has the folder")])
+def test_a_run_without_its_model_and_two_tables_of_one_folder_are_wrong(before, after, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        planned(tmp_path, STUDY.replace(before, after))
+
+
+def test_a_wrong_flag_names_its_table(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        planned(tmp_path, STUDY.replace("2k\"\nseed", "3k\"\nseeds"))
+    assert "study.toml: models/small-seed3: unrecognized arguments: --seeds 3; nearest: seed" in capsys.readouterr().err
