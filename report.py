@@ -14,6 +14,7 @@ from pathlib import Path
 
 from reports.contents import Contents, contents
 from reports.csv_lines import csv_text
+from reports.law_table import law_csv
 from reports.page import page
 from reports.records import Records, read_records
 from reports.tables import latex, plain
@@ -61,13 +62,15 @@ def check_baseline(records: Records, baseline: str) -> None:
 
 
 def write_files(found: Contents, out: Path) -> None:
-    """Write the report into `out`: .md, .tex, .csv, the figures as PDF and PNG, and report.html."""
+    """Write the report into `out`: .md, .tex, .csv, law.csv of a ladder, the figures as PDF and PNG, report.html."""
     from reports.sections import html_sections  # tables alone need no matplotlib
     from reports.style import drawing
 
     (out / "figures").mkdir(parents=True, exist_ok=True)
     (out / "report.md").write_text(found.text() + "\n", encoding="utf-8")
     (out / "report.tex").write_text("\n\n".join(map(latex, found.tables())) + "\n", encoding="utf-8")
+    if found.laws:
+        (out / "law.csv").write_text(law_csv(found.laws), encoding="utf-8")
     (out / "report.csv").write_text(csv_text(judged for sets in found.judged for judged in sets), encoding="utf-8")
     with drawing():
         sections = html_sections(found, out / "figures")

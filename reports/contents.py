@@ -1,17 +1,26 @@
-"""What a report holds, in its order: the headline, how to read it, the tables, the gain against compute."""
+"""What a report holds, in its order: the headline, how to read it, the law, the tables."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from reports.compute import trends
+from reports.axes import POWER
 from reports.gain_tables import gain_table, overview_table
 from reports.gains import HOW, Judged, judge
+from reports.law import Law, laws
+from reports.law_table import HOW_LAW, compute_notes, finding, law_sentences, law_tables, rungs_table
 from reports.mcnemar_table import check_mcnemar, mcnemar_table
 from reports.records import Records
+from reports.rungs import Rung, ladders
 from reports.scores import score_table
 from reports.sentences import gain_sentence, headline_sentence
 from reports.sets_table import sets_table, side_by_side
 from reports.tables import ReportTable, markdown, markdown_text
 from reports.tuned_table import tuned_table
+
+LAW = "Gain against representation power and pre-training compute"
+NO_LAW = ("A line needs at least 2 models of different representation power, measured by a probe (--centralized "
+          "--train head), or of known and different pre-training compute.")
+
 
 
 @dataclass(frozen=True)
@@ -27,15 +36,38 @@ class Contents:
         """Each comparison on the task's test rows, which the headline is about."""
         return [sets[0] for sets in self.judged]
 
+    @cached_property
+    def ladders(self) -> dict[str, list[Rung]]:
+        """The rungs of each ladder."""
+        return ladders(self.judged)
+
+    @cached_property
+    def laws(self) -> list[Law]:
+        """The lines through the rungs' gains."""
+        return laws(self.ladders)
+
     @property
     def headline(self) -> str:
-        """The whole in one sentence."""
-        return headline_sentence(self.on_test)
+        """The whole in one sentence: whether the law shows, of a ladder with probes, else the gains."""
+        return "; ".join(law_sentences(self.laws)) or headline_sentence(self.on_test)
 
     @property
     def findings(self) -> list[str]:
-        """Each gain on test rows in a sentence."""
-        return [gain_sentence(judged, method) + "." for judged in self.on_test for method in judged.averaging]
+        """Each law against representation power, and the gains' count; without any, each gain on test rows."""
+        if not law_sentences(self.laws):
+            return [gain_sentence(judged, method) + "." for judged in self.on_test for method in judged.averaging]
+        return [headline_sentence(self.on_test) + ".", *(finding(law) + "." for law in self.laws if law.axis == POWER)]
+
+    @property
+    def law_notes(self) -> list[str]:
+        """Which models have no known compute, and what a line needs where there is none."""
+        notes = [note for rungs in self.ladders.values() for note in compute_notes(rungs)]
+        return notes if self.laws else [*notes, NO_LAW]
+
+    def about_law(self) -> list[ReportTable]:
+        """The tables of the rungs and of the lines through them, where there are lines."""
+        some = dict.fromkeys(law.ladder for law in self.laws)
+        return [rungs_table(ladder, self.ladders[ladder]) for ladder in some] + law_tables(self.laws)
 
     def overview(self) -> list[ReportTable]:
         """The table of all comparisons, where there are several."""
@@ -43,7 +75,7 @@ class Contents:
 
     def tables(self) -> list[ReportTable]:
         """All tables: the overview, then each comparison's."""
-        return self.overview() + [table for sets in self.judged for table in (
+        return self.about_law() + self.overview() + [table for sets in self.judged for table in (
             *about_all_sets(sets), *(table for judged in sets for table in self.tables_of(judged)))]
 
     def tables_of(self, judged: Judged) -> list[ReportTable]:
@@ -52,14 +84,20 @@ class Contents:
 
     def text(self) -> str:
         """The report as Markdown."""
-        parts = [markdown_text(self.headline) + ".", HOW, *map(markdown, self.tables())]
-        found, left_out = trends(self.on_test)
-        lines = [*(trend.sentence() for trend in found), *left_out]
-        parts.append("Gain against pre-training compute\n\n" + "\n".join(f"- {markdown_text(line)}" for line in lines))
+        parts = [markdown_text(self.headline) + "."]
+        if self.laws:
+            parts += [items(self.findings), HOW_LAW]
+        parts += [HOW, *map(markdown, self.tables())]
+        parts += [f"{LAW}\n\n{items(self.law_notes)}"] * bool(self.law_notes)
         if self.records.unfinished:
             parts.append("Unfinished (failed, stopped or still running), not counted\n\n" + "\n".join(
                 f"- {markdown_text(str(run.folder))}: {run.state}" for run in self.records.unfinished))
         return "\n\n".join(parts)
+
+
+def items(sentences: list[str]) -> str:
+    """Return sentences as a Markdown list."""
+    return "\n".join(f"- {markdown_text(sentence)}" for sentence in sentences)
 
 
 def contents(records: Records, baseline: str = "", mcnemar: bool = False) -> Contents:

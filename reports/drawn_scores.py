@@ -23,13 +23,14 @@ class DrawnScores:
     """Scores float64 [1 + draws] of a comparison's runs: on the rows as they are, then on each draw of them.
 
     `runs[folder]` are a run's and `floors[folder]` those of saying the commonest label on its rows, of the runs with a
-    predictions.parquet; others have their recorded scores alone: [1].
+    predictions.parquet; others have their recorded scores alone: [1]. `rows`, int64, are all rows that were drawn.
     """
 
     compared: Comparison
     answers: dict[Path, Answers]
     runs: dict[Path, Scores]
     floors: dict[Path, Scores]
+    rows: np.ndarray
 
     def of(self, run: FinishedRun, domain: str | None = None) -> np.ndarray:
         """Return a run's scores in one domain, or the macro averages."""
@@ -66,7 +67,7 @@ def drawn_scores(compared: Comparison) -> DrawnScores:
     scores: dict[Path, Scores] = {}
     floors: dict[Path, Scores] = {}
     if not answers:
-        return DrawnScores(compared, answers, scores, floors)
+        return DrawnScores(compared, answers, scores, floors, np.empty(0, np.int64))
     resampling = Resampling([*answers.values()])
     for folder, each in answers.items():
         scores[folder] = resampling.scores(compared.metric, each)
@@ -74,7 +75,7 @@ def drawn_scores(compared: Comparison) -> DrawnScores:
         if majority := runs[folder].majority(compared.evaluated):
             always = commonest(compared.metric, each, majority[compared.metric])
             floors[folder] = resampling.scores(compared.metric, always)
-    return DrawnScores(compared, answers, scores, floors)
+    return DrawnScores(compared, answers, scores, floors, resampling.rows)
 
 
 def check(compared: Comparison, run: FinishedRun, scores: Scores) -> None:

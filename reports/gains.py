@@ -153,16 +153,25 @@ def gain_of(compared: Comparison, method: str, baseline: str,
             scores: Callable[[FinishedRun], np.ndarray | None]) -> Gain:
     """Return a method's gain over the baseline by `scores`, float64 [1 + draws] of each run; no gain where it has none.
     """
-    differences = []
+    found = by_seed(compared, method, baseline, scores)
+    if found is None:
+        return Gain(())
+    differences = alike([*found.values()])
+    both = interval(differences) if differences and len(differences[0]) > 1 else None
+    return Gain(tuple(float(each[0]) for each in differences), budget(compared, method, baseline) or 1.0, both)
+
+
+def by_seed(compared: Comparison, method: str, baseline: str,
+            scores: Callable[[FinishedRun], np.ndarray | None]) -> dict[int, np.ndarray] | None:
+    """Return {seed: differences to the baseline's run, float64 [1 + draws]}; None where a run of them has no scores."""
+    differences = {}
     for run, other in pairs_of(compared, method, baseline):
         ours, theirs = scores(run), scores(other)
         if ours is None or theirs is None:
-            return Gain(())
+            return None
         ours, theirs = alike([ours, theirs])
-        differences.append(ours - theirs)
-    differences = alike(differences)
-    both = interval(differences) if differences and len(differences[0]) > 1 else None
-    return Gain(tuple(float(each[0]) for each in differences), budget(compared, method, baseline) or 1.0, both)
+        differences[run.seed] = ours - theirs
+    return differences
 
 
 def corrected(found: Mapping[Key, Gain]) -> dict[Key, Gain]:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reports.runs import FinishedRun
-from reports.values import NUMBER, take
-from utils.errors import UserError
 from utils.hub_names import split_revision
 
 TABLE = Path(__file__).with_name("pretraining.json")
@@ -58,7 +56,7 @@ def pretraining(run: FinishedRun, known: dict[str, Pretraining]) -> Pretraining 
     """Return what a run's model was pre-trained with, or why that is not known: a part of a sentence.
 
     The object `pretraining` in the run's config.json comes first, then the model's name among the `known_models`.
-    Random weights have had 0 FLOPs. Raises UserError naming config.json where the object is malformed.
+    Random weights have had 0 FLOPs.
     """
     flag = run.config["flags"].get
     if flag("load_model"):
@@ -69,19 +67,9 @@ def pretraining(run: FinishedRun, known: dict[str, Pretraining]) -> Pretraining 
         return "is a part of a model: the compute of the whole is not its own"
     card = run.config.get("pretraining")
     if card is not None:
-        return _of_card(card, f"{run.folder / 'config.json'}: pretraining")
+        return Pretraining(float(card["flops"]), 6.0 * card["body_parameters"] * card["sequences"] / FIGURE_1_UNIT)
     name = split_revision(run.summary["model"])[0].rstrip("/").rpartition("/")[2].lower()
     return known.get(name, f"its pre-training compute is not in {TABLE.name}")
-
-
-def _of_card(card: object, where: str) -> Pretraining:
-    if not isinstance(card, dict):
-        raise UserError(f"{where}: must be a JSON object")
-    flops, body, sequences = (float(take(card, key, NUMBER, where))
-                              for key in ("flops", "body_parameters", "sequences"))
-    if min(flops, body, sequences) < 0:
-        raise UserError(f"{where}: has a number below 0")
-    return Pretraining(flops, 6 * body * sequences / FIGURE_1_UNIT)
 
 
 def published_points(path: Path = FIGURE_1) -> list[PublishedPoint]:

@@ -117,7 +117,7 @@ def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
             unfinished.append(run)
             continue
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
-        model = run.summary["model"], str(run.config.get("model_commit", "")), run.flag("random_init")
+        model = run.model, str(run.config.get("model_commit", "")), run.flag("random_init")
         test = run.sets[0], tuple(run.summary[run.sets[0]]["domains"])
         groups[model, run.config["data_fingerprint"], test, tested_on].append(run)
     if not groups:
@@ -169,23 +169,38 @@ def comparison(runs: list[FinishedRun], apart: dict[str, object], tuned: Sequenc
                 raise UserError(f"{other.folder} and {run.folder} are both {run.method} with --seed {run.seed}: "
                                 "give one of them")
         methods[run.method].append(run)
-    first, flags = runs[0].summary, runs[0].config["flags"]
-    model = first["model"] if not os.path.isabs(first["model"]) else Path(first["model"]).name
-    words = [first["data"], called(model, flags["layers"]) + (", random weights" if flags["random_init"] else "")]
-    words += [f"{flags['test']} rows per domain"] if flags["test"] else []
-    words += [flags["test_split"]] if flags["test_split"] else []
-    words += [f"{name} {value}" for name, value in apart.items()]
+    first = runs[0].summary
+    words = [first["data"], model_title(runs[0]), *settings(runs[0], apart)]
     first_names = ("centralized", "only", "iid", "noniid")
     in_order = sorted(methods, key=lambda name: (*(not name.startswith(word) for word in first_names), name))
-    return Comparison(", ".join(words), first["data"], model, runs[0].sets[0],
+    return Comparison(", ".join(words), first["data"], model_name(runs[0]), runs[0].sets[0],
                       {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order}, apart,
                       sorted(choices, key=lambda choice: in_order.index(choice.method)))
+
+
+def model_name(run: FinishedRun) -> str:
+    """Return the name of a run's model: of an absolute path, its last folder."""
+    return Path(run.model).name if os.path.isabs(run.model) else run.model
+
+
+def model_title(run: FinishedRun) -> str:
+    """Return the name of a run's model as titles have it, with what of its layers and weights the run starts from."""
+    layers = int(run.config["flags"]["layers"])
+    return called(model_name(run), layers) + ", random weights" * bool(run.flag("random_init"))
 
 
 def called(model: str, layers: int) -> str:
     """Return a recorded model as titles have it: without -layersN in its name, and with that in words, if it is cut."""
     whole = "".join(model.rsplit(f"-layers{layers}", 1))
     return f"{whole}, first {layers} layer{'s' * (layers > 1)}" if layers else model
+
+
+def settings(run: FinishedRun, apart: dict[str, object]) -> list[str]:
+    """Return in words which rows a run is tested on, and the flags that set its comparison apart."""
+    flags = run.config["flags"]
+    words = [f"{flags['test']} rows per domain"] if flags["test"] else []
+    words += [flags["test_split"]] if flags["test_split"] else []
+    return words + [f"{name} {value}" for name, value in apart.items()]
 
 
 def with_titles(compared: list[Comparison]) -> list[Comparison]:

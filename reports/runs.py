@@ -5,6 +5,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+from reports.pretrained import check_pretraining, pretrained_name
 from reports.values import NUMBER, Kind, check_numbers, is_number, parse_object, read_object, read_text, take
 from utils.config import RunConfig
 from utils.data.evaluation_sets import HELD_OUT
@@ -70,8 +71,22 @@ class FinishedRun:
         return self.summary[HELD_OUT][self.metric] if HELD_OUT in self.sets else None
 
     def flag(self, name: str) -> object:
-        """Return the value of a flag; None where the run's plug-ins have no such flag."""
-        return self.config["flags"].get(name)
+        """Return the value of a flag; None where the run's plug-ins have no such flag.
+
+        A model that was pre-trained in miniature has a folder for each seed: its --model is its name.
+        """
+        return self.model if name == "model" and self.pretraining else self.config["flags"].get(name)
+
+    @property
+    def pretraining(self) -> dict | None:
+        """What config.json says of the model's pre-training in miniature; None for any other model."""
+        return self.config.get("pretraining")
+
+    @property
+    def model(self) -> str:
+        """What it starts from: a model's name or folder, or the name of what was pre-trained in miniature."""
+        model = self.summary["model"]
+        return pretrained_name(Path(model).name, self.pretraining) if self.pretraining else model
 
     @property
     def step_ratio(self) -> float | None:
@@ -139,6 +154,8 @@ def read_run(folder: Path) -> FinishedRun | UnfinishedRun:
             if not isinstance(shard, dict) or not all(is_number(rows) for rows in shard.values()):
                 raise UserError(f"{folder / 'config.json'}: {key} must hold numbers of rows, client by client")
     check_set_names(config, folder / "config.json")
+    if config.get("pretraining") is not None:
+        check_pretraining(config["pretraining"], f"{folder / 'config.json'}: pretraining")
     finished = (folder / "summary.json").exists()
     rounds, broken_off = read_rounds(folder / "rounds.jsonl", finished)
     if not finished:

@@ -1,14 +1,16 @@
 """The sections of the page: tables and figures of each comparison, and the gain against compute."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reports.compute import Trend, trends
-from reports.compute_figure import draw_compute
-from reports.contents import Contents, about_all_sets
+from reports.axes import COMPUTE, FACTORS, POWER, WORDS
+from reports.contents import LAW, Contents, about_all_sets
 from reports.figures import score_figures, sets_figure
-from reports.page import html_figure, html_list, html_table
+from reports.law_figure import draw_laws
+from reports.law_table import HOW_LAW
+from reports.page import html_figure, html_list, html_table, text
 from reports.sets_table import side_by_side
 from reports.style import data_uri, write_figure
 from reports.training_figures import training_figures
@@ -16,6 +18,12 @@ from utils.file_names import file_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+HOW_FIGURE = ("Each model's gain over its strongest baseline, with 95 % intervals; filled: test rows, hollow: further "
+              "sets. The lines are least-squares fits, the bands their 95 % intervals over seeds and test rows; where "
+              "one crosses zero (a circle; the bar is its interval), averaging and the baseline are even.")
+OF_FACTORS = "Models pre-trained in miniature that differ in one thing alone. "
 
 
 def html_sections(contents: Contents, folder: Path) -> list[tuple[str, str]]:
@@ -35,22 +43,23 @@ def html_sections(contents: Contents, folder: Path) -> list[tuple[str, str]]:
                 content += figure(draw, folder, file_name("-".join(words)), each.title, caption)
             content += "".join(f'<p class="note">{line}</p>\n' for line in missing)
             sections.append((each.title, content))
-    found, left_out = trends(contents.on_test)
-    place = int(several) if any(trend.slope is not None for trend in found) else len(sections)
-    sections.insert(place, ("Gain against pre-training compute", compute_section(found, left_out, folder)))
+    sections.insert(0 if contents.laws else len(sections), (LAW, law_section(contents, folder)))
     return sections
 
 
-def compute_section(found: list[Trend], left_out: list[str], folder: Path) -> str:
-    """Return the figure of gains against compute, or what it needs, as HTML."""
-    if any(trend.slope is not None for trend in found):
-        content = figure(lambda narrow: draw_compute(found, narrow), folder, "compute",
-                         "Gain against pre-training compute",
-                         "Each model's gain against the FLOPs of its pre-training; the lines are least-squares fits of "
-                         "the models' means; where one crosses zero (a circle), averaging and fine-tuning are even.")
-    else:
-        content = '<p>The figure needs at least 2 models of known and different pre-training compute.</p>\n'
-    return content + html_list([*(trend.sentence() for trend in found), *left_out])
+def law_section(contents: Contents, folder: Path) -> str:
+    """Return the figures and tables of the law, or what it needs, as HTML."""
+    content = ""
+    several = len({law.ladder for law in contents.laws}) > 1
+    for number, ladder in enumerate(dict.fromkeys(law.ladder for law in contents.laws), start=1):
+        some = [law for law in contents.laws if law.ladder == ladder]
+        there = {law.axis for law in some}
+        for name, axes, caption in (("law", (POWER, COMPUTE, WORDS), ""), ("factors", FACTORS, OF_FACTORS)):
+            if shown := [axis for axis in axes if axis in there]:
+                content += figure(partial(draw_laws, some, shown), folder, f"{number}-{name}" if several else name,
+                                  ladder, caption + HOW_FIGURE)
+    how = f'<p class="note">{text(HOW_LAW)}</p>\n' if contents.laws else ""
+    return content + "".join(map(html_table, contents.about_law())) + html_list(contents.law_notes) + how
 
 
 def figure(draw: Callable[[bool], "Figure"], folder: Path, name: str, title: str, caption: str) -> str:

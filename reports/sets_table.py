@@ -11,9 +11,14 @@ NOTE = ("The first set is in domain: the task's own test rows. Each verdict is t
         "baselines are those of the test rows, chosen once for all sets.")
 
 
+def not_held_out(sets: Sequence[Judged]) -> list[Judged]:
+    """Return a comparison on its test rows and each further set but the held-out rows."""
+    return [judged for judged in sets if judged.compared.evaluated != HELD_OUT]
+
+
 def side_by_side(sets: Sequence[Judged]) -> list[Judged]:
     """Return a comparison on its test rows and each further set but the held-out rows; none without a further one."""
-    found = [judged for judged in sets if judged.compared.evaluated != HELD_OUT]
+    found = not_held_out(sets)
     return found if len(found) > 1 else []
 
 

@@ -16,9 +16,9 @@ class ReportTable:
     notes: list[str] = field(default_factory=list)
 
 
-def signed(value: float) -> str:
-    """Return points of a hundred with their sign, one decimal."""
-    return f"{100 * value:+.1f}".replace("-", "−")
+def signed(value: float, digits: int = 1) -> str:
+    """Return points of a hundred with their sign, so many decimals."""
+    return f"{100 * value:+.{digits}f}".replace("-", "−")
 
 
 def mean_and_deviation(values: list[float]) -> tuple[float, float | None]:

@@ -57,7 +57,7 @@ def test_stdout_holds_the_tables_and_what_was_left_out(made):
     done, out = made
     assert "gain over centralized" in done.stdout and "study/i3: last round recorded: 2 of 2" in done.stdout
     assert done.stdout.rstrip("\n") == (out / "report.md").read_text().rstrip("\n")
-    assert "points for each tenfold" in done.stdout and "is left out of the compute figure" in done.stdout
+    assert "points for each tenfold" in done.stdout and "Not on the axis of compute: " in done.stdout
     assert done.stderr == f"report.py: wrote {out / 'report.html'}\n"
 
 
@@ -82,7 +82,7 @@ def test_hostile_names_are_text(made):
 
 def test_the_figures_are_images(made):
     names = {path.stem.split("-", 1)[-1] for path in (made[1] / "figures").glob("*.png")}
-    assert names == {"gains", "curves", "shards", "drift", "time", "compute"}
+    assert names == {"gains", "curves", "shards", "drift", "time", "law"}
     for path in (made[1] / "figures").iterdir():
         assert path.read_bytes().startswith(b"\x89PNG" if path.suffix == ".png" else b"%PDF")
     for reference in Page((made[1] / "report.html").read_text()).references:

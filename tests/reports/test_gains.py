@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.compute import ModelGain, fit, trends
 from reports.csv_lines import csv_text
 from reports.gain_tables import gain_table
 from reports.gains import Gain, judge, unpaired
@@ -112,31 +111,3 @@ def test_an_outer_optimizer_of_one_client_is_a_method_of_its_own(tmp_path):
     table = gain_table(judge(compared, "centralized"))
     assert table.rows[1][:5] == ["centralized-nesterov", "2", "+10.0 [+10.0, +10.0]", "<0.001", "ahead"]
     assert "(iid)" in headline_sentence([judge(compared)])
-
-
-def test_the_fitted_line_is_least_squares():
-    points = [ModelGain("m", flops, Gain((value,))) for flops, value in ((1e18, -0.03), (1e19, -0.01), (1e20, 0.02))]
-    trend = fit("toy", "iid", points)
-    slope, offset = np.polyfit([18, 19, 20], [-0.03, -0.01, 0.02], 1)
-    assert np.allclose([trend.slope, trend.crossing], [slope, -offset / slope])
-    assert "+2.5 points for each tenfold" in trend.sentence() and "zero at 1.8e+19 FLOPs (3 models)" in trend.sentence()
-    assert "needs 2" in fit("toy", "iid", points[:1]).sentence()
-    assert "level" in fit("toy", "iid", [ModelGain("m", 10.0 ** i, Gain((0.1,))) for i in (1, 2)]).sentence()
-
-
-def test_known_models_and_those_left_out(tmp_path):
-    for number, (model, flags) in enumerate([("bert-base-uncased", {}), ("google/electra-base-discriminator", {}),
-                                             ("unheard", {}), ("minilm", {"random_init": True})]):
-        for method in ("centralized", "iid"):
-            write_run(tmp_path / f"{number}{method}", method, 1, (0.5 + 0.1 * (method == "iid"), 0.5), model=model,
-                      **flags)
-    found, left_out = trends(map(judge, read_records([tmp_path]).comparisons))
-    assert [(trend.mixture, len(trend.points)) for trend in found] == [("iid", 2), ("noniid", 0)]
-    for method in ("centralized", "iid"):  # another learning rate is no third model on the line
-        write_run(tmp_path / f"faster{method}", method, 1, (0.5, 0.5), model="bert-base-uncased", lr=1e-3)
-    found, _ = trends(map(judge, read_records([tmp_path]).comparisons))
-    assert [(trend.task, len(trend.points)) for trend in found if trend.mixture == "iid"] == [
-        ("toy, lr 0.0001", 2), ("toy, lr 0.001", 1)]
-    assert left_out == ["minilm is left out of the compute figure: starts from random weights.",
-                        "unheard is left out of the compute figure: its pre-training compute is not in "
-                        "pretraining.json."]

@@ -7,10 +7,11 @@ import pytest
 
 from reports.pretraining import TABLE, Pretraining, known_models, pretraining, published_points
 from reports.runs import read_run
+from tests.reports.toy_ladder import card
 from tests.reports.toy_records import write_run
 from utils.errors import UserError
 
-CARD = {"flops": 6e12, "body_parameters": 400_000, "sequences": 50_000, "tokens": 1_000_000}
+CARD = card(1_000_000) | {"flops": 6e12, "body_parameters": 400_000, "sequences": 50_000}
 
 
 def of_run(folder, **given):
@@ -54,10 +55,10 @@ def test_a_runs_own_card_comes_first(tmp_path):
     assert of_run(tmp_path / "e", model="unheard") == "its pre-training compute is not in pretraining.json"
 
 
-@pytest.mark.parametrize("card, message", [
+@pytest.mark.parametrize("spoilt, message", [
     ([], "must be a JSON object"), (CARD | {"flops": "many"}, "'flops' is 'many'"),
-    ({"flops": 1}, "lacks 'body_parameters'"),
-    (CARD | {"sequences": -1}, "has a number below 0")])
-def test_a_spoilt_card_names_its_file(tmp_path, card, message):
+    ({"objective": "mlm"}, "lacks 'tokens'"), (CARD | {"domains": [1]}, "domains must hold texts"),
+    (CARD | {"sequences": -1}, "'sequences' is below 0")])
+def test_a_spoilt_card_names_its_file(tmp_path, spoilt, message):
     with pytest.raises(UserError, match=f"a/config.json: pretraining: {message}"):
-        of_run(tmp_path / "a", facts={"pretraining": card})
+        of_run(tmp_path / "a", facts={"pretraining": spoilt})

@@ -1,0 +1,84 @@
+"""What gains are drawn against: representation power, pre-training compute, and the three factors behind these."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from reports.pretrained import amount, first_digit
+from reports.pretraining import Pretraining
+from reports.rungs import Rung
+
+
+@dataclass(frozen=True)
+class Axis:
+    """`value` gives a rung's place, None where it is not known; `base`: that of the logarithm in which a line is
+    straight, 0 for the value itself. `each` is a unit of it in words, `label` has its own unit.
+    """
+
+    name: str
+    each: str
+    label: str
+    value: Callable[[Rung], float | None]
+    base: float = 0.0
+
+    def place(self, rung: Rung) -> float | None:
+        """Return where a rung lies; None where that is not known, and on a logarithm's axis at 0 or below."""
+        value = self.value(rung)
+        if value is None or not self.base:
+            return value
+        return math.log(value, self.base) if value > 0 else None
+
+    def shown(self, place: float) -> str:
+        """Return a place of the axis as a value."""
+        if not self.base:
+            return f"{place:.1f}".replace("-", "−")
+        if self.name == "compute":
+            return power_of_ten(place * math.log10(self.base))
+        return amount(self.base ** place) if place * math.log10(self.base) < 12 else power_of_ten(
+            place * math.log10(self.base))
+
+
+def power_of_ten(exponent: float) -> str:
+    """Return 10**exponent as `3.1e+19`, of any size."""
+    whole = math.floor(exponent)
+    return f"{10 ** (exponent - whole):.1f}e{whole:+d}"
+
+
+def known(rung: Rung) -> Pretraining:
+    """Return what a rung was pre-trained with, nothing where that is not known."""
+    return rung.known if isinstance(rung.known, Pretraining) else Pretraining()
+
+
+POWER = Axis("power", "point of representation power", "representation power: the probe's score, points",
+             lambda rung: rung.power)
+COMPUTE = Axis("compute", "tenfold of pre-training compute", "pre-training compute, FLOPs (6·N·D)",
+               lambda rung: known(rung).flops, 10)
+WORDS = Axis("words", "tenfold of pre-training text", "words of pre-training text", lambda rung: known(rung).words, 10)
+#: of models pre-trained in miniature: what is varied where the rest is the same
+FACTORS = (Axis("tokens", "tenfold of pre-training tokens", "pre-training tokens",
+                lambda rung: None if rung.card is None else rung.card["tokens"], 10),
+           Axis("domains", "doubling of pre-training domains", "pre-training domains",
+                lambda rung: None if rung.card is None else len(rung.card["domains"]), 2),
+           Axis("vocabulary", "tenfold of the vocabulary", "word pieces in the vocabulary",
+                lambda rung: None if rung.card is None else rung.card["vocabulary"], 10))
+
+
+def factor_rungs(rungs: Sequence[Rung]) -> dict[Axis, list[Rung]]:
+    """Return {factor: the largest set of rungs that differ in it alone}, where two do.
+
+    Tokens are equal to two digits, as a budget is reached by whole steps, and vocabularies to one.
+    """
+    found = {}
+    for axis in FACTORS:
+        groups: dict[tuple, list[Rung]] = defaultdict(list)
+        for rung in rungs:
+            if rung.card is not None and axis.place(rung) is not None:
+                same = {"tokens": f"{rung.card['tokens']:.1e}", "domains": sorted(rung.card["domains"]),
+                        "vocabulary": first_digit(rung.card["vocabulary"])} | {axis.name: None}
+                rest = (rung.card["objective"], rung.card["layers"], rung.card["hidden"])
+                groups[(*map(str, same.values()), *rest)].append(rung)
+        several = [some for some in groups.values() if len({axis.place(rung) for rung in some}) > 1]
+        if several:
+            found[axis] = max(several, key=len)
+    return found

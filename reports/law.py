@@ -1,0 +1,114 @@
+"""The law: does averaging gain more over standard fine-tuning, the better the representation that it starts from?
+
+The law that the report looks for (Chung et al., FL@FM-NeurIPS 2023): the more representation power a model has, from
+pre-training compute, diversity of data and vocabulary, the more averaging gains; above some power it gains at all. Here
+representation power is measured: by a linear probe on the same rows (`reports/rungs.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from reports.axes import COMPUTE, POWER, WORDS, Axis, factor_rungs
+from reports.comparing import holm
+from reports.drawn_scores import alike
+from reports.gains import Gain
+from reports.intervals import LEVEL
+from reports.lines import Line
+from reports.rungs import Rung
+
+FEWEST = 3  # rungs by which a law is decided: through two there is always a line
+
+
+@dataclass(frozen=True)
+class Point:
+    """A rung's gain at its place on the axis."""
+
+    rung: str
+    x: float
+    gain: Gain
+
+
+@dataclass(frozen=True)
+class Law:
+    """A mixture's gains on one evaluation set against one axis, and the line through them.
+
+    `line` is None with fewer than 2 different places, or no seed that all rungs have. `lacking`: {rung: why it gives no
+    point}; `corrected`: the slope's p value among those of the set's mixtures.
+    """
+
+    ladder: str
+    evaluated: str
+    in_domain: bool
+    axis: Axis
+    mixture: str
+    points: list[Point]
+    lacking: dict[str, str] = field(default_factory=dict)
+    line: Line | None = None
+    seeds: tuple[int, ...] = ()
+    corrected: float | None = None
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether anything is known of how the line varies."""
+        return self.line is not None and (len(self.seeds) > 1 or self.line.gains.shape[2] > 1)
+
+    @property
+    def p(self) -> float | None:
+        """The p value of no slope, uncorrected; None without a line, and with one seed, which decides nothing."""
+        return self.line.slope.p if self.line is not None and len(self.seeds) > 1 else None
+
+    @property
+    def verdict(self) -> str:
+        """Whether the gain grows along the axis: yes, no (it falls), or undecided."""
+        if self.line is None or len(self.points) < FEWEST or self.corrected is None or self.corrected > 1 - LEVEL:
+            return "undecided"
+        return "yes" if self.line.slope.mean > 0 else "no"
+
+
+def laws(ladders: Mapping[str, Sequence[Rung]]) -> list[Law]:
+    """Return the laws of ladders {name: rungs}: by ladder, axis, evaluation set and mixture.
+
+    Only axes on which two rungs have different places are there. p values are corrected (Holm) over the mixtures of one
+    ladder, axis and set.
+    """
+    found = []
+    for ladder, rungs in ladders.items():
+        for axis, some in {POWER: rungs, COMPUTE: rungs, WORDS: rungs, **factor_rungs(rungs)}.items():
+            placed = {rung.name: (rung, place) for rung in some if (place := axis.place(rung)) is not None}
+            if len({place for _, place in placed.values()}) < 2:
+                continue
+            keys = list(dict.fromkeys(key for rung, _ in placed.values() for key in rung.cells))
+            first = next((evaluated for evaluated, _ in keys), "")
+            for evaluated in dict.fromkeys(evaluated for evaluated, _ in keys):
+                found += corrected([law(ladder, axis, key, list(placed.values()), key[0] == first)
+                                    for key in keys if key[0] == evaluated])
+    return found
+
+
+def law(ladder: str, axis: Axis, key: tuple[str, str], placed: list[tuple[Rung, float]], in_domain: bool) -> Law:
+    """Fit the line of one evaluation set and mixture, the `key`, through the rungs that have a gain there."""
+    here = [(rung.name, place, rung.cells[key]) for rung, place in placed if key in rung.cells]
+    lacking = {name: cell.lacking for name, _, cell in here if cell.lacking}
+    lacking |= {rung.name: "no runs" for rung, _ in placed if key not in rung.cells}
+    there = sorted((each for each in here if not each[2].lacking), key=lambda each: each[1])
+    points = [Point(name, place, cell.gain) for name, place, cell in there]
+    evaluated, mixture = key
+    cells = [cell for *_, cell in there]
+    seeds = tuple(sorted(set.intersection(*({*cell.by_seed} for cell in cells)))) if cells else ()
+    if len({point.x for point in points}) < 2 or not seeds:
+        return Law(ladder, evaluated, in_domain, axis, mixture, points, lacking, None, seeds)
+    drawn = alike([cell.by_seed[seed] for seed in seeds for cell in cells])
+    if not all(np.array_equal(cell.rows, cells[0].rows) for cell in cells):
+        drawn = [each[:1] for each in drawn]  # draws of other rows are no draws of the same rows: over seeds alone
+    gains = np.stack(drawn).reshape(len(seeds), len(cells), -1)
+    return Law(ladder, evaluated, in_domain, axis, mixture, points, lacking,
+               Line(np.array([point.x for point in points]), gains), seeds)
+
+
+def corrected(found: list[Law]) -> list[Law]:
+    """Return the laws of one ladder, axis and set with p values after Holm's correction over those that have one."""
+    tested = [place for place, each in enumerate(found) if each.p is not None]
+    adjusted = dict(zip(tested, holm([found[place].p or 0.0 for place in tested])))
+    return [replace(each, corrected=adjusted.get(place)) for place, each in enumerate(found)]

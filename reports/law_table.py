@@ -1,0 +1,156 @@
+"""What the law shows: in one sentence, in tables, and as CSV."""
+
+import csv
+import io
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+from reports.axes import COMPUTE, POWER, Axis, known
+from reports.gain_tables import gain_cell
+from reports.intervals import LEVEL, Interval
+from reports.law import FEWEST, Law
+from reports.lines import Crossing
+from reports.rungs import Rung
+from reports.tables import MISSING, ReportTable, signed
+
+HOW_LAW = (f"The law shows (yes) where the gain's slope is above zero, and does not (no) where it is below, with p at "
+           f"most {1 - LEVEL:.2f}, by at least {FEWEST} rungs. The line is a least-squares fit of each seed's gains, "
+           f"all rungs weighing the same. [low, high]: the {LEVEL:.0%} confidence interval of its slope over seeds and "
+           "test rows, drawn the same for all rungs. It is of these rungs, at their measured places, not of other "
+           "models: see the slope without each one. p is corrected (Holm) over the mixtures of a set. Zero: where the "
+           "line says that averaging and the baseline are even, with Fieller's interval; ∞: it has no end there, as "
+           "the slope may be 0. Representation power is the probe's mean score on the test rows: the head alone "
+           "fine-tuned on all rows.")
+
+
+def law_sentences(laws: Sequence[Law]) -> list[str]:
+    """Say of each ladder whether the law shows, by its IID (else first) mixture on test rows; empty without a probe.
+
+    The choice is by name, not by result, as that of the headline.
+    """
+    of_ladder: dict[str, list[Law]] = defaultdict(list)
+    for law in laws:
+        if law.axis == POWER and law.in_domain:
+            of_ladder[law.ladder].append(law)
+    chosen = [min(some, key=lambda law: law.mixture != "iid") for some in of_ladder.values()]
+    return [f"The law shows: {law.verdict}. On {finding(law)}" for law in chosen]
+
+
+def finding(law: Law) -> str:
+    """Say what one mixture's line on one set is, and whether the law shows by it."""
+    where, found = f"{law.ladder} ({law.mixture}, {law.evaluated})", counted(law)
+    if law.line is None:
+        return f"{where} there is no line: {found}"
+    place = f", and is even at {crossing_cell(law)}" if law.line.crossing else ""
+    few = f", too few to tell by (it takes {FEWEST})" if len(law.points) < FEWEST else ""
+    return (f"{where} averaging gains {slope_cell(law)} points more over the strongest baseline for each "
+            f"{law.axis.each}{place}: {law.verdict}, by {found}{few}")
+
+
+def counted(law: Law) -> str:
+    """Return how many rungs and seeds a line is of, and which rungs give no point and why."""
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for rung, reason in law.lacking.items():
+        reasons[reason].append(rung)
+    left = "".join(f"; {len(names)} without a point, {reason}: {', '.join(names)}" for reason, names in reasons.items())
+    return f"{len(law.points)} rungs, {len(law.seeds)} seeds{left}"
+
+
+def slope_cell(law: Law) -> str:
+    """Return `slope [low, high]` in points for each unit of the axis."""
+    if law.line is None:
+        return MISSING
+    slope: Interval = law.line.slope
+    return signed(slope.mean, 2) + (f" [{signed(slope.low, 2)}, {signed(slope.high, 2)}]" if law.has_interval else "")
+
+
+def crossing_cell(law: Law) -> str:
+    """Return where the line is zero, `at [low, high]`, ∞ where there is no end."""
+    found: Crossing | None = law.line.crossing if law.line else None
+    if found is None:
+        return MISSING
+    points = [point.x for point in law.points]
+    outside = "" if min(points) <= found.at <= max(points) else ", outside of what was measured"
+    low, high = (end_cell(law.axis, end) for end in (found.low, found.high))
+    return law.axis.shown(found.at) + (f" [{low}, {high}]" if law.has_interval else "") + outside
+
+
+def end_cell(axis: Axis, end: float) -> str:
+    """Return the end of an interval of places on an axis."""
+    return axis.shown(end) if math.isfinite(end) else "−∞" if end < 0 and not axis.base else "0" if end < 0 else "∞"
+
+
+def law_tables(laws: Sequence[Law]) -> list[ReportTable]:
+    """Return a table for each ladder and axis: the line of each set and mixture."""
+    groups: dict[tuple[str, Axis], list[Law]] = defaultdict(list)
+    for law in laws:
+        groups[law.ladder, law.axis].append(law)
+    tables = []
+    for (ladder, axis), some in groups.items():
+        rows = [["set", "mixture", "rungs", "seeds", f"points for each {axis.each}", "without one rung", "p",
+                 "the law shows", "zero at"]]
+        for law in some:
+            without = law.line.without_one if law.line else None
+            rows.append([law.evaluated, law.mixture, str(len(law.points)), str(len(law.seeds)), slope_cell(law),
+                         " to ".join(signed(slope, 2) for slope in without) if without else MISSING,
+                         MISSING if law.corrected is None else "<0.001" if law.corrected < 0.001
+                         else f"{law.corrected:.3f}", law.verdict, crossing_cell(law)])
+        notes = dict.fromkeys(f"{law.mixture}, {law.evaluated}: {counted(law)}." for law in some if law.lacking)
+        tables.append(ReportTable(f"Gain against {axis.label}: {ladder}", rows, [*notes]))
+    return tables
+
+
+def rungs_table(ladder: str, rungs: Sequence[Rung]) -> ReportTable:
+    """Each rung's representation power, compute and gains."""
+    keys = list(dict.fromkeys(key for rung in rungs for key in rung.cells))
+    rows = [["rung", "probe", "FLOPs", *(f"{mixture}, {evaluated}" for evaluated, mixture in keys)]]
+    for rung in sorted(rungs, key=lambda rung: (rung.power or 0.0, known(rung).flops or 0.0)):
+        flops = known(rung).flops
+        gains = [rung.cells.get(key) for key in keys]
+        rows.append([rung.name, MISSING if rung.power is None else POWER.shown(rung.power),
+                     MISSING if flops is None else COMPUTE.shown(math.log10(flops)) if flops else "0",
+                     *("no runs" if cell is None else cell.lacking or gain_cell(cell.gain) for cell in gains)])
+    return ReportTable(f"Rungs: {ladder}", rows, ["probe: the mean score on test rows of the head alone fine-tuned on "
+                                                  "all rows. Gains as in each model's own table, in points."])
+
+
+def compute_notes(rungs: Sequence[Rung]) -> list[str]:
+    """Return a sentence for each reason why models have no place on the axis of compute."""
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for rung in rungs:
+        if not known(rung).flops:
+            why = rung.known if isinstance(rung.known, str) else (
+                "random weights have had no pre-training" if known(rung).flops == 0 else "its compute is not known")
+            reasons[why].append(rung.name)
+    return [f"Not on the axis of compute: {', '.join(names)} ({why})." for why, names in reasons.items()]
+
+
+COLUMNS = ("ladder", "axis", "set", "mixture", "rung", "x", "gain", "gain_low", "gain_high", "slope", "slope_low",
+           "slope_high", "p", "verdict", "zero", "zero_low", "zero_high", "rungs", "seeds")
+
+
+def law_csv(laws: Sequence[Law]) -> str:
+    """Return a line for each law, its `rung` empty, and one for each of its points, in unrounded numbers.
+
+    Gains and slopes are parts of 1. `x` and `zero` are places on the axis: representation power in points, others as
+    logarithms (compute, words, tokens, vocabulary to base 10, domains to base 2). What does not exist is empty.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for law in laws:
+        which = {"ladder": law.ladder, "axis": law.axis.name, "set": law.evaluated, "mixture": law.mixture}
+        row: dict[str, object] = {"verdict": law.verdict, "p": law.corrected, "rungs": len(law.points),
+                                  "seeds": " ".join(map(str, law.seeds))}
+        if law.line:
+            row |= {"slope": law.line.slope.mean, "zero": law.line.crossing and law.line.crossing.at}
+        if law.line and law.has_interval:
+            row |= {"slope_low": law.line.slope.low, "slope_high": law.line.slope.high}
+            row |= {f"zero_{end}": getattr(law.line.crossing, end) for end in ("low", "high") if law.line.crossing}
+        writer.writerow(which | row)
+        for point in law.points:
+            found = point.gain.interval
+            ends = {"gain_low": found.low, "gain_high": found.high} if found else {}
+            writer.writerow({**which, "rung": point.rung, "x": point.x, "gain": point.gain.mean, **ends})
+    return out.getvalue()

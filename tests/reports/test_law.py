@@ -1,0 +1,149 @@
+"""The law, from made-up records of ladders: which models are rungs, what lines go through, what is said and drawn."""
+
+import csv
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reports.axes import COMPUTE, FACTORS, POWER
+from reports.contents import contents
+from reports.law import corrected, laws
+from reports.law_figure import draw_laws, spread
+from reports.law_table import law_csv, law_sentences
+from reports.pretrained import amount
+from reports.records import read_records
+from reports.style import drawing
+from tests.reports.toy_ladder import card, write_ladder, write_rung
+from tests.reports.toy_records import write_run
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Five models with a probe, one of them too weak to learn, and six that were pre-trained in miniature."""
+    folder = write_ladder(tmp_path_factory.mktemp("ladder"), slope=0.5, zero=0.7)
+    gains = {"iid-linear": 0.0, "noniid-linear": -0.01}
+    cards = {"0": card(0), "250k": card(250_200), "1M": card(1_000_300), "small": card(1_000_000, vocabulary=500),
+             "one": card(1_000_200, domains=("sentiment/movie",), vocabulary=3900)}
+    for name, each in cards.items():
+        write_rung(folder, name, 0.66, gains, pretraining=each)
+    return contents(read_records([folder]))
+
+
+def law_of(found, mixture, evaluated, axis):
+    one, = (law for law in found.laws if (law.mixture, law.evaluated, law.axis) == (mixture, evaluated, axis))
+    return one
+
+
+def test_seeds_of_one_pretraining_are_one_model_and_others_are_not(found):
+    by_model = {one.model: {run.config["flags"]["model"] for runs in one.methods.values() for run in runs}
+                for one in found.records.comparisons}
+    assert len(by_model) == 10
+    assert by_model["1M (2 x 128, distillation, 1M tokens of movie+product, 4k pieces)"] == {
+        f"log/models/seed{seed}/1M" for seed in (1, 2, 3)}
+    assert [amount(number) for number in (0, 500, 3_900, 250_200, 1_000_300, 2e9)] == [
+        "0", "500", "3.9k", "250k", "1M", "2G"]
+
+
+def test_a_line_is_least_squares_of_the_models_mean_gains_at_their_probes_scores(found):
+    law = law_of(found, "iid", "test", POWER)
+    judged = {sets[0].compared.model: sets[0] for sets in found.judged}
+    for point in law.points:
+        if point.rung in judged:  # the hub's models go by their own names
+            probe = judged[point.rung].compared.methods["centralized-head-linear"]
+            assert point.x == pytest.approx(100 * np.mean([run.score for run in probe]))
+            assert point.gain is judged[point.rung].gains["iid-linear"][None]
+    slope, offset = np.polyfit([point.x for point in law.points], [point.gain.mean for point in law.points], 1)
+    assert law.line.slope.mean == pytest.approx(slope) and law.line.crossing.at == pytest.approx(-offset / slope)
+    assert law.line.gains.shape == (3, len(law.points), 2001) and law.seeds == (1, 2, 3)
+
+
+def test_each_draw_of_rows_is_the_same_for_all_models_and_other_rows_leave_the_seeds_alone(found):
+    rungs = found.ladders["toy"]
+    cells = [rung.cells["test", "iid"] for rung in rungs]
+    assert all(np.array_equal(cell.rows, cells[0].rows) and len(cell.rows) == 600 for cell in cells)
+    line = law_of(found, "iid", "test", POWER).line
+    last = next(sets[0] for sets in found.judged if sets[0].compared.model == "m5")
+    ours, theirs = (last.drawn.of(last.compared.methods[name][1]) for name in ("iid-linear", "centralized-linear"))
+    assert np.array_equal(line.gains[1, -1], ours - theirs)
+    other = replace(cells[0], rows=cells[0].rows + 1)
+    moved = [replace(rungs[0], cells={("test", "iid"): other}), *rungs[1:]]
+    assert laws({"toy": moved})[0].line.gains.shape[2] == 1 < line.gains.shape[2]
+
+
+def test_the_law_shows_in_a_sentence_by_iid_on_test_rows(found):
+    sentence, = law_sentences(found.laws)
+    assert sentence.startswith("The law shows: yes. On toy (iid, test) averaging gains +0.")
+    assert sentence == found.headline and "points more over the strongest baseline for each point of" in sentence
+    assert found.text().startswith(sentence) and "is even at " in sentence
+    lacking = law_of(found, "iid", "test", POWER).lacking
+    assert lacking["m1"] == "not learnt" and f"{len(lacking)} without a point, not learnt: " in sentence
+
+
+def test_compute_and_factors_have_lines_where_the_rest_is_equal(found):
+    assert [point.rung for point in law_of(found, "iid", "test", COMPUTE).points] == [
+        "250k tokens", "1M tokens, 500 pieces", "1M tokens, 1 domain", "1M tokens"]
+    tokens, domains, vocabulary = (law_of(found, "noniid", "ood", axis) for axis in FACTORS)
+    assert [point.x for point in tokens.points] == pytest.approx(np.log10([250_200, 1_000_300]))
+    assert [point.x for point in domains.points] == [0, 1]
+    assert [point.x for point in vocabulary.points] == pytest.approx(np.log10([500, 4000]))
+    assert tokens.verdict == "undecided"  # through two models there is always a line
+    notes = " ".join(found.law_notes)
+    assert "0 tokens (random weights have had no pre-training)" in notes and "m1, m2, m3, m4, m5 (its pre-" in notes
+
+
+def test_p_is_corrected_over_the_mixtures_of_a_set(found):
+    both = [law_of(found, mixture, "ood", POWER) for mixture in ("iid", "noniid")]
+    low, high = sorted(law.p for law in both)
+    assert sorted(law.corrected for law in both) == pytest.approx([2 * low, max(2 * low, high)])
+    assert corrected(both[:1])[0].corrected == both[0].p
+
+
+def test_without_probes_there_is_no_law_against_power(tmp_path):
+    for model in ("bert-base-uncased", "google/electra-base-discriminator", "unheard"):
+        for method in ("centralized", "iid"):
+            write_run(tmp_path / f"{model}{method}".replace("/", "-"), method, 1, (0.5 + 0.1 * (method == "iid"), 0.5),
+                      model=model)
+    here = contents(read_records([tmp_path]))
+    law, = here.laws
+    assert (law.axis, law.mixture, [point.rung for point in law.points], law.p) == (
+        COMPUTE, "iid", ["bert-base-uncased", "google/electra-base-discriminator"], None)
+    assert not law_sentences(here.laws) and here.headline.startswith("Averaging beats")
+    assert here.law_notes == ["Not on the axis of compute: unheard (its pre-training compute is not in "
+                              "pretraining.json)."]
+    for method in ("centralized", "iid"):  # another learning rate is no third model on the line
+        write_run(tmp_path / f"faster{method}", method, 1, (0.5, 0.5), model="bert-base-uncased", lr=1e-3)
+    here = contents(read_records([tmp_path]))
+    assert [(law.ladder, len(law.points)) for law in laws(here.ladders)] == [("toy, lr 0.0001", 2)]
+
+
+def test_the_tables_and_the_csv_hold_all_lines(found):
+    rungs, power, *_ = found.about_law()
+    assert len(rungs.rows) == 11 and rungs.rows[1][1] != "—"
+    assert [row[:2] for row in power.rows[1:]] == [[evaluated, mixture] for evaluated in ("test", "ood")
+                                                   for mixture in ("iid", "noniid")]
+    lines = list(csv.DictReader(io.StringIO(law_csv(found.laws))))
+    assert sum(not line["rung"] for line in lines) == len(found.laws)
+    first = next(line for line in lines if not line["rung"])
+    assert float(first["slope"]) == found.laws[0].line.slope.mean and first["verdict"] == "yes"
+    assert float(first["zero_low"]) < float(first["zero"]) < float(first["zero_high"])
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_the_figure_has_filled_and_hollow_points_and_a_line_for_each_law(found, narrow):
+    with drawing():
+        figure = draw_laws(found.laws, [POWER, COMPUTE], narrow)
+    law, panel = law_of(found, "iid", "test", POWER), figure.axes[0]
+    points, = (line for line in panel.lines if line.get_marker() == "^" and line.get_fillstyle() == "full")
+    assert list(points.get_xdata()) == [point.x for point in law.points]
+    assert list(points.get_ydata()) == pytest.approx([100 * point.gain.mean for point in law.points])
+    assert any(line.get_fillstyle() == "none" and line.get_marker() == "^" for line in panel.lines)
+    assert {text.get_text() for text in panel.texts} == {rung.name for rung in found.ladders["toy"]}
+    assert len(figure.axes) == 4
+
+
+def test_names_that_touch_move_apart_about_their_middle():
+    assert spread([0.1, 0.5, 0.51, 0.9], 0.05) == pytest.approx([0.1, 0.48, 0.53, 0.9])
+    moved = spread([0.5, 0.5, 0.52, 0.53, 0.9], 0.1)
+    assert np.all(np.diff(moved) > 0.0999) and np.mean(moved[:4]) == pytest.approx(np.mean([0.5, 0.5, 0.52, 0.53]))
