@@ -14,6 +14,7 @@ from merging.flags import Asked, parse
 from utils.console import NOTES, notes_to_stderr
 from utils.errors import RoundFailed, UserError
 from utils.machine.durable import DISK_REFUSES
+from utils.machine.new_folder import new_folder
 from utils.machine.process import run_program
 from utils.machine.workers import check_machine, quiet_environment
 
@@ -47,7 +48,7 @@ def merge(asked: Asked) -> None:
     from merging.measuring import measured
     from merging.plan import plan_of
     from merging.table import tables_of
-    from merging.write import new_folder, write_model
+    from merging.write import write_model
     from reports.tables import markdown
 
     config, out = asked.config, Path(asked.flags.out)

@@ -1,9 +1,7 @@
 """The merged model's folder: weights made a window at a time, configuration, tokenizer; whole or not at all."""
 
-import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,47 +12,12 @@ from merging.tensors import NewFile, Tensor, layout_of
 from merging.vectors import Measured, SavedVectors
 from strategies import Strategy
 from utils.config import RunConfig
-from utils.errors import UserError
-from utils.machine.durable import held, sync_folder, system_errors
+from utils.machine.durable import system_errors
 from utils.machine.workers import usable_cores
 from utils.plugins import STRATEGIES
 from utils.vectors.transport import WINDOW
 
 ROOM = 1 << 24  # bytes of all models' windows, for each thread; a method may copy them a few times
-
-
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """Yield a folder beside `out` to write into, which gets its name at the end; after an error nothing is left.
-
-    What a killed process has left goes first. Raises UserError, naming `--out`, where that holds something, where it
-    cannot be made, or where another process is at work on it.
-    """
-    if os.path.lexists(out) and not (out.is_dir() and not any(out.iterdir())):
-        raise UserError(f"--out {out}: is there already; name a new folder, or remove it")
-    whole = Path(os.path.realpath(out))  # a link to an empty folder stays one
-    half = whole.with_name(f".{whole.name}.half")
-    try:
-        half.mkdir(parents=True, exist_ok=True)
-        with held(half / "lock"):
-            for left in half.iterdir():
-                if left.name != "lock":
-                    shutil.rmtree(left) if left.is_dir() else left.unlink()
-            try:
-                folder = half / "model"
-                folder.mkdir()
-                yield folder
-                for path in folder.iterdir():
-                    with path.open("rb") as file:
-                        os.fsync(file.fileno())
-                folder.replace(whole)  # an empty one may be there
-                sync_folder(whole.parent)
-            finally:
-                shutil.rmtree(half, ignore_errors=True)
-    except BlockingIOError:
-        raise UserError(f"--out {out}: another process is at work there; name another folder") from None
-    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        raise UserError(f"--out {out}: cannot be made: {error.strerror}; name another folder") from None
 
 
 def write_model(plan: Plan, config: RunConfig, folder: Path, strategy: str = "", measured: Measured | None = None

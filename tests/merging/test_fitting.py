@@ -141,7 +141,8 @@ def test_what_changes_what_a_model_computes_is_compared_whatever_its_name(base, 
 
 
 def test_a_number_that_is_not_finite_is_found_in_its_tensor(base, tmp_path):
-    from merging.write import new_folder, write_model
+    from merging.write import write_model
+    from utils.machine.new_folder import new_folder
 
     spoil = weights_changed(lambda tensors: tensors[WORDS][7].fill_(float("nan")))
     question = asked(*spoilt(base, tmp_path, spoil), "--out", tmp_path / "out")

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +11,12 @@ from safetensors.torch import load_file, save_file
 
 from merging.card import table_of
 from merging.plan import plan_of
-from merging.write import new_folder, write_model
+from merging.write import write_model
 from tests.loading import loaded
 from tests.merging.children import asked, child, moved, weights
 from tests.tiny import FAMILIES, tiny_once
 from utils.errors import UserError
+from utils.machine.new_folder import new_folder
 from utils.model.loading import save
 
 
@@ -124,32 +124,6 @@ def test_matching_the_norm_makes_the_step_as_long_as_the_means(base, tmp_path):
     mean = np.sqrt(sum(float(((sum(one[name] for one in each) / 3 - start) ** 2).sum())
                        for name, start in before.items()))
     assert step == pytest.approx(mean, rel=1e-5)
-
-
-def test_a_folder_that_is_there_stays_as_it_is_and_after_an_error_there_is_none(tmp_path, monkeypatch):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "file").write_text("mine")
-    with pytest.raises(UserError, match=f"--out {out}: is there already"), new_folder(out):
-        pass
-    monkeypatch.chdir(out)
-    for there in (".", "..", "/"):
-        with pytest.raises(UserError, match=f"--out {there}: is there already"), new_folder(Path(there)):
-            pass
-    with pytest.raises(UserError, match="cannot be made: Not a directory"), new_folder(out / "file" / "deeper"):
-        pass
-    with pytest.raises(ValueError), new_folder(tmp_path / "other") as folder:
-        (folder / "half").write_text("")
-        raise ValueError
-    assert [path.name for path in tmp_path.iterdir()] == ["out"] and (out / "file").read_text() == "mine"
-
-
-def test_a_link_to_an_empty_folder_is_written_through(tmp_path):
-    (tmp_path / "there").mkdir()
-    (tmp_path / "out").symlink_to("there")
-    with new_folder(tmp_path / "out") as folder:
-        (folder / "file").write_text("")
-    assert (tmp_path / "there" / "file").exists() and (tmp_path / "out").is_symlink()
 
 
 def test_what_becomes_too_large_is_one_line_that_names_the_method(base, tmp_path, recwarn):

@@ -1,0 +1,44 @@
+"""A folder that a command makes: new, whole or not at all, and one process's alone."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from utils.errors import UserError
+from utils.machine.durable import held, sync_folder
+
+
+@contextmanager
+def new_folder(out: Path, asked: str = "--out") -> Iterator[Path]:
+    """Yield a folder beside `out` to write into, which gets its name at the end; after an error nothing is left.
+
+    What a killed process has left goes first. Raises UserError, naming what `asked` for it, where it holds
+    something, cannot be made, or another process is at work on it.
+    """
+    if os.path.lexists(out) and not (out.is_dir() and not any(out.iterdir())):
+        raise UserError(f"{asked} {out}: is there already; name a new folder, or remove it")
+    whole = Path(os.path.realpath(out))  # a link to an empty folder stays one
+    half = whole.with_name(f".{whole.name}.half")
+    try:
+        half.mkdir(parents=True, exist_ok=True)
+        with held(half / "lock"):
+            for left in half.iterdir():
+                if left.name != "lock":
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+            try:
+                folder = half / "model"
+                folder.mkdir()
+                yield folder
+                for path in folder.iterdir():
+                    with path.open("rb") as file:
+                        os.fsync(file.fileno())
+                folder.replace(whole)  # an empty one may be there
+                sync_folder(whole.parent)
+            finally:
+                shutil.rmtree(half, ignore_errors=True)
+    except BlockingIOError:
+        raise UserError(f"{asked} {out}: another process is at work there; name another folder") from None
+    except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise UserError(f"{asked} {out}: cannot be made: {error.strerror}; name another folder") from None
