@@ -224,16 +224,20 @@ def test_records_that_cannot_be_written_are_one_line(base):
 
 @pytest.mark.parametrize("study, n_runs, word", [
     ("mini", 35, "--model minilm"), ("bert_large_cola", 10, "--model bert-large-uncased"),
-    ("t5_mnli", 10, "--model t5-base"), ("representation_ladder", 81, "--model xlm-roberta-large")])
+    ("t5_mnli", 10, "--model t5-base"), ("representation_ladder", 81, "--model xlm-roberta-large"),
+    ("law_multiberts", 210, "--model log/models/seed4/multiberts-step_600k"),
+    ("law_roberta_data", 100, "--model log/models/seed3/roberta-base-1B")])
 def test_the_studies_that_are_here_ask_for_their_runs(study, n_runs, word):
     done = processes.finish(start(f"sweeps/{study}.toml", "--dry_run"))
     lines = done.stdout.splitlines()
     assert done.returncode == 0 and len(set(lines)) == n_runs and any(word in line for line in lines)
 
 
-def test_the_ladders_models_have_their_budgets():
-    ladder = tomllib.loads((ROOT / "sweeps" / "representation_ladder.toml").read_text())
-    assert {name.rpartition("/")[2] for name in ladder["grid"]["model"]} <= known_models().keys()
+@pytest.mark.parametrize("study", ["representation_ladder", "law_multiberts", "law_roberta_data"])
+def test_the_models_of_a_law_have_their_budgets(study):
+    tables = tomllib.loads((ROOT / "sweeps" / f"{study}.toml").read_text())
+    models = [*tables["grid"].get("model", []), *(rung["model"] for rung in tables.get("rungs", {}).values())]
+    assert len(models) > 3 and {name.rpartition("/")[2].lower() for name in models} <= known_models().keys()
 
 
 @pytest.mark.parametrize("text, message", [
