@@ -225,8 +225,8 @@ def test_records_that_cannot_be_written_are_one_line(base):
 @pytest.mark.parametrize("study, n_runs, word", [
     ("mini", 35, "--model minilm"), ("bert_large_cola", 10, "--model bert-large-uncased"),
     ("t5_mnli", 10, "--model t5-base"), ("representation_ladder", 81, "--model xlm-roberta-large"),
-    ("law_multiberts", 210, "--model log/models/seed4/multiberts-step_600k"),
-    ("law_roberta_data", 100, "--model log/models/seed3/roberta-base-1B")])
+    ("law_multiberts", 210, "--model log/models/seed0/multiberts-step_600k"),
+    ("law_roberta_data", 100, "--model log/models/seed1/roberta-base-1B")])
 def test_the_studies_that_are_here_ask_for_their_runs(study, n_runs, word):
     done = processes.finish(start(f"sweeps/{study}.toml", "--dry_run"))
     lines = done.stdout.splitlines()
