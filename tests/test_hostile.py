@@ -68,7 +68,8 @@ def test_no_line_of_the_project_unpickles_or_runs_what_it_reads():
     assert len(files) > 60
     found = [f"{path.relative_to(ROOT)}: {line.strip()}" for path in files
              for line in path.read_text(encoding="utf-8").splitlines() if re.search("|".join(FORBIDDEN), line)]
-    assert not found
+    line, = found  # the one process that has shut itself in
+    assert line.startswith("utils/model/unpickle.py: ") and "weights_only=True" in line
 
 
 def test_the_trap_works(tmp_path):
@@ -81,7 +82,7 @@ def test_a_trapped_checkpoint_is_refused_unread(folder, marker):
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Trap(marker)))
     message = refused(folder)
-    assert "a pickle" in message and "refused" in message and "save_pretrained(FOLDER)" in message
+    assert "a pickle" in message and "refused" in message and "utils.model.convert NAME OUT" in message
 
 
 @pytest.mark.parametrize("there", ["beside safetensors", "as an adapter", "in an index"])

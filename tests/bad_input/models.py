@@ -48,7 +48,7 @@ MODELS = [
          "no weights there; add its model.safetensors, or give"),
         ("model as a pickle", model("*.safetensors", then=pickled), MODEL, "/model: its weights are a pickle",
          "refused",
-         "save_pretrained(FOLDER)"),
+         "utils.model.convert NAME OUT"),
         ("weights of another architecture", model(then=other_weights), MODEL,
          "the weights are not those of its config.json"),
         ("weights truncated", model(then=cut("model.safetensors")), MODEL, "--model", "give a whole model"),

@@ -67,16 +67,16 @@ def check_weight_names(asked: str, names: Iterable[str]) -> None:
 def check_adapter_names(asked: str, names: Iterable[str]) -> None:
     """Raise UserError unless the weights of a PEFT adapter are among the `names` of its files, as safetensors."""
     if "adapter_model.safetensors" not in names:
-        raise UserError(_pickled(asked, "PeftModel.from_pretrained(…)", "peft", "an adapter_")
+        raise UserError(_pickled(asked, "PeftModel.from_pretrained(…).save_pretrained(FOLDER) with peft, in a place of "
+                                 "its own, writes an adapter_model.safetensors")
                         if "adapter_model.bin" in names else
                         f"{asked}: its adapter_model.safetensors is not there: give the whole adapter")
 
 
-def _pickled(asked: str, loaded: str = "AutoModel.from_pretrained(…)", library: str = "transformers", kind: str = "a "
-             ) -> str:
-    return (f"{asked}: its weights are a pickle, which can run any code when it is read: refused. If you trust "
-            f"it, convert it in a place of its own: {loaded}.save_pretrained(FOLDER) with {library} writes "
-            f"{kind}model.safetensors")
+def _pickled(asked: str, instead: str = "python -m utils.model.convert NAME OUT makes a model.safetensors of a "
+                                        "pytorch_model.bin, in a process without network") -> str:
+    return (f"{asked}: its weights are a pickle, which can run any code when it is read: refused. If you trust it, "
+            f"{instead}")
 
 
 @contextmanager
