@@ -35,6 +35,7 @@ PICKLE, INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 SHARD = re.compile(r"pytorch_model-\d+-of-\d+\.bin")  # as transformers names a part of them
 OF_OTHERS = re.compile(r"tf_model.*|flax_model.*|model\.ckpt.*|rust_model.*")
 RECORD = "conversion.json"
+HOUR = 3600  # seconds, and one for each MB, are long enough on a slow disk
 HEADS = 1 << 20  # numbers in heads, beside once more what the body has
 
 
@@ -175,8 +176,12 @@ def unpickle(name: str, pickles: list[str], out: str, largest: int, total: int) 
         raise UserError(f"{name}: {in_bytes(size)} of weights are more than its config.json asks for")
     request = Request(tuple(os.path.abspath(file) for file in pickles), os.path.abspath(out), largest, total)
     with tempfile.TemporaryFile() as words:  # a file: what the process writes has a limit
-        done = subprocess.run([sys.executable, "-m", "utils.model.unpickle", json.dumps(asdict(request))], cwd=ROOT,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=words, start_new_session=True)
+        try:
+            done = subprocess.run([sys.executable, "-m", "utils.model.unpickle", json.dumps(asdict(request))], cwd=ROOT,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=words,
+                                  start_new_session=True, timeout=HOUR + size / 1e6)
+        except subprocess.TimeoutExpired:
+            raise UserError(f"{name}: the process that reads it came to no end in {HOUR + size / 1e6:.0f} s") from None
         if done.returncode:
             raise UserError(f"{name}: {refusal(done.returncode, words)}; nothing is written")
 

@@ -85,14 +85,13 @@ def converted(request: Request) -> bytes:
         if numbers > request.total:
             raise UserError(f"holds more numbers than its config.json asks for ({request.total:,} at most)")
         kept[place] = name
-        tensors[name] = tensor.detach().to(torch.float32).contiguous()
+        tensors[name] = tensor.detach().to(torch.float32, memory_format=torch.contiguous_format, copy=True)
         if not tensors[name].isfinite().all():
             odd.append(name)
     if not tensors:
         raise UserError("holds no tensors of numbers")
     report = {"left_out": left_out, "tied": tied, "not_finite": odd}
-    apart = {name: tensor.clone() for name, tensor in tensors.items()}  # safetensors takes no views of one place
-    return save(apart, {"format": "pt", REPORT: json.dumps(report)})
+    return save(tensors, {"format": "pt", REPORT: json.dumps(report)})
 
 
 def _all_tensors(files: tuple[str, ...]) -> Iterator[tuple[str, torch.Tensor]]:
