@@ -32,8 +32,8 @@ def pretrain(flags: PretrainFlags) -> None:
             return
         progress.phase("reading text")
         corpus = Corpus.of(flags)
-        models.check_text(corpus)
         maker = Maker(flags, models, corpus, progress)
+        models.begin(flags, corpus.fingerprint)
         with arithmetic(flags.threads, maker.training.student, maker.training.objective):
             maker.make(wanted)
 
@@ -57,15 +57,15 @@ class Maker:
     def make(self, wanted: Mapping[str, int]) -> None:
         """Train up to each budget, {label: tokens}, rising, and write the models that are not there."""
         training, checkpoint = self.training, self.models.checkpoint
-        missing = min(tokens for label, tokens in wanted.items() if not self.models.has(label))
-        if checkpoint.is_file() and saved(checkpoint).tokens < missing:
+        missing = {label for label in wanted if not self.models.has(label)}
+        if checkpoint.is_file() and saved(checkpoint).tokens < min(wanted[label] for label in missing):
             training.restore(checkpoint)
         left = {label: tokens for label, tokens in wanted.items() if tokens > training.done.tokens or not tokens}
         if not training.done.steps and 0 in left.values():
             self.write(next(label for label in left if not left[label]))
         left = {label: tokens for label, tokens in left.items() if tokens}
         batches, saved_at = training.batches(), time.monotonic()
-        while left:
+        while missing & left.keys():
             self.show(wanted)
             training.step(next(batches))
             reached = [label for label, tokens in left.items() if training.done.tokens >= tokens]

@@ -1,6 +1,7 @@
 """The folder of a student's models: what is there already, the models themselves, and their cards."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,6 @@ from huggingface_hub import ModelCard, ModelCardData
 from transformers import BertModel, PreTrainedTokenizerFast
 
 from pretraining.flags import PretrainFlags, fixed
-from pretraining.text import Corpus
 from utils.errors import UserError, quoted
 from utils.machine.durable import held, remove_halves, whole_file, whole_folder
 from utils.model.pretraining import CARD, sentence
@@ -30,7 +30,8 @@ class Models:
     def opened(cls, flags: PretrainFlags) -> Iterator["Models"]:
         """Hold `--out` inside the `with`, made if it is absent.
 
-        Raises UserError where another process is at work there, or it holds something else, or models of other flags.
+        Where nothing is made in it, it goes again. Raises UserError where another process is at work there, or it holds
+        something else, or models of other flags.
         """
         out, wanted = Path(flags.out), fixed(flags)
         try:
@@ -45,9 +46,11 @@ class Models:
                     if before and before.get(name) != value:
                         raise UserError(f"--{name} {value}: the models in {out} are of {quoted(before.get(name))}; "
                                         "name another --out")
-                if not before:
-                    models.write_json(MADE_BY, wanted)
-                yield models
+                try:
+                    yield models
+                finally:
+                    if {path.name for path in out.iterdir()} == {"lock"}:  # nothing could be made
+                        shutil.rmtree(out)
         except BlockingIOError:
             raise UserError(f"--out {out}: another process is at work there; name another folder") from None
         except FileExistsError:
@@ -64,18 +67,14 @@ class Models:
         except ValueError:
             raise UserError(f"{path}: is no JSON object; remove the folder") from None
 
-    def check_text(self, corpus: Corpus) -> None:
-        """Raise UserError where the models are of another text than `corpus`."""
-        made_by, text = self.made_by(), corpus.fingerprint
-        if made_by.get("text_fingerprint", text) != text:
+    def begin(self, flags: PretrainFlags, text_fingerprint: str) -> None:
+        """Write down what the models are of. Raises UserError where those that are there are of another text."""
+        if self.made_by().get("text_fingerprint", text_fingerprint) != text_fingerprint:
             raise UserError(f"--out {self.folder}: the models there are of another text: the tables or files have "
                             "changed since; name another folder")
-        self.write_json(MADE_BY, made_by | {"text_fingerprint": text})
-
-    def write_json(self, name: str, values: Mapping[str, Any]) -> None:
-        """Write a file of the folder, whole or not at all."""
-        with whole_file(self.folder / name) as path:
-            path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        with whole_file(self.folder / MADE_BY) as path:
+            made_by = fixed(flags) | {"text_fingerprint": text_fingerprint}
+            path.write_text(json.dumps(made_by, indent=1) + "\n", encoding="utf-8")
 
     def has(self, label: str) -> bool:
         """Return whether the model of a budget is there, whole."""

@@ -88,7 +88,7 @@ def lines(flags: PretrainFlags) -> Iterator[tuple[str, str]]:
         except OSError as error:
             raise UserError(f"--text {name}: {error.strerror}") from None
         except UnicodeDecodeError as error:
-            raise UserError(f"--text {name}: is no UTF-8 ({error.reason} at byte {error.start})") from None
+            raise UserError(f"--text {name}: is no UTF-8 ({error.reason})") from None
 
 
 def chosen(domains: str, found: dict[str, list[str]]) -> dict[str, list[str]]:

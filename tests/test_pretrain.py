@@ -128,9 +128,11 @@ def test_what_cannot_be_made_is_one_line(called, place):
     assert "--out data: holds something else" in called("--out", "data")
     assert "--out teacher/config.json: is a file" in called("--out", "teacher/config.json")
     assert "--domains 'news': no such domain; the text has rte/all" in called("--out", "new", "--domains", "news")
-    assert "--text nothing.txt: No such file" in called("--out", "new2", "--text", "nothing.txt")
+    assert "--text nothing.txt: No such file" in called("--out", "new", "--text", "nothing.txt")
     (place / "spoilt.txt").write_bytes(b"\xff\xfe")
-    assert "--text spoilt.txt: is no UTF-8" in called("--out", "new3", "--text", "spoilt.txt")
+    assert "--text spoilt.txt: is no UTF-8" in called("--out", "new", "--text", "spoilt.txt")
+    assert "--teacher nothing/at/all: no model there" in called("--out", "new", "--teacher", "nothing/at/all")
+    assert not (place / "new").exists()
     with held(place / "models" / "lock"):
         assert "--out models: another process is at work there" in called("--out", "models", "--tokens", "5M")
     made_by = place / "models" / "pretrain.json"
