@@ -12,9 +12,8 @@ from pretraining.flags import PretrainFlags, parse
 from utils.console import NOTES, notes_to_stderr
 from utils.errors import UserError
 from utils.machine.durable import DISK_REFUSES
-from utils.machine.limits import check_limits
 from utils.machine.process import run_program
-from utils.machine.workers import quiet_environment
+from utils.machine.workers import pause_collector, quiet_environment, resume_collector
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -23,7 +22,6 @@ def main(argv: list[str] | None = None) -> int:
     notes_to_stderr()
     try:
         quiet_environment(own_ray=True)
-        check_limits()
         make(flags)
         return 0
     except UserError as error:
@@ -42,8 +40,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def make(flags: PretrainFlags) -> None:
     """Make the models that the flags ask for."""
+    pause_collector()
     from pretraining.budgets import pretrain  # heavy imports wait: --help and a wrong flag answer at once
 
+    resume_collector()
     pretrain(flags)
 
 

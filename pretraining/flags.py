@@ -42,6 +42,8 @@ class PretrainFlags:
     objective: str = flag("distillation", "what it learns: a teacher's sentence vectors, or to fill in masked tokens",
                           choices=OBJECTIVES, opens="training")
     teacher: str = flag("minilm", "encoder to learn from, as main_lm.py --model takes it")
+    learns: str = flag("both", "what of the student learns the teacher's vector: the mean of its tokens, its pooler's "
+                               "output, which classifiers read, or both alike", choices=("both", "mean", "pooler"))
     cache: str = flag("", "folder where teachers' vectors are kept, for all runs (default: teachers/ in --data_dir)",
                       may_change=True)
     batch_size: int = flag(32, "sequences per step", valid=WHOLE_FROM_1)

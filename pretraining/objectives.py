@@ -19,8 +19,8 @@ IGNORED = -100  # a label that is no token
 class Distillation(torch.nn.Module):
     """1 − cosine of the teacher's sentence vector and a linear map of the student's.
 
-    The student's are the mean of its last layer's tokens and its pooler's output, which classifiers read; each has a
-    map of its own, which the saved model is without.
+    The student's are the mean of its last layer's tokens, and its pooler's output, which classifiers read; each that
+    `--learns` names has a map of its own, which the saved model is without.
     """
 
     def __init__(self, flags: PretrainFlags, vectors: Vectors) -> None:
@@ -28,15 +28,16 @@ class Distillation(torch.nn.Module):
         self.vectors = vectors
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(torch_seed(flags.seed, "pretraining map"))
-            self.of_mean = torch.nn.Linear(flags.hidden, vectors.width)
-            self.of_pooler = torch.nn.Linear(flags.hidden, vectors.width)
+            self.maps = torch.nn.ModuleDict({
+                name: torch.nn.Linear(flags.hidden, vectors.width) for name in ("mean", "pooler")
+                if flags.learns in (name, "both")})
 
     def forward(self, student: BertModel, batch: Batch, texts: np.ndarray, step: int) -> torch.Tensor:
         """Return the loss of a batch, a scalar."""
         out, target = student(**batch), self.vectors.of(texts)
-        mean = self.of_mean(mean_pooled(out.last_hidden_state, batch["attention_mask"]))
-        pooled = self.of_pooler(out.pooler_output)
-        return 1 - (cosine_similarity(mean, target).mean() + cosine_similarity(pooled, target).mean()) / 2
+        vectors = {"mean": mean_pooled(out.last_hidden_state, batch["attention_mask"]), "pooler": out.pooler_output}
+        cosines = [cosine_similarity(learnt(vectors[name]), target).mean() for name, learnt in self.maps.items()]
+        return 1 - sum(cosines[1:], cosines[0]) / len(cosines)
 
 
 class MaskedTokens(torch.nn.Module):

@@ -95,48 +95,53 @@ def test_a_killed_training_goes_on_with_the_same_bits(place):
         assert bits(out / label) == bits(place / "models" / label)
 
 
-def test_a_budget_between_is_made_from_the_beginning_and_no_other_touched(place):
-    times = {label: os.stat(place / "models" / label / "model.safetensors").st_mtime_ns for label in BUDGETS}
-    done = typed(place, "--tokens", "0,1k,60k", "--out", "models")
-    assert done.returncode == 0 and done.stdout.startswith("model=models/1k ") and done.stdout.count("\n") == 1
-    assert times == {label: os.stat(place / "models" / label / "model.safetensors").st_mtime_ns for label in BUDGETS}
-    assert read_pretraining(place / "models" / "1k")["tokens"] < 1256
-
-
-def test_masked_tokens_are_learnt_without_a_teacher(place):
-    done = typed(place, "--objective", "mlm", "--tokens", "1k", "--out", "mlm")
-    assert done.returncode == 0, done.stderr
-    card = read_pretraining(place / "mlm" / "1k")
-    assert (card["objective"], card["teacher"], card["teacher_flops"]) == ("mlm", "", 0)
-
-
 @pytest.fixture
 def called(place, monkeypatch, capsys):
-    """Return what calls pretrain.py in this process, which must end with 2, and returns stderr's last line."""
+    """Return what calls pretrain.py in this process, and returns its exit code, its stdout and stderr's last line."""
     monkeypatch.chdir(place)
     monkeypatch.setattr(os, "environ", os.environ.copy())
 
     def call(*more):
-        assert pretrain.main([*TINY.split(), *map(str, more)]) == 2
-        return capsys.readouterr().err.splitlines()[-1]
+        code = pretrain.main([*TINY.split(), *map(str, more)])
+        said = capsys.readouterr()
+        return code, said.out, [*said.err.splitlines(), ""][-2 if said.err else -1]
 
     return call
 
 
+def test_a_budget_between_is_made_from_the_beginning_and_no_other_touched(place, called):
+    times = {label: os.stat(place / "models" / label / "model.safetensors").st_mtime_ns for label in BUDGETS}
+    code, said, _ = called("--tokens", "0,1k,60k", "--out", "models")
+    assert code == 0 and said.startswith("model=models/1k ") and said.count("\n") == 1
+    assert times == {label: os.stat(place / "models" / label / "model.safetensors").st_mtime_ns for label in BUDGETS}
+    assert read_pretraining(place / "models" / "1k")["tokens"] < 1256
+
+
+def test_masked_tokens_are_learnt_without_a_teacher(place, called):
+    assert called("--objective", "mlm", "--tokens", "1k", "--out", "mlm")[0] == 0
+    card = read_pretraining(place / "mlm" / "1k")
+    assert (card["objective"], card["teacher"], card["teacher_flops"]) == ("mlm", "", 0)
+
+
 def test_what_cannot_be_made_is_one_line(called, place):
-    assert "--lr 0.5: the models in models are of 0.001; name another --out" in called("--out", "models", "--lr", 0.5)
-    assert "--out data: holds something else" in called("--out", "data")
-    assert "--out teacher/config.json: is a file" in called("--out", "teacher/config.json")
-    assert "--domains 'news': no such domain; the text has rte/all" in called("--out", "new", "--domains", "news")
-    assert "--text nothing.txt: No such file" in called("--out", "new", "--text", "nothing.txt")
+    def wrong(*more):
+        code, said, line = called(*more)
+        assert code == 2 and not said
+        return line
+
+    assert "--lr 0.5: the models in models are of 0.001; name another --out" in wrong("--out", "models", "--lr", 0.5)
+    assert "--out data: holds something else" in wrong("--out", "data")
+    assert "--out teacher/config.json: is a file" in wrong("--out", "teacher/config.json")
+    assert "--domains 'news': no such domain; the text has rte/all" in wrong("--out", "new", "--domains", "news")
+    assert "--text nothing.txt: No such file" in wrong("--out", "new", "--text", "nothing.txt")
     (place / "spoilt.txt").write_bytes(b"\xff\xfe")
-    assert "--text spoilt.txt: is no UTF-8" in called("--out", "new", "--text", "spoilt.txt")
-    assert "--teacher nothing/at/all: no model there" in called("--out", "new", "--teacher", "nothing/at/all")
+    assert "--text spoilt.txt: is no UTF-8" in wrong("--out", "new", "--text", "spoilt.txt")
+    assert "--teacher nothing/at/all: no model there" in wrong("--out", "new", "--teacher", "nothing/at/all")
     assert not (place / "new").exists()
     with held(place / "models" / "lock"):
-        assert "--out models: another process is at work there" in called("--out", "models", "--tokens", "5M")
+        assert "--out models: another process is at work there" in wrong("--out", "models", "--tokens", "5M")
     made_by = place / "models" / "pretrain.json"
     kept = made_by.read_text()
     made_by.write_text(json.dumps(json.loads(kept) | {"text_fingerprint": "another"}))
-    assert "are of another text" in called("--out", "models", "--tokens", "5M")
+    assert "are of another text" in wrong("--out", "models", "--tokens", "5M")
     made_by.write_text(kept)

@@ -1,5 +1,7 @@
 """The two losses against independent references: transformers' BertForMaskedLM, and the formula by NumPy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -58,20 +60,24 @@ def test_masks_are_fifteen_percent_of_words_in_three_ways(parts):
     assert (objective.masked(ids[:1, :2], 3)[1] != IGNORED).sum() == 1  # a batch has one at least
 
 
-def test_distillation_is_one_minus_the_cosines(parts):
+@pytest.mark.parametrize(("learns", "names"), [
+    ("both", ["mean", "pooler"]), ("mean", ["mean"]), ("pooler", ["pooler"])])
+def test_distillation_is_one_minus_the_cosines(learns, names, parts):
     student, _, _, batch = parts
     values = np.random.default_rng(0).normal(size=(len(TEXTS), 5)).astype(np.float32)
     n = len(TEXTS)
     corpus = Corpus([Part("a/b", TEXTS)], TEXTS, np.zeros(n, np.int64), np.arange(n))
     vectors = Vectors(corpus, 1000, [values], [np.full(n, 7, np.int32)])
-    objective, texts = Distillation(FLAGS, vectors), np.array([7, 6, 5, 4, 3, 2, 1, 0])
+    objective, texts = Distillation(replace(FLAGS, learns=learns), vectors), np.array([7, 6, 5, 4, 3, 2, 1, 0])
     with torch.no_grad():
         out = student(**batch)
         found = float(objective(student, batch, texts, step=0))
     hidden, mask = out.last_hidden_state.double().numpy(), batch["attention_mask"].numpy()
     means = np.stack([row[real == 1].mean(0) for row, real in zip(hidden, mask)])
     cosines = []
-    for layer, inputs in ((objective.of_mean, means), (objective.of_pooler, out.pooler_output.double().numpy())):
+    assert [*objective.maps] == names
+    for name, layer in objective.maps.items():
+        inputs = means if name == "mean" else out.pooler_output.double().numpy()
         mapped = inputs @ layer.weight.detach().double().numpy().T + layer.bias.detach().double().numpy()
         cosines.append((mapped * values[texts]).sum(1) / np.linalg.norm(mapped, axis=1)
                        / np.linalg.norm(values[texts], axis=1))
