@@ -22,7 +22,9 @@ from tests.conftest import ROOT
 from tests.loading import loaded
 from tests.tiny import tiny_once
 from tests.toy import toy_rows, toy_table
+from utils.model.pretraining import CARD, ENTRIES
 
+PRETRAINING = {name: kind() for name, (kind, _) in ENTRIES.items()} | {"tokens": 1000, "objective": "mlm"}
 COMMON = "--data rte --max_length 32 --batch_size 8 --lr 1e-3 --precision fp32 --fp32_products torch --seed 4"
 RUNS = {  # name: flags
     "noniid": "--model {bert} --n_iterations 2 --n_workers 2",
@@ -54,6 +56,7 @@ def runs(tmp_path_factory):
     base = tmp_path_factory.mktemp("runs")
     toy_table(base / "data")
     folders = {family: tiny_once(base, family) for family in ("bert", "t5")}
+    (folders["bert"] / CARD).write_text(json.dumps(PRETRAINING))
 
     def start(name):
         flags = f"{COMMON} {RUNS[name].format(**folders)} --data_dir {base / 'data'} --run_dir {base / name}"
@@ -112,6 +115,10 @@ def test_the_record_tells_the_run(runs):
     config = json.loads((runs["partial"][1] / "config.json").read_text())
     assert config["flags"]["frac_fit"] == 0.4 and config["versions"]["flwr"] == importlib.metadata.version("flwr")
     assert len(config["data_fingerprint"]) == 64 and len(config["shards"]) == 5
+    assert config["pretraining"] is None
+    of_card = json.loads((runs["noniid"][1] / "config.json").read_text())["pretraining"]
+    assert of_card == PRETRAINING
+    assert "in miniature by mlm: 1,000 tokens" in (runs["noniid"][1] / "model" / "README.md").read_text()
     records = rounds(runs, "partial")
     assert [record["round"] for record in records] == [0, 1, 2, 3]
     assert [len(record["participants"]) for record in records] == [0, 2, 2, 2]

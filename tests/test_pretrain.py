@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from safetensors.numpy import load_file
@@ -70,6 +71,7 @@ def test_models_have_cards_and_load_as_any_other(place):
     config = RunConfig(data="rte", model=str(place / "models" / "60k"), max_length=32)
     loaded, _ = loading.load(loading.Wanted.by(config), preprocess.load("rte").SPEC)
     assert pretraining_of(config, loaded) == cards[2]
+    assert pretraining_of(replace(config, random_init=True), loaded) is None
 
 
 def test_the_loss_falls_and_random_weights_are_the_start(place):
