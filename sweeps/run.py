@@ -130,7 +130,7 @@ class Work:
         """Make the models that runs start from and that are not there; say which runs lack one that cannot be made."""
         models = [one for one in planned_models(study, runs) if one.name not in self.failed]
         if left := [one for one in models if one.state != "finished"]:
-            NOTES.info("%s: %d times models to make, %d of them finished", study.path, len(models),
+            NOTES.info("%s: models of %d command lines of pretrain.py, %d of them finished", study.path, len(models),
                        len(models) - len(left))
             failed = make(left, study.folder, self.jobs)
             self.failed |= failed

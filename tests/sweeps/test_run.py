@@ -146,7 +146,7 @@ def test_a_study_of_rungs_makes_its_models_chooses_values_and_adds_seeds_until_i
     again = processes.finish(start(*words, "--dry_run")).stdout
     assert again.startswith("finished  python pretrain.py") and again.count("finished") == 9
     whole = processes.finish(start(*(word for word in words if word != "--quick"), "--dry_run")).stdout
-    assert whole.startswith("resume    python pretrain.py") and whole.count("finished") == 8
+    assert whole.startswith("resume    python pretrain.py") and whole.count("finished") == 12
 
 
 def drivers(sweep: subprocess.Popen) -> list[int]:
@@ -223,8 +223,9 @@ def test_records_that_cannot_be_written_are_one_line(base):
 
 
 @pytest.mark.parametrize("study, n_runs, word", [
-    ("mini", 35, "--model minilm"), ("bert_large_cola", 10, "--model bert-large-uncased"),
-    ("t5_mnli", 10, "--model t5-base"), ("representation_ladder", 81, "--model xlm-roberta-large"),
+    ("mini", 35, "--model minilm"), ("law_mini", 529, "models/seed5/vocab8000 "),
+    ("bert_large_cola", 10, "--model bert-large-uncased"), ("t5_mnli", 10, "--model t5-base"),
+    ("representation_ladder", 81, "--model xlm-roberta-large"),
     ("law_multiberts", 210, "--model log/models/seed0/multiberts-step_600k"),
     ("law_roberta_data", 100, "--model log/models/seed1/roberta-base-1B")])
 def test_the_studies_that_are_here_ask_for_their_runs(study, n_runs, word):
@@ -252,7 +253,7 @@ def test_the_models_of_a_law_have_their_budgets(study):
     ("[grid]\nseed = 1\n", "grid.seed: must be a list of values"),
     ("[methods]\niid = 1\n", "methods.iid: must be a table of flags"),
     ("[grid]\nseed = [1, 1]\n", "two runs are called run-seed1"),
-    ("[quick]\nrungs = ['twp']\n[rungs.two]\n", "quick.rungs: there is no [rungs.twp]; nearest: two"),
+    ("[quick]\nrungs = ['twos']\n[rungs.two]\n", "quick.rungs: there is no [rungs.twos]; nearest: two"),
     ("[quick]\ncommon = 3\n", "quick.common: a study has out, baselines, common"),
     ("[pretrain.a]\nlayers = [1, 2]\n", "pretrain.a.layers: must be one value"),
     ("[rungs.two]\nlayer = 2\n", "run run-two: unrecognized arguments: --layer 2"),
