@@ -1,7 +1,12 @@
 """Models that a study has made before its runs: which, where, by which flags, and what is there."""
 
+import os
+import signal
+import threading
+
 import pytest
 
+from sweeps import models
 from sweeps.models import planned_models
 from sweeps.study import read_study
 from utils.errors import UserError
@@ -38,21 +43,21 @@ def planned(tmp_path, text=STUDY):
 
 
 def test_models_are_made_for_each_seed_that_their_flags_name_and_where_a_run_starts_from_one(tmp_path):
-    models, runs = planned(tmp_path)
-    assert {one.name: (one.flags.out, one.flags.seed, one.flags.data_dir) for one in models} == {
+    made, runs = planned(tmp_path)
+    assert {one.name: (one.flags.out, one.flags.seed, one.flags.data_dir) for one in made} == {
         "models/small-seed3": (f"{tmp_path}/log/models/seed3/small", 3, "tables"),
         "models/small-seed5": (f"{tmp_path}/log/models/seed5/small", 5, "tables"),
         "models/other": (f"{tmp_path}/log/other", 0, "tables")}
-    assert [run.name for run in runs if models[0].serve(run.config)] == ["run-none-seed3", "run-some-seed3"]
+    assert [run.name for run in runs if made[0].serve(run.config)] == ["run-none-seed3", "run-some-seed3"]
 
 
 def test_models_are_finished_when_all_of_their_budgets_are_there(tmp_path):
-    models, states = planned(tmp_path)[0], []
+    one, states = planned(tmp_path)[0][0], []
     for label in ("0", "2k"):
-        states.append(models[0].state)
-        (models[0].folder / label).mkdir(parents=True)
-        (models[0].folder / label / CARD).touch()
-    assert states == ["new", "resume"] and models[0].state == "finished"
+        states.append(one.state)
+        (one.folder / label).mkdir(parents=True)
+        (one.folder / label / CARD).touch()
+    assert states == ["new", "resume"] and one.state == "finished"
 
 
 @pytest.mark.parametrize("before, after, message", [
@@ -67,3 +72,36 @@ def test_a_wrong_flag_names_its_table(tmp_path, capsys):
     with pytest.raises(SystemExit):
         planned(tmp_path, STUDY.replace("2k\"\nseed", "3k\"\nseeds"))
     assert "study.toml: models/small-seed3: unrecognized arguments: --seeds 3; nearest: seed" in capsys.readouterr().err
+
+
+PROGRAM = """
+import os, pathlib, signal, sys
+out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
+first = not out.exists()
+out.mkdir(parents=True, exist_ok=True)
+if out.name == "other":
+    sys.exit("--out: is not for this")
+if first:
+    os.kill(os.getpid(), signal.SIGKILL if "seed3" in str(out) else signal.SIGTERM)
+print("made", out)
+"""
+
+
+def test_a_process_that_a_signal_ends_goes_on_once_and_a_failure_is_named(tmp_path, monkeypatch):
+    (tmp_path / "pretrain.py").write_text(PROGRAM)
+    monkeypatch.setattr(models, "PROGRAM", tmp_path / "pretrain.py")
+    failed = models.make(planned(tmp_path)[0], tmp_path / "log", jobs=2)
+    assert failed == {"models/other": "exit code 1: --out: is not for this"}
+    made = [(tmp_path / "log" / "models" / f"small-seed{seed}.txt").read_text() for seed in (3, 5)]
+    assert made == [f"made {tmp_path}/log/models/seed{seed}/small\n" for seed in (3, 5)]
+
+
+def test_an_interrupt_ends_the_processes_at_work(tmp_path, monkeypatch):
+    (tmp_path / "pretrain.py").write_text("import time; time.sleep(600)")
+    monkeypatch.setattr(models, "PROGRAM", tmp_path / "pretrain.py")
+    wanted, begun = planned(tmp_path)[0], []
+    monkeypatch.setattr(models, "started", lambda *of, start=models.started: begun.append(start(*of)) or begun[-1])
+    threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        models.make(wanted, tmp_path / "log", jobs=1)
+    assert [process.returncode for process in begun] == [-signal.SIGTERM]
