@@ -7,16 +7,21 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.hub import Hub
 from utils.data.evaluation_sets import HEADLINE, HELD_OUT
 
+if TYPE_CHECKING:
+    from tests.beside import Beside
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 #: the tasks that the project comes with, whose public sources the tests have; a task that is added may have no such one
 SHIPPED = tuple("boolq cola copa mnli mrpc qasc qnli qqp rte sentiment sst2 stsb wnli xnli".split())
+BESIDE = pytest.StashKey["Beside"]()
 SHIPPED_SETS = (HEADLINE, HELD_OUT, "held_out_domain", "unseen")  # a set that is added is in runs of its tests only
 
 
@@ -44,10 +49,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole_matrix", action="store_true", help="run the whole matrix of determinism, not a part")
 
 
-def pytest_collection_finish() -> None:
-    """Have the garbage collector pass over what all test files have imported: it is the most of what it looks at."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have the tests that look at what runs beside the others come last."""
+    items.sort(key=lambda item: "beside" in item.fixturenames)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have the garbage collector pass over what all test files have imported: it is the most of what it looks at.
+
+    And start what runs beside the tests (tests/beside.py).
+    """
+    from tests.beside import Beside
+
     gc.collect()
     gc.freeze()
+    programs = {item.module.BESIDE for item in session.items if "beside" in item.fixturenames}
+    if programs and not session.config.option.collectonly:
+        session.config.stash[BESIDE] = Beside(sorted(programs))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End what runs beside the tests, if it is still at work."""
+    if beside := session.config.stash.get(BESIDE, None):
+        beside.end()
+
+
+@pytest.fixture(scope="session")
+def beside(request) -> "Beside":
+    """Return ended(BESIDE) of the programs that run beside the tests."""
+    return request.config.stash[BESIDE]
 
 
 @pytest.fixture(scope="session")

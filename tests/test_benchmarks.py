@@ -2,9 +2,6 @@
 
 import json
 import math
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,43 +11,28 @@ from benchmarks.common import Outcome
 from benchmarks.end_to_end import Result, task_figures
 from benchmarks.federated_tax import check_same_steps
 from benchmarks.rows import export_shards, open_rows, toy_flags
-from tests.conftest import ROOT
+from tests.small_benchmarks import PROGRAMS
 from utils.plugins import STRATEGIES
 
-PROGRAMS = {
-    "end_to_end": ["--small"],
-    "study": ["--small"],
-    "federated_tax": ["--small"],
-    "data_plane": ["--small", "--rounds", "2"],
-    "startup": ["--small", "--repetitions", "1"],
-    "many_clients": ["--small"],
-    "batching": ["--small"],
-    "arithmetic": ["--small", "--turns", "1"],
-    "long_run": ["--small"],
-    "scale": ["--small"],
-    "adapters": ["--small"],
-    "two_nodes": ["--small", "--turns", "1"],
-    "methods": ["--small", "--turns", "1"],
-}
+BESIDE = ("tests.small_benchmarks",)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Return finished(name) → (stdout, figures) of one of PROGRAMS; three run at once: they often wait for Ray."""
-    out = tmp_path_factory.mktemp("figures")
-
-    def start(name: str) -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *PROGRAMS[name], "--out", str(out)],
-                              cwd=ROOT, capture_output=True, text=True, timeout=400)
-
-    with ThreadPoolExecutor(3) as pool:
-        done = dict(zip(PROGRAMS, pool.map(start, PROGRAMS)))
+def run(beside):
+    """Return finished(name) → (stdout, figures) of one of the small benchmarks."""
+    out = beside(BESIDE).out
 
     def finished(name: str) -> tuple[str, list[dict]]:
-        assert done[name].returncode == 0, done[name].stderr[-3000:]
-        return done[name].stdout, json.loads((out / f"{name}.json").read_text())["figures"]
+        assert (out / f"{name}.json").exists(), (out / f"{name}.err").read_text()[-3000:]
+        return (out / f"{name}.out").read_text(), json.loads((out / f"{name}.json").read_text())["figures"]
 
     return finished
+
+
+def test_no_benchmark_fails(beside):
+    done = beside(BESIDE)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert {path.stem for path in done.out.glob("*.json")} == {*PROGRAMS}
 
 
 def test_end_to_end_compares_two_real_runs(run):

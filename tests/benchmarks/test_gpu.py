@@ -11,23 +11,19 @@ from tests.conftest import ROOT
 from utils.errors import UserError
 from utils.machine.compiler import check_compiler
 
-
-def program(*flags, **settings) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "benchmarks.gpu", *flags], cwd=ROOT, capture_output=True, text=True,
-                          **settings)
+BESIDE = ("benchmarks.gpu", "--rehearse", "--seconds", "2400")
 
 
 @pytest.fixture(scope="module")
-def rehearsal(tmp_path_factory):
+def rehearsal(beside):
     """Return (stdout, what was written)."""
     try:
         check_compiler(n_gpus=0)
     except UserError as error:
         pytest.skip(str(error))
-    out = tmp_path_factory.mktemp("gpu")
-    done = program("--rehearse", "--out", str(out), "--seconds", "1200", timeout=1200)
+    done = beside(BESIDE)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return done.stdout, json.loads((out / "gpu.json").read_text())
+    return done.stdout, json.loads((done.out / "gpu.json").read_text())
 
 
 def test_every_check_runs_and_is_a_row_of_the_table(rehearsal):
@@ -59,5 +55,6 @@ def test_speed_is_measured_in_each_way_and_against_stock_flower(rehearsal):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
 def test_without_a_card_it_says_so():
-    done = program(timeout=120)
+    done = subprocess.run([sys.executable, "-m", "benchmarks.gpu"], cwd=ROOT, capture_output=True, text=True,
+                          timeout=120)
     assert done.returncode == 2 and "no CUDA card here; --rehearse" in done.stderr and not done.stdout
