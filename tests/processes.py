@@ -1,7 +1,9 @@
 """Runs as processes: started, waited for, killed as the kernel or a neighbour would; and their sockets."""
 
 import ipaddress
+import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -35,6 +37,17 @@ def finish(process: subprocess.Popen) -> subprocess.CompletedProcess:
     """Wait for a run's end and return what it said."""
     out, err = process.communicate(timeout=300)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def drive(commands: list[str], cwd: Path = ROOT) -> None:
+    """Have command lines of main_lm.py done one after another in one process and engine; all must end well.
+
+    `cwd`: the project's folder.
+    """
+    words = [shlex.split(command)[1:] for command in commands]
+    done = subprocess.run([sys.executable, "-m", "tests.runs"], cwd=cwd, input=json.dumps(words), text=True,
+                          capture_output=True, timeout=600, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def wait_until(condition: Callable[[], object], process: subprocess.Popen, seconds: float = 120) -> None:

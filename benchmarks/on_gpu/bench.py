@@ -83,8 +83,8 @@ class Bench:
         """
         given = [[*map(str, flags), "--n_workers", str(workers), "--run_dir", str(self.record(name))]
                  for name, flags in lines.items()]
-        done = subprocess.run([sys.executable, "-m", "benchmarks.on_gpu.runs"], cwd=ROOT, capture_output=True,
-                              text=True, input=json.dumps(given), timeout=self.limit)
+        done = subprocess.run([sys.executable, "-m", "tests.runs"], cwd=ROOT, capture_output=True, text=True,
+                              input=json.dumps(given), timeout=self.limit)
         missing = [name for name in lines if not (self.record(name) / "summary.json").exists()]
         if missing:
             raise RuntimeError(f"runs {', '.join(missing)} failed: {last_words(done.stderr)}")

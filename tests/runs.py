@@ -1,6 +1,6 @@
 """Several runs of main_lm.py in one engine, so that one start is paid for all; their flags come from stdin, as JSON.
 
-    echo '[["--data", "rte", …], …]' | python -m benchmarks.on_gpu.runs
+    echo '[["--data", "rte", …], …]' | python -m tests.runs
 
 All of them compute on the machine that the first one's flags ask for. After one that fails the next one still runs.
 """
