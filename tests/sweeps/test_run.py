@@ -82,11 +82,6 @@ def test_a_study_runs_what_is_left_and_names_what_failed(base):
     assert again.returncode == 3 and sum(" started " in line for line in again.stderr.splitlines()) == 1
     assert processes.model(out / "noniid-seed4") == weights
 
-    # One Ray for all, or one of its own: the same bits
-    flags = "--n_iterations 1 --max_length 32 --batch_size 8"
-    alone = processes.finish(processes.start(base, "alone", flags))
-    assert alone.returncode == 0 and processes.model(base / "alone") == weights
-
 
 LAW = """
 val_ratio = 0.2
@@ -192,6 +187,7 @@ text = "no such {seed}"
     assert [json.loads(line)["round"] for line in rounds] == list(range(61)) and 0 < before < 60
     assert "1 worker(s) of 2 thread(s)" in (out / "once.err").read_text()
     assert "2 worker(s) of 1 thread(s)" in (out / "after.err").read_text()
+    # One Ray for all, or one of its own: the same bits
     flags = "--n_iterations 60 --max_length 32 --batch_size 8 --n_cpu 2"
     alone = processes.finish(processes.start(base, "once", flags))
     assert alone.returncode == 0 and processes.model(base / "once") == processes.model(out / "once")
