@@ -1,6 +1,7 @@
 """Every command of README.md and docs/ runs, made small: fewer rows, one round, a tiny model where the hub's is named.
 
-They run in a copy of the project, to which the files that the pages show are added. docs/flower.md's are run by
+They run in a copy of the project, to which the files that the pages show are added. Runs whose results a page redirects
+are typed into a shell; the others are done in one process, which starts once for all. docs/flower.md's are run by
 tests/test_flower_app.py.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, copied_tree
+from tests.processes import drive
 from tests.tiny import tiny_once
 from utils.flags import fields_of
 from utils.plugins import STRATEGIES
@@ -96,19 +98,20 @@ def test_the_pages_commands_run(workplace):
     merges = [command for command in small if command.startswith("python merge.py")]
     others = [command for command in small if command not in mains + merges]
     assert len(mains) == MAIN_COMMANDS
-    # Tables, folders and models first; then the runs two at a time, after them the one from another's result.
-    for command in others:
-        done = run(command, folder)
-        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
-        if "sweeps/run.py" in command:
-            runs = 63 if "methods_mini" in command else 18 if "mixture" in command else 35
-            assert len(done.stdout.splitlines()) == runs, "a study of other size than its page says"
-    mains.sort(key=lambda command: "--load_model" in command)
+    # Tables, folders and models first; then the runs whose results are redirected, as typed, beside the others.
     with ThreadPoolExecutor(2) as pool:
-        finished = list(pool.map(lambda command: run(command, folder), mains[:-1]))
-    finished.append(run(mains[-1], folder))
-    for command, done in zip(mains, finished):
-        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+        for command, done in zip(others, pool.map(lambda command: run(command, folder), others)):
+            assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+            if "sweeps/run.py" in command:
+                runs = 63 if "methods_mini" in command else 18 if "mixture" in command else 35
+                assert len(done.stdout.splitlines()) == runs, "a study of other size than its page says"
+        typed = [command for command in mains if " > " in command]
+        driven = pool.submit(drive, [command.removeprefix("python ") for command in mains if command not in typed],
+                             folder)
+        for command in typed:
+            done = run(command, folder)
+            assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+        driven.result()
     assert len(merges) == 2
     for command in merges:
         done = run(command, folder)
@@ -116,7 +119,7 @@ def test_the_pages_commands_run(workplace):
         assert [*re.findall(r"^\| (merged by|their|log/one) ", done.stdout, re.M)] == [
             "merged by", "their", "log/one"] * ("--data" in command)
     # Redirected output holds results and nothing else.
-    files = re.findall(r" > (\S+)", "\n".join(mains))
+    files = re.findall(r" > (\S+)", "\n".join(typed))
     assert len(files) == 5
     for file in files:
         lines = [line.split() for line in (folder / file).read_text().splitlines()]
