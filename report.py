@@ -33,14 +33,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tuned", default="", metavar="FLAG[,FLAG…]",
                         help="flags, as lr, of whose values each method has the one that is best on held-out rows")
     parser.add_argument("--mcnemar", action="store_true", help="also McNemar's test of each pair of runs")
+    parser.add_argument("--published", action="store_true", help="also the gains against compute in the unit of the "
+                                                                 "paper's figure 1, beside its points")
+    parser.add_argument("--all_figures", action="store_true", help="draw those of each comparison, however many there "
+                                                                   "are: of more than ten it takes minutes")
     options = parser.parse_args(argv)
     try:
         records = read_records(options.folders, [name.strip() for name in options.tuned.split(",") if name.strip()])
         check_baseline(records, options.baseline)
-        found = contents(records, options.baseline, options.mcnemar)
+        found = contents(records, options.baseline, options.mcnemar, options.published)
         print(found.text())
         if options.out:
-            write_files(found, options.out)
+            write_files(found, options.out, options.all_figures)
             print(f"report.py: wrote {options.out / 'report.html'}", file=sys.stderr)
     except UserError as error:
         print(f"report.py: {plain(str(error))}", file=sys.stderr)
@@ -61,7 +65,7 @@ def check_baseline(records: Records, baseline: str) -> None:
         raise UserError(f"--baseline {baseline}: no such method here; there are {', '.join(sorted(known))}")
 
 
-def write_files(found: Contents, out: Path) -> None:
+def write_files(found: Contents, out: Path, all_figures: bool) -> None:
     """Write the report into `out`: .md, .tex, .csv, law.csv of a ladder, the figures as PDF and PNG, report.html."""
     from reports.sections import html_sections  # tables alone need no matplotlib
     from reports.style import drawing
@@ -73,7 +77,7 @@ def write_files(found: Contents, out: Path) -> None:
         (out / "law.csv").write_text(law_csv(found.laws), encoding="utf-8")
     (out / "report.csv").write_text(csv_text(judged for sets in found.judged for judged in sets), encoding="utf-8")
     with drawing():
-        sections = html_sections(found, out / "figures")
+        sections = html_sections(found, out / "figures", all_figures)
     (out / "report.html").write_text(page(found.headline, found.findings, sections, found.records), encoding="utf-8")
 
 

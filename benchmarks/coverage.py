@@ -8,6 +8,9 @@ noise's variance is a method's own on that row whatever the seed. How much seeds
 accuracy, F1 and Matthews the signal is the label, ±1, and the answer's sign is the prediction; for Pearson it is a
 score. The truth is the mean over all seeds of the score over all rows, in closed form but for that mean.
 
+Lines through the gains of LADDER rungs, whose probes' scores on the same rows are their places, are counted by the
+truth's own line: the least-squares line of the true gains at the true places.
+
 Coverage is counted for the report's interval (reports/intervals.py), for the same variance with Satterthwaite's
 degrees of freedom, and for the percentiles of draws of seeds and rows (Owen 2007).
 """
@@ -23,6 +26,7 @@ from benchmarks.common import Figure, parser, report
 from reports.answers import Answers
 from reports.comparing import decided
 from reports.intervals import LEVEL, Interval, interval
+from reports.lines import Line
 from reports.resampling import Resampling
 
 METRICS = ("accuracy", "f1", "matthews", "pearson")
@@ -31,6 +35,8 @@ DOMAINS = ("a", "b", "c", "d")
 ROWS, DRAWS = 400, 400
 PRIOR = 0.35  # part of the rows that are of class 1
 STRENGTH, GAIN = 1.0, 0.15  # the baseline's, and what the method has more where coverage is counted
+LADDER = tuple((probe, probe + 0.3, probe + 0.3 + 0.4 * (probe - 0.8))  # strengths of probe, baseline and method
+               for probe in (0.4, 0.6, 0.75, 0.9, 1.2))
 
 
 @dataclass(frozen=True)
@@ -60,19 +66,58 @@ def truth(metric: str, strength: float, world: World) -> float:
 def gains(metric: str, gain: float, world: World, random: np.random.Generator) -> np.ndarray:
     """Return the gains of SEEDS[-1] made-up seeds, [seeds, 1 + DRAWS], as `interval` takes them."""
     seeds = SEEDS[-1]
-    signal = random.normal(size=ROWS) if metric == "pearson" else np.where(random.random(ROWS) < PRIOR, 1.0, -1.0)
-    domain, rows = np.repeat(np.arange(len(DOMAINS)), ROWS // len(DOMAINS)), np.arange(ROWS)
-    runs = []
-    for strength in (STRENGTH + gain, STRENGTH):
-        noise = np.sqrt(world.by_rows) * random.normal(size=ROWS)
-        for _ in range(seeds):
-            answer = (strength + world.by_seeds * random.normal()) * signal + noise + np.sqrt(
-                1 - world.by_rows) * random.normal(size=ROWS)
-            known, said = (signal, answer) if metric == "pearson" else (1.0 * (signal > 0), 1.0 * (answer > 0))
-            runs.append(Answers(rows, DOMAINS, domain, known, said, np.zeros(ROWS)))
+    signal = signals(metric, random)
+    runs = [run for strength in (STRENGTH + gain, STRENGTH)
+            for run in answers(metric, signal, strength, world, seeds, random)]
     resampling = Resampling(runs, DRAWS)
     scores = [resampling.scores(metric, run).macro for run in runs]
     return np.stack(scores[:seeds]) - np.stack(scores[seeds:])
+
+
+def signals(metric: str, random: np.random.Generator) -> np.ndarray:
+    """Return the signal of each made-up row."""
+    return random.normal(size=ROWS) if metric == "pearson" else np.where(random.random(ROWS) < PRIOR, 1.0, -1.0)
+
+
+def answers(metric: str, signal: np.ndarray, strength: float, world: World, seeds: int,
+            random: np.random.Generator) -> list[Answers]:
+    """Return the answers of a method's seeds to rows of this signal."""
+    domain, noise = np.repeat(np.arange(len(DOMAINS)), ROWS // len(DOMAINS)), random.normal(size=ROWS)
+    runs = []
+    for _ in range(seeds):
+        answer = (strength + world.by_seeds * random.normal()) * signal + np.sqrt(world.by_rows) * noise + np.sqrt(
+            1 - world.by_rows) * random.normal(size=ROWS)
+        known, said = (signal, answer) if metric == "pearson" else (1.0 * (signal > 0), 1.0 * (answer > 0))
+        runs.append(Answers(np.arange(ROWS), DOMAINS, domain, known, said, np.zeros(ROWS)))
+    return runs
+
+
+def line(world: World, seeds: int, random: np.random.Generator) -> Line:
+    """Return the line through the gains of made-up rungs at their probes' scores, as the report has it."""
+    signal = signals("accuracy", random)
+    arms = [[answers("accuracy", signal, strength, world, seeds, random) for strength in rung] for rung in LADDER]
+    resampling = Resampling([runs[0] for runs in arms[0]], DRAWS)
+    scores = np.array([[[resampling.scores("accuracy", run).macro for run in runs] for runs in rung] for rung in arms])
+    return Line(100 * scores[:, 0, :, 0].mean(1), (scores[:, 2] - scores[:, 1]).transpose(1, 0, 2))
+
+
+def true_line(world: World) -> Line:
+    """Return the line through the true gains of the rungs at their probes' true scores."""
+    scores = np.array([[truth("accuracy", strength, world) for strength in rung] for rung in LADDER])
+    return Line(100 * scores[:, 0], (scores[:, 2] - scores[:, 1])[None, :, None])
+
+
+def line_coverage(world: World, trials: int) -> dict[tuple[int, str], float]:
+    """Return {(seeds, slope or zero): part of the trials in which the report's interval holds the truth}."""
+    random, holds, true = np.random.default_rng(2), defaultdict(list), true_line(world)
+    zero = true.crossing.at if true.crossing else 0.0
+    for _ in range(trials):
+        for seeds in SEEDS[:2]:
+            found = line(world, seeds, random)
+            height = found.at(zero)  # Fieller's interval holds just the places where this one holds zero
+            holds[seeds, "slope"].append(found.slope.low <= true.slope.mean <= found.slope.high)
+            holds[seeds, "zero"].append(height.low <= 0 <= height.high)
+    return {key: float(np.mean(all_of_it)) for key, all_of_it in holds.items()}
 
 
 def estimates(each: np.ndarray, random: np.random.Generator) -> Iterator[tuple[str, float, float]]:
@@ -131,6 +176,9 @@ def main() -> None:
             for (seeds, estimator), part in coverage(metric, world, trials).items():
                 target = ("92 to 98 %", 0.92 <= part <= 0.98) if estimator == "the report's" else ("", None)
                 figures.append(Figure(f"{name}, {metric}, {seeds} seeds: {estimator}", 100 * part, "%", *target))
+        for (seeds, what), part in line_coverage(world, max(2, trials // 4)).items():
+            figures.append(Figure(f"{name}, accuracy, {seeds} seeds: the {what} of a line through {len(LADDER)} rungs",
+                                  100 * part, "%", "92 to 98 %", 0.92 <= part <= 0.98))
         rule, every_look = wrong_decisions(world, trials)
         what = f"{name}: no gain, called decided at one of the looks at 3 to {SEEDS[-1]} seeds"
         figures += [Figure.at_most(f"{what}, by the rule", 100 * rule, "%", 5),

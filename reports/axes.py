@@ -33,10 +33,9 @@ class Axis:
         """Return a place of the axis as a value."""
         if not self.base:
             return f"{place:.1f}".replace("-", "−")
-        if self.name == "compute":
-            return power_of_ten(place * math.log10(self.base))
-        return amount(self.base ** place) if place * math.log10(self.base) < 12 else power_of_ten(
-            place * math.log10(self.base))
+        exponent = place * math.log10(self.base)
+        whole = self not in (COMPUTE, FIGURE_1) and 0 <= exponent < 12
+        return amount(self.base ** place) if whole else power_of_ten(exponent)
 
 
 def power_of_ten(exponent: float) -> str:
@@ -54,6 +53,8 @@ POWER = Axis("power", "point of representation power", "representation power: th
              lambda rung: rung.power)
 COMPUTE = Axis("compute", "tenfold of pre-training compute", "pre-training compute, FLOPs (6·N·D)",
                lambda rung: known(rung).flops, 10)
+FIGURE_1 = Axis("figure 1", "tenfold of compute", "pre-training compute in figure 1's unit, 10^15 · 6·N·sequences",
+                lambda rung: known(rung).figure_1, 10)
 WORDS = Axis("words", "tenfold of pre-training text", "words of pre-training text", lambda rung: known(rung).words, 10)
 #: of models pre-trained in miniature: what is varied where the rest is the same
 FACTORS = (Axis("tokens", "tenfold of pre-training tokens", "pre-training tokens",

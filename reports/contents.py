@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from reports.axes import POWER
+from reports.axes import FIGURE_1, POWER
 from reports.gain_tables import gain_table, overview_table
 from reports.gains import HOW, Judged, judge
 from reports.law import Law, laws
@@ -20,7 +20,8 @@ from reports.tuned_table import tuned_table
 LAW = "Gain against representation power and pre-training compute"
 NO_LAW = ("A line needs at least 2 models of different representation power, measured by a probe (--centralized "
           "--train head), or of known and different pre-training compute.")
-
+NOT_PUBLISHED = ("The published points are not drawn: no two models here are of known and different compute in figure "
+                 "1's unit.")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Contents:
     records: Records
     judged: list[list[Judged]]
     mcnemar: bool = False
+    published: bool = False
 
     @property
     def on_test(self) -> list[Judged]:
@@ -44,7 +46,7 @@ class Contents:
     @cached_property
     def laws(self) -> list[Law]:
         """The lines through the rungs' gains."""
-        return laws(self.ladders)
+        return laws(self.ladders, [FIGURE_1] * self.published)
 
     @property
     def headline(self) -> str:
@@ -62,7 +64,8 @@ class Contents:
     def law_notes(self) -> list[str]:
         """Which models have no known compute, and what a line needs where there is none."""
         notes = [note for rungs in self.ladders.values() for note in compute_notes(rungs)]
-        return notes if self.laws else [*notes, NO_LAW]
+        lacking = self.published and all(law.axis != FIGURE_1 for law in self.laws)
+        return notes + [NO_LAW] * (not self.laws) + [NOT_PUBLISHED] * lacking
 
     def about_law(self) -> list[ReportTable]:
         """The tables of the rungs and of the lines through them, where there are lines."""
@@ -100,16 +103,17 @@ def items(sentences: list[str]) -> str:
     return "\n".join(f"- {markdown_text(sentence)}" for sentence in sentences)
 
 
-def contents(records: Records, baseline: str = "", mcnemar: bool = False) -> Contents:
+def contents(records: Records, baseline: str = "", mcnemar: bool = False, published: bool = False) -> Contents:
     """Reckon what a report says of these records; `baseline` names what gains are over, "" the strongest.
 
-    `mcnemar`: with a table of McNemar's test for each pair of runs. Raises UserError where no run has answers for it,
+    `mcnemar`: with a table of McNemar's test for each pair of runs; `published`: with the gains against compute in the
+    published figure's unit. Raises UserError where no run has answers for it,
     and where a run's predictions.parquet is malformed.
     """
     judged = [[judge(each, baseline) for each in compared.on_each_set()] for compared in records.comparisons]
     if mcnemar:
         check_mcnemar([one for sets in judged for one in sets])
-    return Contents(records, judged, mcnemar)
+    return Contents(records, judged, mcnemar, published)
 
 
 def about_all_sets(sets: list[Judged]) -> list[ReportTable]:

@@ -69,12 +69,16 @@ def drawn_scores(compared: Comparison) -> DrawnScores:
     if not answers:
         return DrawnScores(compared, answers, scores, floors, np.empty(0, np.int64))
     resampling = Resampling([*answers.values()])
+    always_the_same: dict[tuple[bytes, ...], Scores] = {}  # test rows, and so these answers to them, are all runs'
     for folder, each in answers.items():
         scores[folder] = resampling.scores(compared.metric, each)
         check(compared, runs[folder], scores[folder])
         if majority := runs[folder].majority(compared.evaluated):
             always = commonest(compared.metric, each, majority[compared.metric])
-            floors[folder] = resampling.scores(compared.metric, always)
+            key = always.rows.tobytes(), always.labels.tobytes(), always.predictions.tobytes()
+            if key not in always_the_same:
+                always_the_same[key] = resampling.scores(compared.metric, always)
+            floors[folder] = always_the_same[key]
     return DrawnScores(compared, answers, scores, floors, resampling.rows)
 
 

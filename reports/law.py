@@ -67,15 +67,15 @@ class Law:
         return "yes" if self.line.slope.mean > 0 else "no"
 
 
-def laws(ladders: Mapping[str, Sequence[Rung]]) -> list[Law]:
-    """Return the laws of ladders {name: rungs}: by ladder, axis, evaluation set and mixture.
+def laws(ladders: Mapping[str, Sequence[Rung]], further: Sequence[Axis] = ()) -> list[Law]:
+    """Return the laws of ladders {name: rungs}, against `further` axes, too: by ladder, axis, evaluation set, mixture.
 
     Only axes on which two rungs have different places are there. p values are corrected (Holm) over the mixtures of one
     ladder, axis and set.
     """
     found = []
     for ladder, rungs in ladders.items():
-        for axis, some in {POWER: rungs, COMPUTE: rungs, WORDS: rungs, **factor_rungs(rungs)}.items():
+        for axis, some in {**dict.fromkeys((POWER, COMPUTE, WORDS, *further), rungs), **factor_rungs(rungs)}.items():
             placed = {rung.name: (rung, place) for rung in some if (place := axis.place(rung)) is not None}
             if len({place for _, place in placed.values()}) < 2:
                 continue

@@ -1,15 +1,16 @@
 """The figures of the law: gain against representation power, compute, and the factors behind them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reports.axes import COMPUTE, POWER, WORDS, Axis
+from reports.axes import COMPUTE, FIGURE_1, POWER, WORDS, Axis
 from reports.law import Law
-from reports.style import INK, NARROW, WIDE, legend, panels, short, styles
+from reports.pretraining import published_points
+from reports.style import GREY, INK, NARROW, WIDE, legend, panels, short, styles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,9 +30,12 @@ def draw_laws(laws: Sequence[Law], axes: Sequence[Axis], narrow: bool) -> "Figur
     handles: dict[str, Any] = {}
     for panel, (mixture, axis) in zip(grid, product(mixtures, axes)):
         some = [law for law in laws if (law.mixture, law.axis) == (mixture, axis)]
-        low, high = ends(some)
+        others = published(mixture) if axis == FIGURE_1 else {}
+        low, high = ends(some, others)
         for law in sorted(some, key=order):
             handles[label(law)] = draw_law(panel, law, style[mixture], np.linspace(low, high, PLACES))
+        if others:
+            handles["as published"], = panel.plot([*others], [*others.values()], marker="s", color=GREY, linewidth=0.8)
         panel.axhline(0, color=INK, linewidth=1)
         panel.set_xlim(low, high)
         dress(panel, axis, some)
@@ -40,7 +44,7 @@ def draw_laws(laws: Sequence[Law], axes: Sequence[Axis], narrow: bool) -> "Figur
             panel.set_xlabel(axis.label)
         if axis in NAMED and (narrow or panel.get_subplotspec().is_first_row()):
             name_rungs(panel, {point.rung: point.x for law in some for point in law.points}, low, high)
-    shown = [name for name in dict.fromkeys(map(label, laws)) if name in handles]  # test rows first
+    shown = [name for name in dict.fromkeys([*map(label, laws), *handles]) if name in handles]  # test rows first
     legend(figure, [handles[name] for name in shown], shown, 1 if narrow else 3)
     return figure
 
@@ -55,9 +59,14 @@ def order(law: Law) -> tuple[bool, str]:
     return law.in_domain, law.evaluated
 
 
-def ends(laws: Sequence[Law]) -> tuple[float, float]:
-    """Return the ends of a panel's axis."""
-    places = [point.x for law in laws for point in law.points] or [0.0]
+def published(mixture: str) -> dict[float, float]:
+    """Return {place on figure 1's axis: published gain in points} of a mixture; empty for one that is not there."""
+    return {math.log10(point.compute): point.gains[mixture] for point in published_points() if mixture in point.gains}
+
+
+def ends(laws: Sequence[Law], others: Iterable[float] = ()) -> tuple[float, float]:
+    """Return the ends of a panel's axis, which has `others` on it, too."""
+    places = [*(point.x for law in laws for point in law.points), *others] or [0.0]
     margin = MARGIN * (max(places) - min(places)) or 1.0
     return min(places) - margin, max(places) + margin
 
@@ -101,6 +110,7 @@ def dress(panel: Any, axis: Axis, laws: Sequence[Law]) -> None:
         return
     low, high = panel.get_xlim()
     whole = [float(place) for place in range(math.ceil(low), math.floor(high) + 1)]
+    whole = whole[::max(1, -(-len(whole) // 6))]
     places = sorted({round(point.x, 3) for law in laws for point in law.points})
     ticks = whole if len(whole) > 1 else places if len(places) < 6 else places[::len(places) // 3]
     panel.set_xticks(ticks, [axis.shown(place) for place in ticks])

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.axes import COMPUTE, FACTORS, POWER
+from reports.axes import COMPUTE, FACTORS, FIGURE_1, POWER
 from reports.contents import contents
 from reports.law import corrected, laws
 from reports.law_figure import draw_laws, spread
 from reports.law_table import law_csv, law_sentences
 from reports.pretrained import amount
 from reports.records import read_records
+from reports.sections import html_sections
 from reports.style import drawing
 from tests.reports.toy_ladder import card, write_ladder, write_rung
 from tests.reports.toy_records import write_run
@@ -141,6 +142,27 @@ def test_the_figure_has_filled_and_hollow_points_and_a_line_for_each_law(found, 
     assert any(line.get_fillstyle() == "none" and line.get_marker() == "^" for line in panel.lines)
     assert {text.get_text() for text in panel.texts} == {rung.name for rung in found.ladders["toy"]}
     assert len(figure.axes) == 4
+
+
+def test_figure_1_is_drawn_beside_the_models_of_known_compute(found):
+    here = replace(found, published=True)
+    law = law_of(here, "iid", "test", FIGURE_1)
+    assert [point.x for point in law.points][-1] == pytest.approx(np.log10(6 * 396_000 * 50_015 / 1e15))
+    with drawing():
+        figure = draw_laws(here.laws, [FIGURE_1], True)
+    grey, = (line for line in figure.axes[0].lines if line.get_marker() == "s")
+    assert grey.get_xdata()[0] == pytest.approx(np.log10(9.22)) and list(grey.get_ydata())[0] == -3.25
+    assert len(grey.get_xdata()) == 6 and not any("published points" in note for note in here.law_notes)
+    assert "not drawn" in replace(found, judged=found.judged[:1], published=True).law_notes[-1]
+
+
+def test_of_many_models_the_law_alone_is_drawn_unless_all_is_asked_for(found, tmp_path, monkeypatch):
+    monkeypatch.setattr("reports.sections.MOST_DRAWN", 9)
+    with drawing():
+        sections = html_sections(found, tmp_path)
+    assert {path.stem for path in tmp_path.iterdir()} == {"law", "factors"}
+    assert sections[0][0].startswith("Gain against representation power")
+    assert sum("--all_figures" in content for _, content in sections) == 10
 
 
 def test_names_that_touch_move_apart_about_their_middle():
