@@ -46,9 +46,17 @@ def test_the_rule_for_adding_seeds_is_seldom_wrong_where_every_look_is():
     assert rule <= 0.06 and every_look > 0.1
 
 
+def test_lines_through_the_gains_of_rungs_hold_the_truth():
+    found = coverage.line_coverage(WORLDS["seeds and rows vary"], 40)  # its standard error: 3.4 %
+    assert found.keys() == {(seeds, what) for seeds in (3, 5) for what in ("slope", "zero")}
+    assert all(0.87 <= part <= 1 for part in found.values()), found
+    true = coverage.true_line(WORLDS["seeds and rows vary"])
+    assert true.slope.mean > 0 and true.x[0] < true.crossing.at < true.x[-1]
+
+
 def test_it_reports_each_estimator(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["coverage", "--small", "--trials", "2", "--out", str(tmp_path)])
     coverage.main()
     figures = json.loads((tmp_path / "coverage.json").read_text())["figures"]
-    assert len(figures) == 4 * (4 * 3 * 3 + 2) and all(0 <= figure["value"] <= 100 for figure in figures)
+    assert len(figures) == 4 * (4 * 3 * 3 + 4 + 2) and all(0 <= figure["value"] <= 100 for figure in figures)
     assert capsys.readouterr().out.count("\n") == len(figures) + 2
