@@ -1,6 +1,6 @@
 """How often the report's interval of a gain holds the truth, and how often seeds are added until a wrong decision.
 
-    python -m benchmarks.coverage                      4 minutes on one core
+    python -m benchmarks.coverage                      5 minutes on one core
 
 Made-up answers of two methods, of which the truth is known: 400 test rows in four domains, ten seeds. A model's answer
 to a row is its strength times the row's signal, plus noise; strength varies from seed to seed, and a part of the
@@ -176,7 +176,7 @@ def main() -> None:
             for (seeds, estimator), part in coverage(metric, world, trials).items():
                 target = ("92 to 98 %", 0.92 <= part <= 0.98) if estimator == "the report's" else ("", None)
                 figures.append(Figure(f"{name}, {metric}, {seeds} seeds: {estimator}", 100 * part, "%", *target))
-        for (seeds, what), part in line_coverage(world, max(2, trials // 4)).items():
+        for (seeds, what), part in line_coverage(world, max(2, trials * 3 // 10)).items():
             figures.append(Figure(f"{name}, accuracy, {seeds} seeds: the {what} of a line through {len(LADDER)} rungs",
                                   100 * part, "%", "92 to 98 %", 0.92 <= part <= 0.98))
         rule, every_look = wrong_decisions(world, trials)

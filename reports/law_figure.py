@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARGIN = 0.08  # of the axis on either side
-PLACES = 60  # at which the band is drawn
+PLACES = 30  # at which the band is drawn
 NAMED = (POWER, COMPUTE, WORDS)  # axes above which the rungs' names stand; the factors say which one it is
 ALONG = 0.045  # the least distance of two rungs' names, in parts of the axis
 
@@ -33,7 +33,7 @@ def draw_laws(laws: Sequence[Law], axes: Sequence[Axis], narrow: bool) -> "Figur
         others = published(mixture) if axis == FIGURE_1 else {}
         low, high = ends(some, others)
         for law in sorted(some, key=order):
-            handles[label(law)] = draw_law(panel, law, style[mixture], np.linspace(low, high, PLACES))
+            handles[label(law)] = draw_law(panel, law, style[mixture], np.linspace(*ends(some), PLACES))
         if others:
             handles["as published"], = panel.plot([*others], [*others.values()], marker="s", color=GREY, linewidth=0.8)
         panel.axhline(0, color=INK, linewidth=1)
