@@ -58,7 +58,8 @@ class Contents:
         """Each law against representation power, and the gains' count; without any, each gain on test rows."""
         if not law_sentences(self.laws):
             return [gain_sentence(judged, method) + "." for judged in self.on_test for method in judged.averaging]
-        return [headline_sentence(self.on_test) + ".", *(finding(law) + "." for law in self.laws if law.axis == POWER)]
+        return [headline_sentence(self.on_test) + ".", *(
+            f"{law.verdict}: {finding(law)}." for law in self.laws if law.axis == POWER)]
 
     @property
     def law_notes(self) -> list[str]:

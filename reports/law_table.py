@@ -38,14 +38,14 @@ def law_sentences(laws: Sequence[Law]) -> list[str]:
 
 
 def finding(law: Law) -> str:
-    """Say what one mixture's line on one set is, and whether the law shows by it."""
-    where, found = f"{law.ladder} ({law.mixture}, {law.evaluated})", counted(law)
+    """Say what one mixture's line on one set is."""
+    where = f"{law.ladder} ({law.mixture}, {law.evaluated})"
     if law.line is None:
-        return f"{where} there is no line: {found}"
-    place = f", and is even at {crossing_cell(law)}" if law.line.crossing else ""
+        return f"{where} there is no line: {counted(law)}"
+    zero = f", and is zero at {crossing_cell(law)}" if law.line.crossing else ""
     few = f", too few to tell by (it takes {FEWEST})" if len(law.points) < FEWEST else ""
-    return (f"{where} averaging gains {slope_cell(law)} points more over the strongest baseline for each "
-            f"{law.axis.each}{place}: {law.verdict}, by {found}{few}")
+    return (f"{where} averaging's gain changes by {slope_cell(law)} points for each {law.axis.each}{zero}, by "
+            f"{counted(law)}{few}")
 
 
 def counted(law: Law) -> str:

@@ -75,9 +75,10 @@ def test_each_draw_of_rows_is_the_same_for_all_models_and_other_rows_leave_the_s
 
 def test_the_law_shows_in_a_sentence_by_iid_on_test_rows(found):
     sentence, = law_sentences(found.laws)
-    assert sentence.startswith("The law shows: yes. On toy (iid, test) averaging gains +0.")
-    assert sentence == found.headline and "points more over the strongest baseline for each point of" in sentence
-    assert found.text().startswith(sentence) and "is even at " in sentence
+    assert sentence.startswith("The law shows: yes. On toy (iid, test) averaging's gain changes by +0.")
+    assert sentence == found.headline and "points for each point of representation power, and is zero at " in sentence
+    assert found.text().startswith(sentence)
+    assert found.findings[2].startswith(f"{law_of(found, 'noniid', 'test', POWER).verdict}: toy (noniid, test) averag")
     lacking = law_of(found, "iid", "test", POWER).lacking
     assert lacking["m1"] == "not learnt" and f"{len(lacking)} without a point, not learnt: " in sentence
 
