@@ -38,6 +38,7 @@ class Job:
     `commit` is the hub's that the model is of, "" if it is not of the hub; `fingerprint` is that of the task's table
     and, after spaces, those of the `others` that `--ood_data` names; `frozen` is that of the weights that are not
     trained, "" if all are, and `layout` that of the vector ("": of any).
+    `dropped` is the `dropped` of the driver's TaskData as JSON text ("": the workers find it for themselves).
     `untied` names, with spaces between, the weights that only the driver's checkpoint shows to be no others' too.
     """
 
@@ -50,6 +51,7 @@ class Job:
     frozen: str = ""
     layout: str = ""
     untied: str = ""
+    dropped: str = ""
     others: tuple[TaskSpec, ...] = field(default=(), kw_only=True)
 
     #: whether the model's weights are where its skeleton is

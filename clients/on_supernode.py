@@ -37,5 +37,5 @@ def client_of(context: Context, config: RunConfig, spec: TaskSpec, others: tuple
         if open_table(data_dir / each.name, each).fingerprint != fingerprint:
             raise UserError(f"--data_dir {data_dir}: has other rows of {each.name} than the server")
     of_the_run = (str(facts[name]) for name in ("scratch", "run_dir", "commit", "fingerprint", "frozen", "layout",
-                                                "untied"))
+                                                "untied", "dropped"))
     return LMClient(NodeJob(config, spec, *of_the_run, others=others))

@@ -1,6 +1,7 @@
 """What one worker process holds: the model as a vector, the rows' tokens, and the plan of the run at work."""
 
 import gc
+import json
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
@@ -45,7 +46,7 @@ class Worker:
         self.job = job
         torch.set_num_threads(config.threads)
         self.device, self.model, self.vector, self.head = device_of(config), loaded.model, loaded.vector, loaded.head
-        self.data = TaskData(config, job.spec, job.others)
+        self.data = TaskData(config, job.spec, job.others, json.loads(job.dropped) if job.dropped else None)
         self.data.tokenise(loaded.tokenizer, loaded.text_to_text, job.tokens)
         self.optimizer = FlatAdamW(self.vector, config.weight_decay)
         self.method = strategy_of(config, self.vector.layout)

@@ -1,5 +1,6 @@
 """What a run's rounds need before the first: room for vectors, the workers' job, the strategy that holds them."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -39,7 +40,7 @@ def strategy_for(log: RunLog, data: TaskData, start: Start, workers: int, progre
     with room_for(config, method, n_clients, workers, data.lent_bytes + start.frozen.nbytes, base) as scratch:
         job = Job(config, data.table.spec, str(scratch), str(log.folder.resolve()), loading.commit_of(start.model),
                   " ".join(data.fingerprints.values()), start.frozen.fingerprint, start.vector.layout.fingerprint,
-                  " ".join(untied(start.model)), others=data.others)
+                  " ".join(untied(start.model)), json.dumps(data.dropped), others=data.others)
         job.save_skeleton(start.model, start.tokenizer)
         start.frozen.share(job.frozen_weights)
         data.lend(job.tokens)

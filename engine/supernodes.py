@@ -40,7 +40,8 @@ class GridEngine:
         job = run.job
         facts = {"precision": job.config.precision, "fp32_products": job.config.fp32_products, "run_dir": job.run_dir,
                  "scratch": job.scratch, "fingerprint": job.fingerprint, "commit": job.commit,
-                 "frozen": job.frozen, "layout": job.layout, "untied": job.untied}
+                 "frozen": job.frozen, "layout": job.layout, "untied": job.untied,
+                 "dropped": job.dropped}
         nodes = Nodes(GridWithFacts(self.nodes.grid, facts), self.nodes.ids)
         Rounds(run, nodes, self.machine.workers).all()
 

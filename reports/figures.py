@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from reports.gains import Gain, Judged
 from reports.records import Comparison
 from reports.runs import FinishedRun
+from reports.sets_table import in_and_out
 from reports.style import GREY, INK, NARROW, WIDE, legend, panels, short, styles
 from reports.tables import mean_and_deviation
 
@@ -25,7 +26,7 @@ def draw_gains(judged: Judged, narrow: bool) -> "Figure":
 
 
 def draw_sets(sets: Sequence[Judged], narrow: bool) -> "Figure":
-    """The gain of each mixture in domain, and on each further evaluation set, with its interval."""
+    """The gain of each mixture on the test rows, and on each further evaluation set, with its interval."""
     rows = {judged.compared.evaluated: {name: found[None] for name, found in judged.gains.items()} for judged in sets}
     learnt = {name: any(each.learnt for each in found.values()) for name, found in rows.items()}
     return draw_rows(sets[0], {name + " (not learnt)" * (not learnt[name]): rows[name] for name in rows}, narrow)
@@ -123,5 +124,5 @@ def sets_figure(sets: Sequence[Judged]) -> dict[str, tuple[Callable, str]]:
     if not any(found[None].shown for judged in sets for found in judged.gains.values()):
         return {}
     return {"sets": (lambda narrow: draw_sets(sets, narrow),
-                     "Gain in domain (the first row: the task's test rows) and on each further evaluation set, with 95 "
-                     "% intervals. Right of the line averaging is better.")}
+                     f"Gain on each evaluation set, with 95 % intervals. {in_and_out(sets)} Right of the line "
+                     "averaging is better.")}

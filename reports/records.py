@@ -73,24 +73,41 @@ class Comparison:
         """Return the headline metric of an evaluation in one domain, or the macro average."""
         return (result if domain is None else result["domains"][domain])[self.metric]
 
-    def further_sets(self) -> dict[str, bool]:
-        """Return {name: whether the runs can be compared on it} of any run's further sets.
+    def further_sets(self) -> dict[str, str]:
+        """Return {name: why the runs cannot be compared on it, "" if they can} of any run's further sets.
 
-        They can where all runs have it with the same domains, and those of one seed with as many rows of each: held-out
-        rows, and evaluation rows that are left out because they are trained on, may be others with each seed.
+        They can where all runs have it with the same domains, and those of one seed with the same rows: held-out rows,
+        and evaluation rows that are left out because they are trained on, may be others with each seed.
         """
         runs = [run for some in self.methods.values() for run in some]
-        found = {}
-        for name in dict.fromkeys(name for run in runs for name in run.sets[1:]):
-            rows = [(run.seed, run.rows_of(name) or {}) for run in runs]
-            first, of_seed = rows[0][1], dict(rows)
-            found[name] = all(each and each == of_seed[seed] and each.keys() == first.keys() for seed, each in rows)
-        return found
+        names = dict.fromkeys(name for run in runs for name in run.sets[1:])
+        return {name: other_rows(name, runs) for name in names}
 
     def on_each_set(self) -> list["Comparison"]:
         """Return this comparison, then the same runs' on each further evaluation set that they can be compared on."""
         return [self, *(replace(self, title=f"{self.title}, evaluated on {name}", evaluated=name)
-                        for name, same in self.further_sets().items() if same)]
+                        for name, why in self.further_sets().items() if not why)]
+
+
+def other_rows(name: str, runs: Sequence[FinishedRun]) -> str:
+    """Say which runs lack the evaluation set `name`, or have other rows of it than one of their seed, and why; or "".
+
+    Rows are the same if all is that both runs have on record of them.
+    """
+    lacking = [run for run in runs if name not in run.sets]
+    if lacking:
+        return f"{lacking[0].called} {'has' if len(lacking) == 1 else f'and {len(lacking) - 1} more have'} no such set"
+    of_seed = {run.seed: run for run in reversed(runs)}
+    for run in runs:
+        for other in (of_seed[run.seed], runs[0]):
+            mine, others = run.rows_of(name) or {}, other.rows_of(name) or {}
+            if mine["rows"].keys() != others["rows"].keys():
+                return f"{run.called} has other domains of it than {other.called}"
+            if run.seed == other.seed and any(mine[key] != others[key] for key in mine.keys() & others.keys()):
+                overlap = run.flag("overlap"), other.flag("overlap")
+                why = f": --overlap {overlap[0]} and {overlap[1]}" if len({*overlap}) > 1 else ""
+                return f"{run.called} has other rows of it than {other.called}{why}"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -117,8 +134,9 @@ def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
             unfinished.append(run)
             continue
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
-        model = run.model, str(run.config.get("model_commit", "")), run.flag("random_init")
-        test = run.sets[0], tuple(run.summary[run.sets[0]]["domains"])
+        model = run.summary["model"], str(run.config.get("model_commit", "")), run.flag("random_init")
+        rows = run.rows_of(run.sets[0]) or {}
+        test = run.sets[0], tuple(run.summary[run.sets[0]]["domains"]), rows.get("dropped") or 0
         groups[model, run.config["data_fingerprint"], test, tested_on].append(run)
     if not groups:
         stopped = f" ({len(unfinished)} without summary.json: failed, stopped or still running)" if unfinished else ""
@@ -169,8 +187,14 @@ def comparison(runs: list[FinishedRun], apart: dict[str, object], tuned: Sequenc
                 raise UserError(f"{other.folder} and {run.folder} are both {run.method} with --seed {run.seed}: "
                                 "give one of them")
         methods[run.method].append(run)
-    first = runs[0].summary
-    words = [first["data"], model_title(runs[0]), *settings(runs[0], apart)]
+    first, flags = runs[0].summary, runs[0].config["flags"]
+    model = first["model"] if not os.path.isabs(first["model"]) else Path(first["model"]).name
+    words = [first["data"], model + (", random weights" if flags.get("random_init") else "")]
+    words += [f"{flags['test']} rows per domain"] if flags["test"] else []
+    words += [flags["test_split"]] if flags["test_split"] else []
+    dropped = (runs[0].rows_of(runs[0].sets[0]) or {}).get("dropped")
+    words += [f"without {dropped} rows that are trained on"] if dropped else []
+    words += [f"{name} {value}" for name, value in apart.items()]
     first_names = ("centralized", "only", "iid", "noniid")
     in_order = sorted(methods, key=lambda name: (*(not name.startswith(word) for word in first_names), name))
     return Comparison(", ".join(words), first["data"], model_name(runs[0]), runs[0].sets[0],

@@ -4,6 +4,7 @@ import os
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reports.pretrained import check_pretraining, pretrained_name
 from reports.values import NUMBER, Kind, check_numbers, is_number, parse_object, read_object, read_text, take
@@ -22,6 +23,8 @@ INCIDENTAL = {field.name for field in fields_of(RunConfig) if field.metadata["ma
 #: what must be in config.json's flags and in summary.json
 OF_FLAGS: dict[str, Kind] = {"seed": int, "epoch": int, "data": str, "test": int, "test_split": str, "max_length": int}
 OF_SUMMARY: dict[str, Kind] = {"data": str, "model": str, "rows_trained": NUMBER, "majority": dict}
+#: what config.json says of which rows a set has, if it does: (key, key of each set's object in that)
+SET_FACTS = ("sets", "rows_fingerprint"), ("ood", "fingerprint"), ("overlap", "dropped")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,11 @@ class FinishedRun:
     @property
     def seed(self) -> int:
         return self.config["flags"]["seed"]
+
+    @property
+    def called(self) -> str:
+        """What notes call it."""
+        return f"{self.method} (seed {self.seed})"
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -106,11 +114,20 @@ class FinishedRun:
         """Return what the commonest training label gives on an evaluation set; None if that is not recorded."""
         return self.summary["majority"] if name == self.sets[0] else self.summary.get("majority_of", {}).get(name)
 
-    def rows_of(self, name: str) -> dict[str, object] | None:
-        """Return {domain: rows} of an evaluation set; None for a run without it."""
+    def rows_of(self, name: str) -> dict[str, Any] | None:
+        """Return what is on record of which rows an evaluation set has; None for a run without it.
+
+        Older records lack the rows' fingerprint, or how many of them are left out because they are trained on.
+        """
         if name not in self.sets:
             return None
-        return {domain: part.get("rows") for domain, part in self.summary[name]["domains"].items()}
+        found = {"rows": {domain: part.get("rows") for domain, part in self.summary[name]["domains"].items()}}
+        return found | {key: self.config[facts][name][key] for facts, key in SET_FACTS
+                        if key in self.config.get(facts, {}).get(name, {})}
+
+    def out_of_domain(self, name: str) -> bool:
+        """Whether an evaluation set is; older records do not say it: all are but the task's test rows."""
+        return bool(self.config.get("sets", {}).get(name, {}).get("out_of_domain", name != self.sets[0]))
 
 
 @dataclass(frozen=True)
@@ -223,11 +240,14 @@ def check_diagnosis(diagnosis: dict, where: str) -> None:
 
 
 def check_set_names(config: dict, where: Path) -> None:
-    """Raise UserError unless the evaluation sets, where config.json names them, are different texts."""
+    """Raise UserError unless the evaluation sets, where config.json names them, are different texts with objects."""
     if "evaluation_sets" in config:
         names = take(config, "evaluation_sets", list, where)
         if not names or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
             raise UserError(f"{where}: evaluation_sets must hold different names")
+    for key in ("sets", "ood", "overlap"):
+        for name in take(config, key, dict, where) if key in config else ():
+            take(config[key], name, dict, where)
 
 
 def check_evaluations(run: FinishedRun, name: str) -> None:

@@ -49,8 +49,8 @@ def score_table(judged: Judged) -> ReportTable:
     notes += [POOLED] if pooled else []
     notes += [STEP] if with_steps else []
     notes += lacking_clients(compared)
-    notes += [f"Not compared on {name}: not all of these runs have it, with as many rows of a seed."
-              for name, same in compared.further_sets().items() if compared.on_first_set and not same]
+    notes += [f"Not compared on {name}: {why}."
+              for name, why in compared.further_sets().items() if compared.on_first_set and why]
     return ReportTable(f"Scores: {compared.title}", rows, notes)
 
 

@@ -7,8 +7,8 @@ from reports.gains import Judged
 from reports.tables import ReportTable
 from utils.data.evaluation_sets import HELD_OUT
 
-NOTE = ("The first set is in domain: the task's own test rows. Each verdict is that of its set's own table. The "
-        "baselines are those of the test rows, chosen once for all sets.")
+NOTE = ("Each verdict is that of its set's own table. The baselines are those of the test rows, chosen once for all "
+        "sets.")
 
 
 def not_held_out(sets: Sequence[Judged]) -> list[Judged]:
@@ -22,6 +22,14 @@ def side_by_side(sets: Sequence[Judged]) -> list[Judged]:
     return found if len(found) > 1 else []
 
 
+def in_and_out(sets: Sequence[Judged]) -> str:
+    """Say which of a comparison's sets are in domain, and which are not: by its first run's record."""
+    outside = [judged.compared.evaluated for judged in sets
+               if judged.compared.first.out_of_domain(judged.compared.evaluated)]
+    inside = [judged.compared.evaluated for judged in sets if judged.compared.evaluated not in outside]
+    return f"In domain: {', '.join(inside) or 'none'}; out of domain: {', '.join(outside) or 'none'}."
+
+
 def sets_table(sets: Sequence[Judged]) -> ReportTable:
     """The gain of each method, of the macro averages, on each of these sets."""
     first = sets[0]
@@ -30,4 +38,4 @@ def sets_table(sets: Sequence[Judged]) -> ReportTable:
         gains = [judged.gains[method][None] for judged in sets]
         rows.append([method, first.baselines[method].name, *(
             f"{gain_cell(found)} ({found.verdict})" if found.shown else found.verdict for found in gains)])
-    return ReportTable(f"In and out of domain: {first.compared.title}", rows, [NOTE])
+    return ReportTable(f"In and out of domain: {first.compared.title}", rows, [f"{in_and_out(sets)} {NOTE}"])

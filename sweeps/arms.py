@@ -106,4 +106,4 @@ def n_clients(config: RunConfig) -> int:
     from utils.data.dataset import TaskData
 
     preprocess.prepare(config.data, config.source or None, Path(config.data_dir))
-    return len(TaskData(config, preprocess.load(config.data).SPEC).plan.shards)
+    return len(TaskData(config, preprocess.load(config.data).SPEC, dropped={}).plan.shards)

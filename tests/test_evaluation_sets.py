@@ -137,7 +137,9 @@ def test_every_consumer_has_every_set_the_headline_first(run):
     assert config["ood"] == {name: {"task": task, "split": split, "rows": rows, "source": "toy",
                                     "fingerprint": tables[task].fingerprint} for name, task, split, rows in (
         (OOD[0], "mnli", "dev_mismatched", 20), (OOD[1], "wnli", "dev", 17))}
-    assert list(config["overlap"]) == ORDER + OOD
+    assert list(config["overlap"]) == [*config["sets"]] == ORDER + OOD
+    assert [name for name, facts in config["sets"].items() if facts["out_of_domain"]] == OOD
+    assert len({facts["rows_fingerprint"] for facts in config["sets"].values()}) == len(ORDER + OOD)
     assert {**config["overlap"]["wnli"], "fields": 0} == {"rows": 22, "training_rows": 5, "fields": 0, "dropped": 5}
     for one in (*records, summary, summary["best"]):
         assert [name for name in one if name in ORDER + OOD] == ORDER + OOD

@@ -77,8 +77,37 @@ def test_a_set_that_not_all_runs_have_or_of_other_rows_is_named_not_compared(run
     path.write_text(path.read_text().replace('"verse": {"rows": 10', '"verse": {"rows": 11'))
     [compared] = read_records([runs]).comparisons
     assert compared.on_each_set() == [compared]
-    assert [note.partition(": not all of these runs have it")[0] for note in score_table(judge(compared)).notes] == [
-        "Not compared on unseen_sources", "Not compared on rare"]
+    assert score_table(judge(compared)).notes == [
+        "Not compared on unseen_sources: iid (seed 2) has other rows of it than centralized (seed 2).",
+        "Not compared on rare: centralized (seed 2) and 3 more have no such set."]
+
+
+#: what config.json says of an evaluation set: of an older run, of one of its day, of today's
+OTHER_ROWS = {"a table": lambda k: {"ood": {"unseen_sources": {"fingerprint": f"table {k}"}}},
+              "left out": lambda k: {"overlap": {"unseen_sources": {"dropped": k}}},
+              "the rows": lambda k: {"sets": {"unseen_sources": {"rows_fingerprint": f"rows {k}"}}}}
+
+
+@pytest.mark.parametrize("what", OTHER_ROWS)
+def test_as_many_rows_may_be_others(runs, what):
+    for overlaps, shown in ((("keep", "keep"), ""), (("drop_ood", "keep"), ": --overlap keep and drop_ood")):
+        for fact_of in (lambda name: name[1:], lambda name: name):  # by seed, and of each run
+            for name in SCORES:
+                path = runs / name / "config.json"
+                config = json.loads(path.read_text()) | OTHER_ROWS[what](fact_of(name))
+                config["flags"]["overlap"] = overlaps[name[0] == "i"]
+                path.write_text(json.dumps(config))
+            compared = read_records([runs]).comparisons[0]
+            assert len(compared.on_each_set()) == (2 if fact_of("c1") == fact_of("i1") else 1)
+        assert score_table(judge(compared)).notes == [
+            f"Not compared on unseen_sources: iid (seed 1) has other rows of it than centralized (seed 1){shown}."]
+
+
+def test_test_rows_without_those_trained_on_are_compared_apart(runs):
+    path = runs / "i2" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"overlap": {"test": {"dropped": 3}}}))
+    assert [(compared.title, {*compared.methods}) for compared in read_records([runs]).comparisons] == [
+        ("toy, m", {"centralized", "iid"}), ("toy, m, without 3 rows that are trained on", {"iid"})]
 
 
 def test_a_set_may_have_other_rows_with_each_seed(runs):
@@ -118,6 +147,7 @@ BREAKS = {  # file, what is done to its object or last line, what the message na
             "line 3: unseen_sources: 'accuracy' is 'nan'"),
     "no names": ("config.json", lambda each: each.update(evaluation_sets=[]), "evaluation_sets must hold different"),
     "twice": ("config.json", lambda each: each.update(evaluation_sets=["test"] * 2), "evaluation_sets must hold diff"),
+    "facts in a text": ("config.json", lambda each: each.update(sets={"test": "x"}), "'test' is 'x'"),
     "names in a text": ("config.json", lambda each: each.update(evaluation_sets="test"), "'evaluation_sets' is 'test'"),
 }
 

@@ -1,6 +1,7 @@
 """Gains in and out of domain, side by side, in the report, the page, its figure and the CSV."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -34,7 +35,17 @@ def test_the_table_has_the_test_rows_and_each_further_set_but_the_held_out(log):
     assert table.rows == [["method", "over", "test", "hans", "unseen"],
                           ["iid", "centralized", "+10.0 [+10.0, +10.0] (ahead)", "−20.0 [−20.0, −20.0] (behind)",
                            "+0.0 [+0.0, +0.0] (tie)"]]
+    assert table.notes[0].startswith("In domain: test; out of domain: hans, unseen. Each verdict ")
     assert not side_by_side(sets[:2])  # held-out rows are no other domain
+
+
+def test_the_record_says_which_sets_are_out_of_domain(log):
+    for path in log.glob("*/config.json"):
+        sets = {"test": True, "hans": False, "unseen": True}
+        path.write_text(json.dumps(json.loads(path.read_text()) | {
+            "sets": {name: {"out_of_domain": out} for name, out in sets.items()}}))
+    [sets] = contents(read_records([log])).judged
+    assert "In domain: hans; out of domain: test, unseen." in sets_figure(side_by_side(sets))["sets"][1]
 
 
 def test_the_figure_has_a_row_for_each_set(log):

@@ -1,7 +1,8 @@
 """A run's rows, opened: token ids, labels, the plan of shards, and the evaluation sets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,10 @@ import numpy as np
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.data.columns import numbers
-from utils.data.evaluation import Chosen, chosen_rows, cut, evaluation_set
-from utils.data.evaluation_sets import HEADLINE, HELD_OUT
+from utils.data.evaluation import chosen_rows, cut, evaluation_set, out_of_domain
+from utils.data.evaluation_sets import HEADLINE
 from utils.data.foreign import ForeignTable, foreign_sets
-from utils.data.overlap import counted, dropped_from, seen_rows, without_seen
+from utils.data.overlap import Trained, counted, dropped_from, seen_numbers, seen_rows, without
 from utils.data.partition import make_plan, n_clients_of, n_participants
 from utils.data.table import Table, open_table
 from utils.data.task import TaskSpec
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 class TaskData:
     """The rows of a run as the driver and each worker see them, the same in every process.
 
+    The driver looks for training rows in the evaluation sets, those of the models that its own is `from_` among them;
+    what it leaves out is its `dropped`, from which the workers have it.
+
     `splits[key]` is a split of a table: "train" and "test" are those trained and tested on, any other one of the task's
     that an evaluation set needs has its own name as its key, one of another task TASK:SPLIT. `labels[key]`: float64
     [rows]; `plan`: see utils/data/partition.py; `fewest`: clients that a round has at least; `chosen`: the rows of each
@@ -34,24 +38,33 @@ class TaskData:
     `evaluation_sets`. `foreign`: the tables of the other tasks that `--ood_data` names, whose specs are `others`.
     """
 
-    def __init__(self, config: RunConfig, spec: TaskSpec, others: tuple[TaskSpec, ...] = ()) -> None:
+    def __init__(self, config: RunConfig, spec: TaskSpec, others: tuple[TaskSpec, ...] = (),
+                 dropped: Mapping[str, Sequence[int]] | None = None, from_: Sequence[Trained] = ()) -> None:
         self.config, self.others = config, others
         self.table = open_table(Path(config.data_dir) / spec.name, spec)
         own = {"train": self.table.train_split, "test": self.table.tested_split(config.test_split)}
         self.foreign = [ForeignTable(open_table(Path(config.data_dir) / each.name, each), spec) for each in others]
         self.splits: dict[str, tuple[Table, str]] = {key: (self.table, name) for key, name in own.items()}
-        rows = {key: self.table.split(name) for key, name in own.items()}
+        read = cache(lambda table, split: table.split(split))  # kept in here only, as texts are large
+        rows = {key: read(self.table, name) for key, name in own.items()}
         self.plan = make_plan(config, spec, rows["train"], rows["test"])
         whole = [*chosen_rows(config, self.table, self.plan), *foreign_sets(config, self.table, self.foreign)]
-        self._seen = self._seen_of(dropped_from(config, whole))
-        self.chosen = cut([without_seen(each, self._seen) for each in whole], config.test)
+        # without rounds the run's own rows are not trained on
+        self.trained = [Trained.by(self.table, self.plan)][:config.n_iterations] + [*from_]
+        self.out_of_domain = out_of_domain(self.table, self.plan, whole, read) if dropped is None else []
+        losing = dropped_from(config.overlap, whole, self.out_of_domain) if dropped is None else dropped
+        looked = [found for each in whole for found in ([each] if each.name in losing else cut([each], config.test))]
+        self._seen = seen_rows(self.trained, looked, read) if dropped is None else {}
+        self.dropped = seen_numbers(looked, self._seen, losing) if dropped is None else dropped
+        self.chosen = [found for each in looked for found in (
+            cut([without(each, self.dropped[each.name])], config.test) if each.name in self.dropped else [each])]
         if self.set_names[:1] != [HEADLINE]:
             raise UserError(f"--overlap {config.overlap}: all test rows are training rows; give --overlap keep")
         for each in self.chosen:
             if (each.table, each.split) not in self.splits.values():
                 key = each.split if each.table is self.table else f"{each.table.own.spec.name}:{each.split}"
                 key = key if key not in self.splits else f"split {key}"  # where --test_split names another
-                self.splits[key], rows[key] = (each.table, each.split), each.table.split(each.split)
+                self.splits[key], rows[key] = (each.table, each.split), read(each.table, each.split)
         self.labels = {key: numbers(split["label"]).astype(np.float64) for key, split in rows.items()}
         most = n_participants(len(self.plan.shards), config.frac_fit)
         if config.min_success > most:
@@ -107,20 +120,8 @@ class TaskData:
         By the sets' names: "rows", all that were looked at; "training_rows" of them; "fields", how many have that text
         field of one; "dropped", how many are left out, before `--test N` cuts the set.
         """
-        kept = [each for each in self.chosen if each.name not in self._seen]
-        seen = {**self._seen_of(kept), **self._seen}
-        return {name: counted(name, seen[name], self.table.spec.text, name in self._seen)
-                for name in (*self.set_names, *(name for name in seen if name not in self.set_names))}
-
-    def _seen_of(self, sets: Sequence[Chosen]) -> dict[str, np.ndarray]:
-        """Return which rows of the sets are training rows, see `seen_rows`.
-
-        For all sets but that of the held-out rows these are training rows, too, so that a set has the same rows with
-        every seed and every way to train.
-        """
-        train, val = self.plan.train.rows, self.plan.val.rows
-        return {**seen_rows(self.table, (*train, *val), [each for each in sets if each.name != HELD_OUT]),
-                **seen_rows(self.table, train, [each for each in sets if each.name == HELD_OUT])}
+        return {name: counted(name, self._seen[name], self.table.spec.text, name in self.dropped)
+                for name in (*self.set_names, *(name for name in self._seen if name not in self.set_names))}
 
     @property
     def fingerprints(self) -> dict[str, str]:

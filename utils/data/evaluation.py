@@ -1,16 +1,19 @@
 """The rows a global model is evaluated on, cut into parts for the workers and put together again."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.data.batches import evaluation_batches
 from utils.data.evaluation_sets import HEADLINE, HELD_OUT
 from utils.data.partition import Domains, Plan, first_rows
-from utils.data.table import Table
+from utils.data.table import Read, Table
 from utils.errors import UserError, in_short
 from utils.plugins import EVALUATION_SETS
 
@@ -28,6 +31,14 @@ class Chosen:
     table: Table
     split: str
     domains: Domains
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hex digits: sets have the same one exactly when they have the same rows in the same domains."""
+        digest = hashlib.sha256(json.dumps([self.table.own.fingerprint, self.split, self.domains.names]).encode())
+        for rows in self.domains.rows:
+            digest.update(json.dumps(rows.tolist()).encode())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,19 @@ def chosen_rows(config: RunConfig, table: Table, plan: Plan) -> list[Chosen]:
                             f"{in_short(error)}; mend it, or remove it") from error
         found.append(Chosen(name, table, split, domains))
     return found
+
+
+def out_of_domain(table: Table, plan: Plan, sets: Sequence[Chosen], read: Read) -> list[str]:
+    """Return the names of the sets out of domain: of another task's rows, or of natural domains without training rows.
+
+    `table` and `plan` are the run's; `read`: see `Table.split`.
+    """
+    def domains(split: str, rows: np.ndarray) -> set[str]:
+        return {*read(table, split)["domain"].take(pa.array(rows)).unique().to_pylist()}
+
+    known = domains(table.train_split, np.concatenate(plan.train.rows))
+    return [each.name for each in sets if each.table is not table
+            or known.isdisjoint(domains(each.split, np.concatenate(each.domains.rows)))]
 
 
 def cut(sets: Sequence[Chosen], n: int) -> list[Chosen]:

@@ -7,49 +7,77 @@ among the training rows (an RTE premise with another hypothesis) is no training 
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
-from utils.config import RunConfig
 from utils.console import NOTES
 from utils.data.evaluation import Chosen
-from utils.data.evaluation_sets import OUT_OF_DOMAIN
-from utils.data.partition import Domains
-from utils.data.table import Table
-from utils.ood_data import asked_sets
+from utils.data.evaluation_sets import HELD_OUT
+from utils.data.partition import Domains, Plan
+from utils.data.table import Read, Table
 
 Seen = Mapping[str, np.ndarray]  # an evaluation set's name → bool [1 + fields, rows], see seen_in
 Texts = Sequence[Sequence[str]]  # rows as columns: one for each text field, all of one length
 CHUNK = 50_000  # training rows whose texts are in memory at once
 
 
-def dropped_from(config: RunConfig, sets: Sequence[Chosen]) -> list[Chosen]:
-    """Return the sets that lose their training rows: by `--overlap`, those out of domain, all or none."""
-    outside = {*OUT_OF_DOMAIN, *(asked.name for asked in asked_sets(config.ood_data))}
-    return [each for each in sets if config.overlap == "drop" or config.overlap == "drop_ood" and each.name in outside]
+@dataclass(frozen=True)
+class Trained:
+    """Rows of the train split of `table` that a model is trained on, and those `held_out` of them: int64 [n] each."""
+
+    table: Table
+    rows: np.ndarray
+    held_out: np.ndarray
+
+    @classmethod
+    def by(cls, table: Table, plan: Plan) -> "Trained":
+        """Return those of a run; of one that trains on a part (--only_client), all of its plan's."""
+        none = np.zeros(0, np.int64)
+        return cls(table, *(np.concatenate([none, *each.rows]) for each in (plan.train, plan.val)))
 
 
-def seen_rows(table: Table, training: Iterable[np.ndarray], sets: Sequence[Chosen]) -> Seen:
-    """Return which rows of each set, domain after domain, are the `training` rows of `table` (int64, in parts)."""
+def dropped_from(overlap: str, sets: Sequence[Chosen], outside: Collection[str]) -> list[str]:
+    """Return the names of the sets that lose their training rows: by `--overlap`, those `outside`, all or none."""
+    return [each.name for each in sets if overlap == "drop" or overlap == "drop_ood" and each.name in outside]
+
+
+def seen_rows(training: Sequence[Trained], sets: Sequence[Chosen], read: Read) -> Seen:
+    """Return which rows of each set, domain after domain, are training rows.
+
+    For all sets but that of the held-out rows these are training rows, too, so that a set has the same rows with
+    every seed and every way to train. `read`: see `Table.split`.
+    """
+    held_out = [each for each in sets if each.name == HELD_OUT]
+    others = [each for each in sets if each.name != HELD_OUT]
+    return {**_seen([(each.table, np.concatenate([each.rows, each.held_out])) for each in training], others, read),
+            **_seen([(each.table, each.rows) for each in training], held_out, read)}
+
+
+def _seen(training: Sequence[tuple[Table, np.ndarray]], sets: Sequence[Chosen], read: Read) -> Seen:
     if not sets:
         return {}
-    columns, rows = table.spec.text, np.unique(np.concatenate([*training]))
-    tested = [texts_of(each.table.split(each.split).take(pa.array(np.concatenate(each.domains.rows))), columns)
+    columns = sets[0].table.spec.text  # another task's table has those of the run's, see ForeignTable
+    tested = [texts_of(read(each.table, each.split).take(pa.array(np.concatenate(each.domains.rows))), columns)
               for each in sets]
-    found = seen_in(in_chunks(table.split(table.train_split), columns, rows), tested)
-    return {each.name: seen for each, seen in zip(sets, found)}
+    chunks = (texts for table, rows in training
+              for texts in in_chunks(read(table, table.train_split), table.spec.text, np.unique(rows))
+              if len(texts) == len(tested[0]))  # rows of another number of texts are none of these
+    return {each.name: seen for each, seen in zip(sets, seen_in(chunks, tested))}
 
 
-def without_seen(chosen: Chosen, seen: Seen) -> Chosen:
-    """Return a set without its training rows, if it is among `seen`."""
-    if chosen.name not in seen:
-        return chosen
-    parts = np.split(~seen[chosen.name][0], np.cumsum([len(rows) for rows in chosen.domains.rows])[:-1])
+def seen_numbers(sets: Sequence[Chosen], seen: Seen, names: Collection[str]) -> dict[str, list[int]]:
+    """Return the numbers in their split of the rows of the sets `names` that are training rows, by these names."""
+    return {each.name: np.concatenate(each.domains.rows)[seen[each.name][0]].tolist()
+            for each in sets if each.name in names}
+
+
+def without(chosen: Chosen, numbers: Sequence[int]) -> Chosen:
+    """Return a set without the rows of these numbers in their split."""
     return replace(chosen, domains=Domains(chosen.domains.names, tuple(
-        rows[kept] for rows, kept in zip(chosen.domains.rows, parts))))
+        rows[~np.isin(rows, numbers)] for rows in chosen.domains.rows)))
 
 
 def counted(name: str, seen: np.ndarray, columns: Sequence[str], dropped: bool) -> dict[str, object]:

@@ -80,7 +80,14 @@ def write_config(log: RunLog, data: TaskData, start: Start, workers: int) -> Non
             "frozen_fingerprint": start.frozen.fingerprint, "workers": workers,
             "shards": data.shards_by_domain(), "shard_labels": data.shards_by_label(),
             "rows_cut": {key: tokens.cuts.rows for key, tokens in data.tokens.items()},
-            "evaluation_sets": data.set_names, "ood": ood_facts(data), "overlap": data.overlap()})
+            "evaluation_sets": data.set_names, "sets": set_facts(data), "ood": ood_facts(data),
+            "overlap": data.overlap()})
+
+
+def set_facts(data: TaskData) -> dict[str, dict]:
+    """Return what config.json says of each evaluation set, by their names: the same rows have one fingerprint."""
+    return {each.name: {"out_of_domain": each.name in data.out_of_domain, "rows_fingerprint": each.fingerprint}
+            for each in data.chosen}
 
 
 def ood_facts(data: TaskData) -> dict[str, dict]:

@@ -94,3 +94,20 @@ def test_a_split_of_the_task_s_own_keeps_its_tokens_key(mnli, tmp_path):
     data = TaskData(RunConfig(data="mnli", data_dir=str(tmp_path), ood_data="mnli:dev_mismatched"), MNLI)
     assert data.set_names == ["test", "mnli-dev_mismatched"] and data.chosen[1].table is data.table
     assert [*data.splits] == ["train", "test", "dev_mismatched"]
+
+
+def test_sets_of_genres_that_are_trained_on_are_in_domain_and_all_others_out(tmp_path):
+    rows = mnli_rows(18, 1)
+    write_table(tmp_path / "mnli", MNLI, {
+        "train": rows, "dev_matched": mnli_rows(9, 2),
+        "dev_mismatched": [{**row, "domain": f"mm-{row['domain']}"} for row in mnli_rows(21, 3)]}, "toy")
+    write_table(tmp_path / "rte", RTE, {split: toy_rows(9, 4) for split in ("train", "dev")}, "toy")
+
+    def found(**flags):
+        data = TaskData(RunConfig(data="mnli", data_dir=str(tmp_path), overlap="keep", **flags), MNLI, (RTE,))
+        return data.out_of_domain
+
+    assert found(test_split="dev_mismatched", ood_data="mnli,rte", val_ratio=0.2) == ["test", "rte"]
+    assert found(ood_data="mnli:dev_mismatched", domain_by="slices") == ["mnli-dev_mismatched"]
+    assert found(ood_data="mnli:dev_mismatched,rte", hold_out_domain="slate") == [
+        "held_out_domain", "mnli-dev_mismatched", "rte"]

@@ -1,5 +1,6 @@
 """What counts as the same text, and which rows are among others: by definitions of one line."""
 
+import json
 import unicodedata
 
 import numpy as np
@@ -87,8 +88,9 @@ def data_of(tmp_path):
         {"premise": row["sentence1"], "hypothesis": row["sentence2"], "label": row["label"],
          "domain": ("slate", "travel")[k > 5]} for k, row in enumerate(rows)]), "toy")
 
-    def made(**flags):
-        return TaskData(RunConfig(data="rte", data_dir=str(tmp_path), ood_data="mnli", **flags), RTE, (MNLI,))
+    def made(dropped=None, from_=(), **flags):
+        config = RunConfig(data="rte", data_dir=str(tmp_path), ood_data="mnli", **flags)
+        return TaskData(config, RTE, (MNLI,), dropped, from_)
 
     return made
 
@@ -106,6 +108,18 @@ def test_what_is_left_out_by_overlap(data_of, flags, rows, dropped):
     fields = found["test"].pop("fields")
     assert found["test"] == {"rows": 24, "training_rows": 2, "dropped": dropped.get("test", 0)}
     assert fields["sentence1"] >= 3 and fields["sentence2"] >= 2 and found["mnli"]["training_rows"] == 6
+
+
+@pytest.mark.parametrize("flags", [{}, {"overlap": "keep"}, {"overlap": "drop", "test": 3}])
+def test_workers_have_the_drivers_rows_without_looking_for_them(data_of, flags, monkeypatch):
+    driver = data_of(**flags)
+    monkeypatch.setattr(overlap, "keys", None)
+    worker = data_of(json.loads(json.dumps(driver.dropped)), **flags)
+    assert [each.fingerprint for each in worker.chosen] == [each.fingerprint for each in driver.chosen]
+
+
+def test_without_rounds_nothing_is_trained_on(data_of):
+    assert [each["training_rows"] for each in data_of(n_iterations=0).overlap().values()] == [0, 0]
 
 
 def test_rows_that_a_seed_holds_out_count_but_not_those_that_test_n_leaves_out(data_of):

@@ -9,4 +9,3 @@ left out. HEADLINE comes first, then HELD_OUT, then the rest by name.
 
 HEADLINE = "test"  # what a run's closing line, its card and reports begin with
 HELD_OUT = "val"  # what the best round is chosen by
-OUT_OF_DOMAIN = ("held_out_domain", "unseen")  # beside those of --ood_data
