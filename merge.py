@@ -54,7 +54,7 @@ def merge(asked: Asked) -> None:
     config, out = asked.config, Path(asked.flags.out)
     with new_folder(out) as folder:
         plan = plan_of(asked, folder.parent)
-        evaluator = Evaluator.of(config, plan.fitted.frame) if asked.flags.data else None
+        evaluator = Evaluator.of(config, plan.fitted.frame, plan.models) if asked.flags.data else None
         of_models = measured(evaluator, plan.models, folder.parent) if evaluator else None
         done = write_model(plan, config, folder, measured=of_models)
         if done and done.step.ratio is not None:

@@ -1,6 +1,7 @@
 """How models do on a task, in this process: the numbers that main_lm.py --n_iterations 0 gives for each."""
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from utils.machine.scratch import private_folder
 from utils.model import loading
 from utils.model.task_head import describe_head
 from utils.model.tied import untied
+from utils.record.parents import trained_before
 from utils.record.results import columns_of, majorities, results_of
 from utils.vectors.parameters import ParameterVector
 
@@ -54,17 +56,20 @@ class Evaluator:
         self.worker: Worker | None = None
 
     @classmethod
-    def of(cls, config: RunConfig, frame: SavedModel) -> "Evaluator":
+    def of(cls, config: RunConfig, frame: SavedModel, models: Sequence[SavedModel]) -> "Evaluator":
         """Return one for the task that `config` names, whose rows are made first where they are absent.
 
-        Raises UserError, naming `--data`, when the head of the merged model, which is the frame's or like it, was not
-        trained on such a task.
+        What the runs that the `models` are of trained on is looked for in these rows. Raises UserError, naming
+        `--data`, when the head of the merged model, which is the frame's or like it, was not trained on such a task.
         """
         import preprocess.common as preprocess
 
         config = resolve_arithmetic(replace(config, data_dir=str(Path(config.data_dir).resolve())))
         preprocess.prepare(config.data, config.source or None, Path(config.data_dir))
-        found = cls(config, TaskData(config, preprocess.load(config.data).SPEC), frame)
+        names = [model.name for model in models]
+        before = trained_before(names, config.data_dir, preprocess.spec_of, of_runs=True)
+        found = cls(config, TaskData(config, preprocess.spec_of(config.data), from_=before), frame)
+        found.data.overlap()
         if not found.has_head(frame):
             raise UserError(f"--data {config.data}: the head of {frame.name} is not for this task but for "
                             f"{frame.architecture or 'none'} ({', '.join(frame.labels)}); keep one that is by --head, "
@@ -114,7 +119,7 @@ class Evaluator:
         """Return the worker, with a model of this architecture."""
         with private_folder() as scratch:
             job = Job(self.config, self.data.table.spec, str(scratch), str(scratch), "", self.data.table.fingerprint,
-                      untied=" ".join(untied(model)))
+                      untied=" ".join(untied(model)), dropped=json.dumps(self.data.dropped))
             job.save_skeleton(model, tokenizer)
             level = NOTES.level
             NOTES.setLevel("WARNING")  # that its weights are drawn: they come with each model

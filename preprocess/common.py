@@ -52,6 +52,11 @@ def load(task: str) -> ModuleType:
     return importlib.import_module(f"preprocess.{task}")
 
 
+def spec_of(task: str) -> TaskSpec:
+    """Return a task's spec; raises UserError as `load`."""
+    return load(task).SPEC
+
+
 def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, again: bool = False) -> Table:
     """Return the table `out`/`task`; make it first when it is absent or stale, and always with `again`.
 
@@ -105,14 +110,14 @@ def specs_of(config: RunConfig) -> tuple[TaskSpec, tuple[TaskSpec, ...]]:
     """
     from utils.data.label_maps import label_map
 
-    spec, others = load(config.data).SPEC, {}
+    spec, others = spec_of(config.data), {}
     for asked in asked_sets(config.ood_data):
         try:
-            others[asked.task] = load(asked.task).SPEC
+            others[asked.task] = spec_of(asked.task)
         except UserError as error:
             raise UserError(f"--ood_data {asked}: {error}") from None
         if label_map(spec, others[asked.task]) is None:
-            known = [name for name in task_names() if label_map(spec, load(name).SPEC)]
+            known = [name for name in task_names() if label_map(spec, spec_of(name))]
             raise UserError(f"--ood_data {asked}: its labels say nothing of those of {spec.name}; those of "
                             f"{', '.join(known)} do")
     others.pop(spec.name, None)

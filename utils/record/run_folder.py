@@ -67,10 +67,10 @@ class RunFolder:
         found = {each["task"]: each["source"] for each in self.before.get("ood", {}).values()}
         return found | ({self.config.data: self.before["data_source"]} if "data_source" in self.before else {})
 
-    def check_rows(self, fingerprints: Mapping[str, str], names: list[str]) -> None:
+    def check_rows(self, fingerprints: Mapping[str, str], sets: Mapping[str, str]) -> None:
         """Raise UserError when a run that goes on began with other rows; say what else may not be as it was.
 
-        `fingerprints` are those of the tasks' tables as they are now, `names` are those of the evaluation sets.
+        `fingerprints` are those of the tasks' tables as they are now, `sets` those of the evaluation sets' rows.
         """
         if not self.before:
             return
@@ -79,10 +79,14 @@ class RunFolder:
             if fingerprints.get(task, fingerprint) != fingerprint:
                 raise UserError(f"--resume: {self.path} was made with other rows of {task} than "
                                 f"{self.config.data_dir} has now; start a new run")
-        evaluated = self.before.get("evaluation_sets", names)
-        if evaluated != names:
+        evaluated = self.before.get("evaluation_sets", [*sets])
+        if evaluated != [*sets]:
             raise UserError(f"--resume: {self.path} was evaluated on {', '.join(evaluated)}, and would be on "
-                            f"{', '.join(names)} now; put utils/data/evaluation_sets/ back, or start a new run")
+                            f"{', '.join(sets)} now; put utils/data/evaluation_sets/ back, or start a new run")
+        for name, facts in self.before.get("sets", {}).items():
+            if facts["rows_fingerprint"] != sets[name]:
+                raise UserError(f"--resume: {self.path} was evaluated on other rows of {name} than it would be now; "
+                                "put back the tables of the runs that its model is of, or start a new run")
         needed = self.before["flags"]["min_success"]
         if needed != self.config.min_success:
             NOTES.warning("--resume: --min_success was %d and is %d from here on: rounds.jsonl names the clients that "

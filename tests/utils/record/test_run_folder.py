@@ -97,12 +97,12 @@ def test_only_flags_that_no_update_depends_on_may_change(tmp_path, caplog):
                              ({"precision": "fp32"}, "--precision bf16, not fp32")):
         with pytest.raises(UserError, match=f"--resume: .* was made with {message}"):
             RunFolder(replace(config, **changed))
-    free.check_rows({"sentiment": "f"}, ["test", "val"])
+    free.check_rows({"sentiment": "f"}, {"test": "t", "val": "v"})
     assert "--min_success was 0 and is 1 from here on" in caplog.text
     with pytest.raises(UserError, match="other rows"):
-        free.check_rows({"sentiment": "g"}, ["test", "val"])
+        free.check_rows({"sentiment": "g"}, {"test": "t", "val": "v"})
     with pytest.raises(UserError, match="was evaluated on test, val, and would be on test now"):
-        free.check_rows({"sentiment": "f"}, ["test"])
+        free.check_rows({"sentiment": "f"}, {"test": "t"})
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]  # a look changes nothing
 
 
@@ -239,10 +239,14 @@ def test_going_back_drops_later_rounds_and_half_lines(tmp_path):
 
 def test_rows_of_other_tasks_may_not_change_either(tmp_path):
     facts = {"data_source": "a", "ood": {"wnli": {"task": "wnli", "fingerprint": "w", "source": "hub@1"},
-                                         "hans-train": {"task": "hans", "fingerprint": "h", "source": "b"}}}
+                                         "hans-train": {"task": "hans", "fingerprint": "h", "source": "b"}},
+             "sets": {"wnli": {"rows_fingerprint": "w"}}}
     folder = RunFolder(replace(recorded_run(tmp_path / "run", facts), resume=True))
     assert folder.sources == {"sentiment": "a", "wnli": "hub@1", "hans": "b"}
-    folder.check_rows({"sentiment": "f", "wnli": "w", "hans": "h"}, ["test", "wnli", "hans-train"])
+    sets = {"test": "t", "wnli": "w", "hans-train": "h"}
+    folder.check_rows({"sentiment": "f", "wnli": "w", "hans": "h"}, sets)
     with pytest.raises(UserError, match="was made with other rows of hans than"):
-        folder.check_rows({"sentiment": "f", "wnli": "w", "hans": "x"}, ["test", "wnli", "hans-train"])
+        folder.check_rows({"sentiment": "f", "wnli": "w", "hans": "x"}, sets)
+    with pytest.raises(UserError, match="was evaluated on other rows of wnli than it would be now"):
+        folder.check_rows({"sentiment": "f", "wnli": "w", "hans": "h"}, sets | {"wnli": "other"})
     assert RunFolder(RunConfig(run_dir=str(tmp_path / "new"))).sources == {}
