@@ -53,7 +53,7 @@ class DrawnScores:
                 return None
             floor = self.floors.get(run.folder)
             differences.append(self.of(run) - (recorded[self.compared.metric] if floor is None else floor.macro))
-        return interval(alike(differences))
+        return interval(differences)
 
 
 def drawn_scores(compared: Comparison) -> DrawnScores:

@@ -8,6 +8,7 @@ from reports.intervals import Interval
 from reports.needed import needed_notes
 from reports.scores import lacking_clients
 from reports.tables import MISSING, ReportTable, signed
+from utils.record.runlog import PREDICTIONS
 
 
 def gain_cell(found: Gain | None) -> str:
@@ -44,7 +45,8 @@ def gain_table(judged: Judged) -> ReportTable:
                      *(gain_cell(judged.others[method].get(other)) for other in others),
                      *(gain_cell(judged.gains[method][domain]) for domain in domains)])
     return ReportTable(f"Gains: {judged.compared.title}", rows, [
-        *baseline_notes(judged, others), *needed_notes(overall), *unpaired(judged), *lacking_clients(judged.compared)])
+        *baseline_notes(judged, others), *needed_notes(overall), *unpaired(judged), *lacking_answers(judged),
+        *lacking_clients(judged.compared)])
 
 
 def baseline_notes(judged: Judged, others: Sequence[str]) -> list[str]:
@@ -58,6 +60,15 @@ def baseline_notes(judged: Judged, others: Sequence[str]) -> list[str]:
               ] * bool(unlearnt)
     return notes + [f"Of another budget than all methods here, so no gain is over them: {', '.join(rest)}."] * bool(
         rest and judged.gains)
+
+
+def lacking_answers(judged: Judged) -> list[str]:
+    """Return a sentence that names the runs without answers, where others have some."""
+    lacking = {method: [str(run.seed) for run in runs if run.folder not in judged.drawn.answers]
+               for method, runs in judged.compared.methods.items()}
+    named = "; ".join(f"{method}, seed {', '.join(seeds)}" for method, seeds in lacking.items() if seeds)
+    return [f"Without {PREDICTIONS}: {named}. What the choice of test rows has in an interval is by the other pairs; "
+            "where there are none, the interval is over seeds alone."] if named and judged.drawn.answers else []
 
 
 def overview_table(all_judged: Sequence[Judged]) -> ReportTable:

@@ -31,8 +31,9 @@ HOW = ("Gain: a method's score minus that of the baseline's run of the same seed
 class Gain:
     """The differences to the baseline, one for each seed that both have, and what they show.
 
-    `budget` is rows trained over the baseline's; `both` the interval over seeds and test rows, None where runs do not
-    keep their answers; `learnt`: whether the method is above the majority class; `corrected`: its p value among others.
+    `budget` is rows trained over the baseline's; `both` the interval over seeds and test rows, None where no pair of
+    runs keeps its answers; `learnt`: whether the method is above the majority class; `corrected`: its p value among
+    others.
     """
 
     differences: tuple[float, ...]
@@ -156,14 +157,17 @@ def gain_of(compared: Comparison, method: str, baseline: str,
     found = by_seed(compared, method, baseline, scores)
     if found is None:
         return Gain(())
-    differences = alike([*found.values()])
-    both = interval(differences) if differences and len(differences[0]) > 1 else None
+    differences = [*found.values()]
+    both = interval(differences) if any(len(each) > 1 for each in differences) else None
     return Gain(tuple(float(each[0]) for each in differences), budget(compared, method, baseline) or 1.0, both)
 
 
 def by_seed(compared: Comparison, method: str, baseline: str,
             scores: Callable[[FinishedRun], np.ndarray | None]) -> dict[int, np.ndarray] | None:
-    """Return {seed: differences to the baseline's run, float64 [1 + draws]}; None where a run of them has no scores."""
+    """Return {seed: differences to the baseline's run, float64 [1 + draws], [1] where one of them has no answers}.
+
+    None where a run of them has no scores.
+    """
     differences = {}
     for run, other in pairs_of(compared, method, baseline):
         ours, theirs = scores(run), scores(other)

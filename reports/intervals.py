@@ -77,11 +77,16 @@ class Interval:
 def interval(gains: Sequence[np.ndarray]) -> Interval:
     """Return the interval of the mean of the seeds' gains, [1 + draws] each: on the rows, and on each draw of them.
 
-    Without draws it is the one over seeds alone.
+    Seeds may be without draws, [1]: then the rows' parts are those of the others, as all of the seeds would have them.
+    Without any draws it is the interval over seeds alone.
     """
-    each = np.stack(gains)
-    seeds, draws = len(each), each[:, 1:]
-    by_seeds = float(each[:, 0].var(ddof=1)) / seeds if seeds > 1 else 0.0
-    by_rows = float(draws.mean(0).var(ddof=1)) if draws.size else 0.0
-    both = (float(draws.var(axis=1, ddof=1).mean()) - by_rows) / (seeds - 1) if draws.size and seeds > 1 else 0.0
-    return Interval(float(each[:, 0].mean()), seeds, by_seeds, by_rows, both)
+    first = np.array([each[0] for each in gains])
+    seeds, mean = len(first), float(first.mean())
+    by_seeds = float(first.var(ddof=1)) / seeds if seeds > 1 else 0.0
+    some = [each[1:] for each in gains if len(each) > 1]
+    if not some:
+        return Interval(mean, seeds, by_seeds)
+    draws, known = np.stack(some), len(some)
+    by_rows = float(draws.mean(0).var(ddof=1))
+    both = (float(draws.var(axis=1, ddof=1).mean()) - by_rows) / (known - 1) if known > 1 else 0.0
+    return replace(Interval(mean, known, 0.0, by_rows, both).with_seeds(seeds), by_seeds=by_seeds)

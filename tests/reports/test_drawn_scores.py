@@ -124,8 +124,16 @@ def test_one_seed_has_an_interval_by_rows_and_no_verdict(log):
         f"with one seed: ± {100 * found.half_width:.1f} by the choice of test rows alone")
 
 
-def test_a_run_without_answers_leaves_the_interval_over_seeds(log):
+def test_a_run_without_answers_is_named_and_the_rows_part_is_by_the_other_pairs(log):
+    whole = judge(only(log)).gains["iid"][None].both
     (log / "iid2" / "predictions.parquet").unlink()
+    judged = judge(only(log))
+    found = judged.gains["iid"][None].both
+    assert (found.mean, found.by_seeds, found.seeds) == pytest.approx((whole.mean, whole.by_seeds, 3))
+    assert found.by_rows == pytest.approx(whole.by_rows, rel=0.2) and judged.learnt["iid"]
+    assert gain_table(judged).notes[-1].startswith("Without predictions.parquet: iid, seed 2. What the choice of")
+    for seed in (1, 3):
+        (log / f"iid{seed}" / "predictions.parquet").unlink()
     judged = judge(only(log))
     assert judged.gains["iid"][None].both is None and judged.gains["iid"][None].alone is not None
     assert "seeds alone" not in gain_table(judged).rows[0]

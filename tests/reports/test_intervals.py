@@ -38,6 +38,18 @@ def test_what_seeds_and_rows_vary_in_together_counts_once():
     assert found.by_seeds == pytest.approx((0.03 ** 2 + 0.05 ** 2) / 40, rel=0.5)
 
 
+def test_seeds_without_draws_leave_the_rows_part_as_it_is_for_all():
+    """It is that of rows that seeds share, and for each of all seeds that of its own; of one seed, all is shared."""
+    random = np.random.default_rng(1)
+    gains = 0.1 + 0.02 * random.normal(size=(1, 4001)) + 0.05 * random.normal(size=(40, 4001))
+    part = interval([each if seed < 20 else each[:1] for seed, each in enumerate(gains)])
+    whole = interval(gains)
+    assert (part.mean, part.by_seeds, part.seeds) == (whole.mean, whole.by_seeds, 40)
+    assert (part.by_rows, part.both) == pytest.approx((whole.by_rows, whole.both), rel=0.1)
+    one = interval([each if seed < 1 else each[:1] for seed, each in enumerate(gains)])
+    assert (one.by_rows, one.both) == (pytest.approx(0.02 ** 2 + 0.05 ** 2, rel=0.1), 0)
+
+
 def test_seeds_that_agree_by_chance_decide_nothing():
     random = np.random.default_rng(2)
     draws = 0.01 + 0.02 * random.normal(size=(3, 4000))
