@@ -4,8 +4,10 @@ import re
 import statistics
 from dataclasses import dataclass, field
 
+from reports.best import best_of
 from reports.records import Comparison
 from reports.runs import FinishedRun
+from utils.data.evaluation_sets import HELD_OUT
 
 SAME_BUDGET = 0.05  # sampled shards differ in size, so rows trained may differ by this part and count as the same
 #: of methods' names: standard fine-tuning in any form, and a client alone
@@ -24,6 +26,7 @@ class Baseline:
     name: str
     scores: dict[str, float] = field(default_factory=dict)
     by_held_out: bool = False  #: whether the scores are those on held-out rows, not those on test rows
+    equals: tuple[str, ...] = ()  #: those that have the best score
 
     @property
     def in_words(self) -> str:
@@ -40,7 +43,9 @@ class Baseline:
         scores = ", ".join(f"{name} {100 * score:.1f}" for name, score in self.scores.items())
         how = ("by their mean score on held-out rows" if self.by_held_out else
                "by test rows, as not all of their runs have held-out rows (--val_ratio); that favours the baseline")
-        return f"{self.name} is the strongest baseline of its budget here, {how}: {scores}."
+        equals = (f" Of equals ({', '.join(self.equals)}) it is the one of the lowest loss there, then the last named."
+                  if len(self.equals) > 1 else "")
+        return f"{self.name} is the strongest baseline of its budget here, {how}: {scores}.{equals}"
 
 
 def is_baseline(method: str) -> bool:
@@ -58,7 +63,8 @@ def baseline_of(compared: Comparison, method: str, named: str = "") -> Baseline:
 
     Candidates are all baselines with a seed of the method's, of its budget if there are such; each one's score is the
     headline metric's mean over the seeds that all candidates have, on held-out rows if all of their runs have some,
-    else on the task's test rows, whatever set the comparison is evaluated on.
+    else on the task's test rows, whatever set the comparison is evaluated on. Of equal scores the lowest loss decides,
+    of equal losses the order, last first: plain fine-tuning, over which a gain is had most easily, comes last.
     """
     if named:
         return Baseline(named)
@@ -70,9 +76,14 @@ def baseline_of(compared: Comparison, method: str, named: str = "") -> Baseline:
     runs = {other: compared.methods[other] for other in found}
     by_held_out = all(run.held_out is not None for some in runs.values() for run in some)
     seeds = set.intersection(*({run.seed for run in some} for some in runs.values()))
-    scores = {other: statistics.mean((run.held_out if by_held_out else run.score) or 0.0 for run in some
-                                     if run.seed in seeds or not seeds) for other, some in runs.items()}
-    return Baseline(max(scores, key=scores.__getitem__), scores, by_held_out)
+
+    def means(what: str) -> dict[str, float]:
+        return {other: statistics.mean(run.after_all(HELD_OUT if by_held_out else run.sets[0], what) for run in some
+                                       if run.seed in seeds or not seeds) for other, some in runs.items()}
+
+    scores, losses = means(compared.metric), means("loss")
+    best, equals = best_of({other: scores[other] for other in reversed(found)}, losses)
+    return Baseline(best, scores, by_held_out, equals[::-1])
 
 
 def pairs_of(compared: Comparison, method: str, baseline: str) -> list[tuple[FinishedRun, FinishedRun]]:

@@ -22,8 +22,9 @@ def csv_text(all_judged: Iterable[Judged]) -> str:
     lines follow, with its name in `comparison`. `seeds_lacking_clients`: of a method's `seeds`, those in whose runs a
     round's mean was made without some participants. `step_ratio`: the length of its steps over the plain mean's.
     `gain_low` and `gain_high` are over seeds and test rows where runs keep their answers, `seeds_alone_…` over seeds.
-    `p` is corrected for the table's comparisons; that of one domain, which is none of them, is not. `pooled…`, on the
-    lines of macro averages, are of all rows at once. `set`: the evaluation set, the first one in domain.
+    `p` is corrected for the table's comparisons; that of one domain, which is none of them, is not; at another budget
+    there is none. `pooled…`, on the lines of macro averages, are of all rows at once. `set`: the evaluation set, the
+    first one in domain.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
@@ -53,7 +54,7 @@ def of_gain(judged: Judged, method: str, domain: str | None) -> dict[str, object
     row: dict[str, object] = {"baseline": judged.baselines[method].name, "pairs": len(found.differences),
                               "verdict": found.verdict}
     if found.shown:
-        row |= {"gain": found.mean, "p": found.p, **bounds("gain", found.interval),
+        row |= {"gain": found.mean, "p": found.p if found.same_budget else None, **bounds("gain", found.interval),
                 **bounds("seeds_alone", found.alone)}
     return row
 

@@ -22,9 +22,11 @@ HOW = ("Gain: a method's score minus that of the baseline's run of the same seed
        "choice of test rows where runs keep their answers (predictions.parquet): rows are drawn again, the same for "
        "all runs, beside Student's t over seeds; `seeds alone` is the latter, which is all that older records give. p: "
        "the probability of a difference as large where there is none, by that interval, after Holm's correction over "
-       f"the methods of the table; a method is ahead or behind if it is at most {1 - LEVEL:.2f}. Not learnt: the score "
-       "is not above the majority class's within its interval, so it gives no gain. A gain's ± in a sentence: half of "
-       "the interval. ± in scores: the sample standard deviation over seeds.")
+       "the methods of the table, each over its baseline; a method is ahead or behind if it is at most "
+       f"{1 - LEVEL:.2f}. Intervals, and so the columns `over …`, `pooled` and those of domains, are corrected for "
+       "nothing. Not learnt: the score is not shown to be above the majority class's, as the interval of their "
+       "difference is not all above 0; it gives no gain. A gain's ± in a sentence: half of the interval. ± in scores: "
+       "the sample standard deviation over seeds.")
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Gain:
             return "not learnt"
         if not self.same_budget:
             return f"other budget: {self.budget:.2g} x the rows"
-        if all(abs(value) < 1e-12 for value in self.differences):
+        if max(self.half_width or 0.0, *map(abs, self.differences)) < 1e-12:
             return "tie" if len(self.differences) > 1 else "tie; one seed: no interval"
         if self.p is None:
             return "one seed: no interval" if self.both is None else "one seed: rows alone"

@@ -69,14 +69,13 @@ class FinishedRun:
         return self.summary["rows_trained"]
 
     @property
-    def score(self) -> float:
-        """The headline metric on the task's test rows after the last round."""
-        return self.summary[self.sets[0]][self.metric]
-
-    @property
     def held_out(self) -> float | None:
         """The headline metric on the held-out training rows after the last round; None for a run without them."""
-        return self.summary[HELD_OUT][self.metric] if HELD_OUT in self.sets else None
+        return self.after_all(HELD_OUT, self.metric) if HELD_OUT in self.sets else None
+
+    def after_all(self, name: str, what: str) -> float:
+        """Return a metric, or the loss, on an evaluation set after the last round."""
+        return self.summary[name][what]
 
     def flag(self, name: str) -> object:
         """Return the value of a flag; None where the run's plug-ins have no such flag.
@@ -254,6 +253,7 @@ def check_evaluations(run: FinishedRun, name: str) -> None:
     """Raise UserError unless a run's results on an evaluation set are whole, in the summary and in each round."""
     path, first = run.folder / "summary.json", name == run.sets[0]
     last = take(run.summary, name, dict, path)
+    take(last, "loss", NUMBER, path)
     about = "" if first else f": {name}"  # what a further set's message has after the file
     check_result(last, f"{path}{about}", "" if first else run.metric)
     metric, domains = run.metric, last["domains"]

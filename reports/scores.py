@@ -11,6 +11,9 @@ STEP = ("step: how far a round moves the model, over how far the plain mean of i
 POOLED = ("pooled: the metric over all rows at once, as benchmarks and papers report it; beside it the mean over the "
           "domains.")
 
+NOT_LEARNT = ("not learnt: not shown to be above the majority class, as the 95 % interval of the difference is not all "
+              "above 0; with few seeds or rows that takes a large difference.")
+
 
 def step_ratios(compared: Comparison) -> dict[str, float]:
     """Return {method: the length of its steps over the plain mean's}, the mean over its runs that have it recorded."""
@@ -46,6 +49,7 @@ def score_table(judged: Judged) -> ReportTable:
                      *(score_cell([floor]) for floor in floors if floor is not None)])
     best = [method for method, mean in means.items() if abs(mean - max(means.values())) < 1e-12]
     notes = [f"Tie for the best mean: {', '.join(best)}."] if len(best) > 1 else []
+    notes += [] if all(judged.learnt.values()) else [NOT_LEARNT]
     notes += [POOLED] if pooled else []
     notes += [STEP] if with_steps else []
     notes += lacking_clients(compared)

@@ -14,7 +14,8 @@ def gain_sentence(judged: Judged, method: str) -> str:
     if not found.differences:
         return f"No pair of runs to compare averaging with {against} {of}"
     if not found.learnt:
-        return f"Averaging has not learnt {of}: its score is not above the majority class's within its interval"
+        return (f"Averaging is not shown to have learnt {of}: the interval of its score minus the majority class's is "
+                "not all above 0")
     points = f"{abs(100 * found.mean):.1f}"
     if found.p is None:
         direction = "above" if found.mean >= 0 else "below"

@@ -18,6 +18,10 @@ def tuned_table(compared: Comparison) -> ReportTable:
              "is reported, for all seeds; test rows have no part in it. Further runs: those of the other values."]
     if len({len(choice.tried) for choice in compared.choices}) > 1:
         notes.append("Not equally tuned: methods had different numbers of values to choose from.")
+    equals = [f"{choice.method} {' and '.join(map(spelt, choice.equals))}" for choice in compared.choices
+              if len(choice.equals) > 1]
+    notes += [f"Equal on held-out rows, so that the lowest loss there decides, then the order: {'; '.join(equals)}."
+              ] * bool(equals)
     return ReportTable(f"Tuned: {compared.title}", rows, notes)
 
 

@@ -5,7 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from reports.best import best_of
 from reports.runs import INCIDENTAL, FinishedRun
+from utils.data.evaluation_sets import HELD_OUT
 from utils.errors import UserError
 
 Value = tuple[object, ...]  # of the tuned flags, in their order
@@ -15,13 +17,15 @@ Value = tuple[object, ...]  # of the tuned flags, in their order
 class Choice:
     """What was tried of one method: `tried[value]` are the runs of each value of `flags`, and `value` is the one taken.
 
-    `seeds` are those that every value has: the choice is by them. Empty where one value alone was tried.
+    `seeds` are those that every value has: the choice is by them. Empty where one value alone was tried. `equals` are
+    the values with the best score.
     """
 
     flags: tuple[str, ...]
     tried: dict[Value, list[FinishedRun]]
     seeds: tuple[int, ...]
     value: Value
+    equals: tuple[Value, ...] = ()
 
     @property
     def runs(self) -> list[FinishedRun]:
@@ -40,7 +44,8 @@ class Choice:
 
     def score(self, value: Value) -> float | None:
         """Return the mean held-out score of a value over `seeds`; None where one value alone was tried."""
-        return mean_held_out(self.tried[value], self.seeds) if self.seeds else None
+        metric = self.tried[value][0].metric
+        return mean_held_out(self.tried[value], self.seeds, metric) if self.seeds else None
 
 
 def chosen_values(runs: Iterable[FinishedRun], flags: Sequence[str]) -> list[Choice]:
@@ -60,15 +65,15 @@ def choose(runs: Sequence[FinishedRun], flags: Sequence[str]) -> Choice:
     """Return which value of `flags` these runs, of one method and setting, are reported with: one for all seeds.
 
     It is the one with the best mean of the headline metric on held-out rows (last round), over the seeds that all
-    values have; of equals, the one that sorts first. Raises UserError, naming a run, where there is something to
-    choose, and a run has no held-out rows or the values share no seed.
+    values have; of equals, the one of the lowest loss there, then the one that sorts first. Raises UserError, naming a
+    run, where there is something to choose, and a run has no held-out rows or the values share no seed.
     """
     tried: dict[Value, list[FinishedRun]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: (*((str(type(run.flag(name))), run.flag(name)) for name in flags),
                                              run.seed)):
         tried[tuple(map(run.flag, flags))].append(run)
     if len(tried) == 1:
-        return Choice(tuple(flags), dict(tried), (), *tried)
+        return Choice(tuple(flags), dict(tried), (), next(iter(tried)))
     spelt = ", ".join(f"--{name}" for name in flags)
     for run in runs:
         if run.held_out is None:
@@ -78,10 +83,12 @@ def choose(runs: Sequence[FinishedRun], flags: Sequence[str]) -> Choice:
     if not seeds:
         raise UserError(f"{runs[0].folder}: the values of {spelt} tried for {runs[0].method} have no seed that all of "
                         "them have; run each with the same seed")
-    best = max(tried, key=lambda value: mean_held_out(tried[value], seeds))
-    return Choice(tuple(flags), dict(tried), tuple(sorted(seeds)), best)
+    scores, losses = ({value: mean_held_out(some, seeds, what) for value, some in tried.items()}
+                      for what in (runs[0].metric, "loss"))
+    best, equals = best_of(scores, losses)
+    return Choice(tuple(flags), dict(tried), tuple(sorted(seeds)), best, equals)
 
 
-def mean_held_out(runs: Iterable[FinishedRun], seeds: Iterable[int]) -> float:
-    """Return the mean of the runs' held-out scores over these seeds."""
-    return statistics.mean(run.held_out for run in runs if run.seed in {*seeds} and run.held_out is not None)
+def mean_held_out(runs: Iterable[FinishedRun], seeds: Iterable[int], what: str) -> float:
+    """Return the mean of the runs' held-out metric or loss over these seeds."""
+    return statistics.mean(run.after_all(HELD_OUT, what) for run in runs if run.seed in {*seeds})

@@ -77,6 +77,18 @@ def test_without_held_out_rows_of_all_it_is_by_test_rows_and_said(log):
     assert "by test rows, as not all of their runs have held-out rows" in gain_table(judge(compared)).notes[0]
 
 
+@pytest.mark.parametrize("lower, name", [("centralized", "centralized"), ("", "centralized-linear")])
+def test_of_equal_baselines_the_lowest_loss_decides_and_the_published_one_comes_last(log, lower, name):
+    for folder in log.glob("centralized-*"):
+        summary = json.loads((folder / "summary.json").read_text())
+        summary["val"] |= {"accuracy": 0.8, "loss": 0.3 if folder.name[:-2] == lower else 0.4}
+        (folder / "summary.json").write_text(json.dumps(summary))
+    found = baseline_of(only(log), "iid")
+    assert (found.name, found.equals) == (name, ("centralized", "centralized-client_swa", "centralized-linear"))
+    assert found.note.endswith(". Of equals (centralized, centralized-client_swa, centralized-linear) it is the one of "
+                               "the lowest loss there, then the last named.")
+
+
 def test_the_choice_is_by_the_test_rows_of_the_task_on_every_set(log):
     for folder in log.iterdir():
         add_set(folder, "foreign", {"law": 0.9 if folder.name.startswith("centralized-c") else 0.1})
@@ -95,9 +107,12 @@ def test_a_method_of_another_budget_has_the_baseline_of_its_own(log):
 
 
 def test_where_no_baseline_has_the_budget_the_verdict_says_so(log):
-    write(log, "iid-partial0.5", 1, (0.8, 0.8), rows=12)
+    for seed in (1, 2):
+        write(log, "iid-partial0.5", seed, (0.8, 0.8), rows=12)
     judged = judge(only(log))
     assert judged.gains["iid-partial0.5"][None].verdict.startswith("other budget")
+    lines = [line for line in csv.DictReader(io.StringIO(csv_text([judged]))) if line["method"] == "iid-partial0.5"]
+    assert len(lines) == 3 and not any(line["p"] for line in lines)
 
 
 def test_the_headline_has_the_same_schedule_on_both_sides(log):

@@ -98,7 +98,7 @@ def test_what_says_the_commonest_label_has_not_learnt_and_gives_no_gain(log):
     rows = {row[0]: row for row in gain_table(judged).rows}
     assert rows["noniid"][2:] == ["—", "—", "—", "not learnt", "—", "—", "—"]
     assert [row[0] for row in score_table(judged).rows if "not learnt" in row[3]] == ["noniid", "noniid-ties"]
-    assert gain_sentence(judged, "noniid").startswith("Averaging has not learnt on toy, m (noniid)")
+    assert gain_sentence(judged, "noniid").startswith("Averaging is not shown to have learnt on toy, m (noniid): the")
     lines = [row for row in csv.DictReader(io.StringIO(csv_text([judged]))) if row["method"] == "noniid"]
     assert {(row["gain"], row["verdict"], row["learnt"]) for row in lines} == {("", "not learnt", "no")}
     with drawing():

@@ -11,6 +11,7 @@ from scipy import stats
 from reports.csv_lines import csv_text
 from reports.gain_tables import gain_table
 from reports.gains import Gain, judge, unpaired
+from reports.intervals import Interval
 from reports.records import read_records
 from reports.scores import score_table
 from reports.sentences import gain_sentence, headline_sentence
@@ -38,6 +39,13 @@ def test_the_interval_is_the_paired_t_tests():
     ((-0.10, -0.11), 1.0, "behind"), ((0.10, 0.11), 2.0, "other budget: 2 x the rows"), ((0.1, 0.11), 1.04, "ahead")])
 def test_verdicts(differences, budget, verdict):
     assert Gain(differences, budget).verdict == verdict
+
+
+def test_no_difference_with_a_wide_interval_is_no_tie():
+    """Each seed has as many right as its baseline, on other rows."""
+    assert Gain((0.0, 0.0), both=Interval(0.0, 2, 0.0, 1e-3)).verdict == "undecided"
+    assert Gain((0.0,), both=Interval(0.0, 1, 0.0, 1e-3)).verdict == "one seed: rows alone"
+    assert Gain((0.0, 0.0), both=Interval(0.0, 2, 0.0)).verdict == "tie"  # the same rows
 
 
 def test_gains_are_paired_by_seed(study):

@@ -29,6 +29,8 @@ def test_where_rows_are_too_few_no_number_of_seeds_decides():
     assert note.endswith("iid no number (it takes more test rows) for the 1.0 points seen, no number (it takes more "
                          "test rows) for 1 point.")
     assert "taken as they are" not in note
+    [note] = needed_notes({"iid": Gain((0.0, 0.0), both=Interval(0.0, 2, 0.0, 1e-4))})  # there is no gain seen
+    assert note.endswith(": iid no number (it takes more test rows) for 1 point.")
 
 
 def test_what_is_decided_or_has_no_interval_needs_none():

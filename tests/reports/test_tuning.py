@@ -1,9 +1,12 @@
 """The value of a flag that a method is reported with, chosen by held-out rows over the seeds that all values have."""
 
+import json
+
 import pytest
 
 from reports.records import read_records
 from reports.runs import read_run
+from reports.tuned_table import tuned_table
 from reports.tuning import choose, chosen_values
 from tests.reports.toy_records import add_set, write_run
 from utils.errors import UserError
@@ -48,6 +51,18 @@ def test_a_flag_that_is_part_of_the_method_s_name_is_one_choice(tmp_path):
         add_set(write_run(tmp_path / name, name, 1, (0.5, 0.5), strategy="fedprox", mu=mu), "val", {"a": held_out})
     [compared] = read_records([tmp_path], ["mu"]).comparisons
     assert [*compared.methods] == ["iid-fedprox0.5"]
+
+
+def test_of_equal_values_that_of_the_lowest_loss_is_taken(tmp_path):
+    for lr, loss in ((0.1, 0.5), (0.2, 0.4), (0.3, 0.4)):
+        folder = add_set(write_run(tmp_path / f"{lr}", "iid", 1, (0.5, 0.5), lr=lr), "val", {"a": 0.5})
+        summary = json.loads((folder / "summary.json").read_text())
+        summary["val"]["loss"] = loss
+        (folder / "summary.json").write_text(json.dumps(summary))
+    [choice] = chosen_values(map(read_run, sorted(tmp_path.iterdir())), ["lr"])
+    assert (choice.value, choice.equals) == ((0.2,), ((0.1,), (0.2,), (0.3,)))
+    [compared] = read_records([tmp_path], ["lr"]).comparisons
+    assert tuned_table(compared).notes[1].endswith("then the order: iid 0.1 and 0.2 and 0.3.")
 
 
 def test_of_equal_values_the_first_is_taken_and_one_value_needs_no_held_out_rows(log):
