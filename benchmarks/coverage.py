@@ -24,10 +24,10 @@ from scipy.special import ndtr, stdtrit
 
 from benchmarks.common import Figure, parser, report
 from reports.answers import Answers
-from reports.comparing import decided
 from reports.intervals import LEVEL, Interval, interval
 from reports.lines import Line
 from reports.resampling import Resampling
+from reports.rule import FIRST_LOOK, share
 
 METRICS = ("accuracy", "f1", "matthews", "pearson")
 SEEDS = (3, 5, 10)
@@ -158,8 +158,8 @@ def wrong_decisions(world: World, trials: int) -> tuple[float, float]:
     random, by_rule, by_every_look = np.random.default_rng(1), 0, 0
     for _ in range(trials):
         each = gains("accuracy", 0.0, world, random)
-        looks = [interval(list(each[:seeds])) for seeds in range(3, len(each) + 1)]
-        by_rule += any(decided(found, len(each)) for found in looks)
+        looks = [interval(list(each[:seeds])) for seeds in range(FIRST_LOOK, len(each) + 1)]
+        by_rule += any(abs(found.mean) > found.half_width(share(found.seeds, len(each))) for found in looks)
         by_every_look += any(abs(found.mean) > found.half_width() for found in looks)
     return by_rule / trials, by_every_look / trials
 

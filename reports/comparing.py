@@ -9,7 +9,6 @@ from reports.answers import Answers
 from reports.intervals import LEVEL, Interval
 from reports.weighted import WEIGHTED
 
-FIRST_LOOK = 3  # seeds
 POWER = 0.8
 MOST_SEEDS = 10_000
 
@@ -83,24 +82,4 @@ def numbers_up_to(most: int) -> list[int]:
 def reach(found: Interval, seeds: int) -> float:
     """Return the gain that so many seeds decide with the chance POWER: the half-width for errors of either kind."""
     then = found.with_seeds(seeds)
-    return then.half_width() + then.half_width(2 * (1 - POWER))
-
-
-def decided(found: Interval, at_most: int) -> bool:
-    """Say whether seeds that are added one by one, to `at_most`, have decided a gain: a rule fixed beforehand.
-
-    It looks at 3 seeds and after each further one, and at each look asks for a part of the 5 % chance of a wrong
-    decision (see `share`), so the chance that any look decides a gain that is none is at most the sum of the parts.
-    By simulation (`python -m benchmarks.coverage`) it is 1.4 to 3.3 % with at most ten seeds.
-    """
-    looks = FIRST_LOOK <= found.seeds <= at_most
-    return looks and abs(found.mean) > found.half_width(share(found.seeds, at_most))
-
-
-def share(seeds: int, at_most: int) -> float:
-    """Return the part of the 5 % that the look at so many seeds has: that of k looks out of n is (k / n)³ together.
-
-    So the first looks, whose few seeds seldom decide, leave most of it to the last (Kim and DeMets 1987).
-    """
-    look, looks = seeds - FIRST_LOOK + 1, at_most - FIRST_LOOK + 1
-    return (1 - LEVEL) * (look ** 3 - (look - 1) ** 3) / looks ** 3
+    return then.half_width(1 - LEVEL) + then.half_width(2 * (1 - POWER))

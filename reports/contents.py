@@ -10,7 +10,7 @@ from reports.law import Law, laws
 from reports.law_table import HOW_LAW, compute_notes, finding, law_sentences, law_tables, rungs_table
 from reports.mcnemar_table import check_mcnemar, mcnemar_table
 from reports.records import Records
-from reports.rungs import Rung, ladders
+from reports.rule import FILE
 from reports.scores import score_table
 from reports.sentences import gain_sentence, headline_sentence
 from reports.sets_table import sets_table, side_by_side
@@ -96,6 +96,9 @@ class Contents:
         if self.records.unfinished:
             parts.append("Unfinished (failed, stopped or still running), not counted\n\n" + "\n".join(
                 f"- {markdown_text(str(run.folder))}: {run.state}" for run in self.records.unfinished))
+        if self.records.not_looked_at:
+            parts.append(f"Of seeds that the rule of {FILE} has not looked at, not counted\n\n" + "\n".join(
+                f"- {markdown_text(str(run.folder))}" for run in self.records.not_looked_at))
         return "\n\n".join(parts)
 
 

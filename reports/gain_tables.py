@@ -44,8 +44,9 @@ def gain_table(judged: Judged) -> ReportTable:
                      *[gain_cell(judged.pooled.get(method))] * bool(judged.pooled),
                      *(gain_cell(judged.others[method].get(other)) for other in others),
                      *(gain_cell(judged.gains[method][domain]) for domain in domains)])
+    rule = [judged.compared.rule.note] if judged.compared.rule else []
     return ReportTable(f"Gains: {judged.compared.title}", rows, [
-        *baseline_notes(judged, others), *needed_notes(overall), *unpaired(judged), *lacking_answers(judged),
+        *rule, *baseline_notes(judged, others), *needed_notes(overall), *unpaired(judged),
         *lacking_clients(judged.compared)])
 
 
@@ -87,4 +88,5 @@ def overview_table(all_judged: Sequence[Judged]) -> ReportTable:
         rows.append(row)
     against = names.pop() if len(names) == 1 else "the strongest baseline"
     return ReportTable(f"Gain over {against}, by model and mixture", rows,
-                       ["Verdicts are by p values corrected for all comparisons of this table."])
+                       [one.compared.rule.note for one in all_judged[:1] if one.compared.rule] + [
+                           "Verdicts are by p values corrected for all comparisons of this table."])

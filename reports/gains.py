@@ -33,9 +33,9 @@ HOW = ("Gain: a method's score minus that of the baseline's run of the same seed
 class Gain:
     """The differences to the baseline, one for each seed that both have, and what they show.
 
-    `budget` is rows trained over the baseline's; `both` the interval over seeds and test rows, None where no pair of
-    runs keeps its answers; `learnt`: whether the method is above the majority class; `corrected`: its p value among
-    others.
+    `budget` is rows trained over the baseline's; `both` the interval over seeds and test rows, None where runs do not
+    keep their answers; `learnt`: whether the method is above the majority class; `corrected`: its p value among others;
+    `alpha`: up to which p value it is decided.
     """
 
     differences: tuple[float, ...]
@@ -43,6 +43,7 @@ class Gain:
     both: Interval | None = None
     learnt: bool = True
     corrected: float | None = None
+    alpha: float = 1 - LEVEL
 
     @property
     def mean(self) -> float:
@@ -51,7 +52,9 @@ class Gain:
     @cached_property
     def alone(self) -> Interval | None:
         """The interval over seeds alone; None for one seed, which has none."""
-        return interval([np.array([value]) for value in self.differences]) if len(self.differences) > 1 else None
+        if len(self.differences) < 2:
+            return None
+        return replace(interval([np.array([value]) for value in self.differences]), alpha=self.alpha)
 
     @property
     def interval(self) -> Interval | None:
@@ -92,7 +95,7 @@ class Gain:
             return "tie" if len(self.differences) > 1 else "tie; one seed: no interval"
         if self.p is None:
             return "one seed: no interval" if self.both is None else "one seed: rows alone"
-        if self.p > 1 - LEVEL:
+        if self.p > self.alpha:
             return "undecided"
         return "ahead" if self.mean > 0 else "behind"
 
@@ -176,8 +179,12 @@ def by_seed(compared: Comparison, method: str, baseline: str,
         if ours is None or theirs is None:
             return None
         ours, theirs = alike([ours, theirs])
-        differences[run.seed] = ours - theirs
-    return differences
+        differences.append(ours - theirs)
+    differences = alike(differences)
+    both = interval(differences) if differences and len(differences[0]) > 1 else None
+    both = both and replace(both, alpha=compared.alpha)
+    return Gain(tuple(float(each[0]) for each in differences), budget(compared, method, baseline) or 1.0, both,
+                alpha=compared.alpha)
 
 
 def corrected(found: Mapping[Key, Gain]) -> dict[Key, Gain]:

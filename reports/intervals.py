@@ -31,16 +31,21 @@ SMALLEST = 1e-150  # the least p value that is told from 0: the square of its t 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean gain over `seeds` seeds and the three variances; with one seed, that by rows is all there is."""
+    """A mean gain over `seeds` seeds and the three variances; with one seed, that by rows is all there is.
+
+    `alpha`: the probability with which [low, high] is to miss the truth.
+    """
 
     mean: float
     seeds: int
     by_seeds: float
     by_rows: float = 0.0
     both: float = 0.0
+    alpha: float = 1 - LEVEL
 
-    def half_width(self, alpha: float = 1 - LEVEL) -> float:
-        """Return half of the width of the interval that is to miss the truth with probability `alpha`."""
+    def half_width(self, alpha: float | None = None) -> float:
+        """Return half of the width of the interval that is to miss the truth with probability `alpha`, or its own."""
+        alpha = self.alpha if alpha is None else alpha
         from scipy.special import ndtri, stdtrit  # quantiles of the normal and of Student's t
 
         z = ndtri(alpha / 2)

@@ -50,7 +50,8 @@ def runs_section(records: Records) -> str:
     """Return every run with the flags that differ between runs, and once those that all share."""
     finished = [run for compared in records.comparisons for runs in compared.methods.values() for run in runs]
     spent = [run for compared in records.comparisons for choice in compared.choices for run in choice.spent]
-    runs: list[FinishedRun | UnfinishedRun] = [*finished, *spent, *records.unfinished]
+    runs: list[FinishedRun | UnfinishedRun] = [*finished, *spent, *records.not_looked_at,
+                                                *records.unfinished]
     names = list(dict.fromkeys(name for run in runs for name in run.config["flags"]))
     values = {name: [str(run.config["flags"].get(name, "–")) for run in runs]  # –: of a plug-in that it did not choose
               for name in names}
@@ -58,7 +59,8 @@ def runs_section(records: Records) -> str:
     rows = [["run", "state", "method", *(f"--{name}" for name in differing)]]
     for number, run in enumerate(runs):
         state = f"unfinished, not counted: {run.state}" if isinstance(run, UnfinishedRun) else (
-            "finished" if number < len(finished) else "finished; another value was chosen")
+            "finished" if number < len(finished) else "finished; another value was chosen"
+            if number < len(finished + spent) else "finished, not counted: a seed that the rule has not looked at")
         rows.append([str(run.folder), state, run.config["method"], *(values[name][number] for name in differing)])
     shared = "".join(f"<div><dt>--{text(name)}</dt><dd>{text(values[name][0]) or '(empty)'}</dd></div>\n"
                      for name in names if name not in differing)

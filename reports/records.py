@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
+from reports.intervals import LEVEL
+from reports.rule import Rule, read_rule
 from reports.runs import INCIDENTAL, FinishedRun, UnfinishedRun, read_run, run_folders
 from reports.tuning import Choice, chosen_values
 from utils.errors import UserError
@@ -31,6 +33,12 @@ class Comparison:
     methods: dict[str, list[FinishedRun]]
     apart: dict[str, object] = field(default_factory=dict)  #: {flag: value} that sets it apart from other comparisons
     choices: list[Choice] = field(default_factory=list)  #: which values of tuned flags the methods' runs have
+    rule: Rule | None = None  #: by which seeds were added until the headline was decided
+
+    @property
+    def alpha(self) -> float:
+        """The chance of calling a gain decided that is none."""
+        return self.rule.alpha if self.rule else 1 - LEVEL
 
     @property
     def first(self) -> FinishedRun:
@@ -116,6 +124,7 @@ class Records:
 
     comparisons: list[Comparison]
     unfinished: list[UnfinishedRun]
+    not_looked_at: list[FinishedRun] = field(default_factory=list)  #: by the rule of their study
 
 
 def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
@@ -127,11 +136,14 @@ def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
     file and line), when two runs are of one method, setting and seed, and when there is nothing to choose values by.
     """
     groups: dict[tuple, list[FinishedRun]] = defaultdict(list)
-    unfinished = []
+    unfinished, later = [], []
     for folder in run_folders(folders):
         run = read_run(folder)
         if isinstance(run, UnfinishedRun):
             unfinished.append(run)
+            continue
+        if (rule := read_rule(folder.parent)) and run.seed not in rule.seeds:
+            later.append(run)
             continue
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
         model = run.summary["model"], str(run.config.get("model_commit", "")), run.flag("random_init")
@@ -144,7 +156,7 @@ def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
     check_tuned(tuned, {name for runs in groups.values() for run in runs for name in run.config["flags"]})
     names = [name for name in varied(groups.values()) if name not in tuned]
     compared = [comparison(some, apart, tuned) for runs in groups.values() for apart, some in by_flags(runs, names)]
-    return Records(with_titles(compared), unfinished)
+    return Records(with_titles(compared), unfinished, later)
 
 
 def check_tuned(tuned: Sequence[str], known: set[str]) -> None:
@@ -199,7 +211,13 @@ def comparison(runs: list[FinishedRun], apart: dict[str, object], tuned: Sequenc
     in_order = sorted(methods, key=lambda name: (*(not name.startswith(word) for word in first_names), name))
     return Comparison(", ".join(words), first["data"], model_name(runs[0]), runs[0].sets[0],
                       {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order}, apart,
-                      sorted(choices, key=lambda choice: in_order.index(choice.method)))
+                      sorted(choices, key=lambda choice: in_order.index(choice.method)), strictest(runs))
+
+
+def strictest(runs: Sequence[FinishedRun]) -> Rule | None:
+    """Return the rule of the runs' study; of several the one that leaves the last look the least, None without any."""
+    rules = filter(None, (read_rule(folder) for folder in {run.folder.parent for run in runs}))
+    return min(rules, key=lambda rule: rule.alpha, default=None)
 
 
 def model_name(run: FinishedRun) -> str:

@@ -23,7 +23,8 @@ def gain_sentence(judged: Judged, method: str) -> str:
             f"± {100 * found.half_width:.1f} by the choice of test rows alone")
         return f"Averaging ends {points} points {direction} {against} {of}, with one seed: {alone}" + (
             "" if found.same_budget else f", at {found.budget:.2g} x its budget")
-    n = f"{len(found.differences)} seeds"
+    rule = judged.compared.rule
+    n = f"{len(found.differences)} seeds" + (f", added until decided, {rule.at_most} at most" if rule else "")
     if not found.same_budget:
         return f"Averaging trained on {found.budget:.2g} x the rows of {against} {of}: not the same budget"
     if found.verdict == "tie":

@@ -26,7 +26,7 @@ from sweeps.choosing import chosen_values, runs_left, tuning_runs  # noqa: E402
 from sweeps.drivers import Driver, Sweep, kept_drivers, ray_for  # noqa: E402
 from sweeps.models import PlannedModels, make, planned_models  # noqa: E402
 from sweeps.study import PlannedRun, Study, read_study  # noqa: E402
-from sweeps.until import check_until, further, is_decided  # noqa: E402
+from sweeps.until import FOUND, check_until, further, look  # noqa: E402
 from utils.console import NOTES, notes_to_stderr  # noqa: E402
 from utils.errors import UserError  # noqa: E402
 from utils.machine.process import run_program  # noqa: E402
@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
         if any(run.config.ray_address for run in runs):
             raise UserError("--ray_address: a study starts a Ray of its own for all its runs; leave it out")
         if options.until:
-            check_until(study, options.at_most)
+            check_until(study, runs, options.at_most)
         if options.dry_run:
             print("\n".join([*(f"{one.state:9} python pretrain.py {' '.join(one.words)}" for one in models),
                              *would_be_run(study, runs)]))
@@ -71,12 +71,12 @@ def main(argv: list[str] | None = None) -> int:
             work = Work(ray, kept, options.jobs, options.results)
             runs = work.all_of(study, runs)
             for more in further(study, options.at_most) if options.until else ():
-                if work.failed or is_decided(study, runs, options.at_most):
+                if work.failed or look(study, runs, options.at_most) not in ("undecided", ""):
                     break
                 study, runs = more, work.all_of(more, more.runs())
         if options.until:
-            found = "is decided" if is_decided(study, runs, options.at_most) else "is not decided"
-            NOTES.info("--until decided: with %d seeds the headline %s", len(study.seeds), found)
+            found = "" if work.failed else look(study, runs, options.at_most)
+            NOTES.info("--until decided: with %d seeds the headline %s", len(study.seeds), FOUND[found])
     except UserError as error:
         NOTES.error("sweeps/run.py: %s", error)
         return 2

@@ -1,11 +1,11 @@
-"""Holm, McNemar, what is learnt, how many seeds it takes, and the rule for adding them."""
+"""Holm, McNemar, what is learnt, how many seeds it takes."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from reports.answers import Answers
-from reports.comparing import commonest, decided, holm, learnt, mcnemar, seeds_needed, share
+from reports.comparing import commonest, holm, learnt, mcnemar, seeds_needed
 from reports.intervals import Interval, interval
 from reports.resampling import Resampling
 
@@ -76,27 +76,3 @@ def test_no_number_of_seeds_makes_up_for_too_few_rows():
     assert seeds_needed(found, 0.04) > 2
     with pytest.raises(ValueError):
         seeds_needed(Interval(0.01, 1, 0.0, 0.0001), 0.01)
-
-
-def test_the_looks_shares_of_the_error_add_up():
-    assert sum(share(seeds, 10) for seeds in range(3, 11)) == pytest.approx(0.05)
-    assert share(3, 3) == pytest.approx(0.05) and share(10, 10) > 10 * share(3, 10)
-
-
-def test_seeds_are_added_until_decided_and_seldom_wrongly():
-    """Without any gain, 2,000 studies of at most 8 seeds; looks at each level of 5 % are wrong in three times as many.
-    """
-    random = np.random.default_rng(5)
-
-    def wrong(rule):
-        return np.mean([any(rule(interval(study[:seeds, None])) for seeds in range(3, 9)) for study in studies])
-
-    studies = random.normal(size=(2000, 8))
-    assert 0.015 < wrong(lambda found: decided(found, 8)) < 0.05
-    assert wrong(lambda found: found.p < 0.05) > 0.1
-
-
-def test_a_large_gain_is_decided_early_and_two_seeds_decide_nothing():
-    gains = np.array([[0.1], [0.101], [0.0995], [0.1004]])
-    assert not decided(interval(gains[:2]), 10) and decided(interval(gains[:4]), 10)
-    assert not decided(interval(gains), 3)  # more than was agreed on
