@@ -20,6 +20,7 @@ SPEC = TaskSpec(
     test_split="test",
     citation="Dolan, Brockett 2005, Automatically Constructing a Corpus of Sentential Paraphrases",
     origin=Origin("nyu-mll/glue", "mrpc", license="Microsoft Research's own terms, research use"),
+    symmetric=True,
 )
 GLUE = Glue(
     SPEC, folder="MRPC", codes=("0", "1"), label="Quality",

@@ -21,6 +21,7 @@ SPEC = TaskSpec(
     test_split="test",
     citation="Zhang, Baldridge, He 2019, PAWS: Paraphrase Adversaries from Word Scrambling",
     origin=Origin("google-research-datasets/paws", "labeled_final", license="free use, with acknowledgement of Google"),
+    symmetric=True,
 )
 SOURCE = Glue(
     SPEC, folder="paws/final", codes=("0", "1"), quotes="undone",

@@ -21,6 +21,7 @@ SPEC = TaskSpec(
     label_words=("not_duplicate", "duplicate"),
     citation="Iyer, Dandekar, Csernai 2017, Quora Question Pairs",
     origin=Origin("nyu-mll/glue", "qqp", license="Quora's terms, non-commercial use"),
+    symmetric=True,
 )
 GLUE = Glue(SPEC, folder="QQP", codes=("0", "1"), label="is_duplicate", quotes="kept")
 read_files, read_hub = GLUE.read_files, GLUE.read_hub

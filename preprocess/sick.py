@@ -25,6 +25,8 @@ SPEC = TaskSpec(
     domain="source",
     citation="Marelli et al. 2014, A SICK cure for the evaluation of compositional distributional semantic models",
     origin=Origin("RobZamp/sick", "default", license="CC BY-NC-SA 3.0", revision=CONVERTED),
+    scale=(1, 5),
+    symmetric=True,
 )
 SETS = {"TRAIN": "train", "TRIAL": "dev", "TEST": "test"}
 SOURCE = Glue(

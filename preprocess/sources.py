@@ -135,7 +135,7 @@ def hub_rows(dataset: Dataset, spec: TaskSpec, row: Callable[[Row], Row], label:
 
     def turned(value: Any) -> int | float:
         if not spec.labels:
-            return score(value)
+            return score(value, spec.scale)
         name = classes.get(value, value)
         return codes.index(name) if name in codes else class_index(spec.labels, name)
 
@@ -154,15 +154,16 @@ def hub_rows(dataset: Dataset, spec: TaskSpec, row: Callable[[Row], Row], label:
     return rows()
 
 
-def score(value: object) -> float:
-    """Return the label of a regression task, from 0 to 5, by the fewest digits that say the same float32.
+def score(value: object, scale: tuple[float, ...]) -> float:
+    """Return the label of a regression task, on its scale, by the fewest digits that say the same float32.
 
     The hub holds scores as float32, where the files' 3.8 is 3.799999952316284 and their 2.11111111111111 is
     2.1111112: so both give the same table. Raises ValueError for anything else.
     """
     import numpy as np
 
-    return float(str(np.float32(number(str(value), 0, 5))))
+    most = float(np.finfo(np.float32).max)
+    return float(str(np.float32(number(str(value), *(scale or (-most, most))))))
 
 
 def hub_splits(spec: TaskSpec, data: dict[str, Dataset], row: Callable[[Row], Row], label: str = "label",
@@ -218,7 +219,7 @@ class Glue:
     def file_row(self, record: Row) -> Row:
         """Return the table's row of a line of a file; raises ValueError for a label or domain that cannot be."""
         value = record[self.label]
-        label = class_index(self.codes, value) if self.codes else score(value)
+        label = class_index(self.codes, value) if self.codes else score(value, self.spec.scale)
         domain = record[self.domain] if self.domain else "all"
         return {**{name: record[self._source(name)] for name in self.spec.text}, "label": label,
                 "domain": file_name_part(self.same_domain.get(domain, domain))}

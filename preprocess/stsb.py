@@ -22,6 +22,8 @@ SPEC = TaskSpec(
     citation="Cer et al. 2017, SemEval-2017 Task 1",
     origin=Origin("nyu-mll/glue", "stsb",
                   license="the scores CC BY-SA 4.0, the texts under the terms of their sources"),
+    scale=(0, 5),
+    symmetric=True,
 )
 # the official train file writes main-forum, dev main-forums
 GLUE = Glue(SPEC, folder="STS-B", label="score", domain="genre", same_domain={"main-forum": "main-forums"})

@@ -184,6 +184,13 @@ def test_cola_s_six_sources_that_train_has_not_are_out_of_domain(tables):
     assert held_out.set_names == ["test", "held_out_domain", "unseen"] and len(held_out.plan.shards) == 16
 
 
+@pytest.mark.parametrize("task, in_order, either", [("mrpc", 6, 12), ("stsb", 6, 8)])
+def test_pairs_that_are_trained_on_count_in_either_order(tables, task, in_order, either):
+    config, spec = RunConfig(data=task, data_dir=str(tables(task).folder.parent)), load(task).SPEC
+    assert [TaskData(config, each).overlap()["test"]["training_rows"]
+            for each in (replace(spec, symmetric=False), spec)] == [in_order, either]
+
+
 @pytest.mark.parametrize("task, ood_data, expected", [
     ("mnli", "rte,wnli,xnli@de,mnli:dev_mismatched", {"rte": {0: 146, 1: 131}, "wnli": {0: 31, 1: 40}, "xnli-de": {
         0: 100, 1: 100, 2: 100}, "mnli-dev_mismatched": {0: 350, 1: 316, 2: 334}}),

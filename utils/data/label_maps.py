@@ -13,8 +13,6 @@ MEANINGS = {
 }
 #: a label → the one that says less, of tasks that do not tell it from others: two-way inference (as HANS has it)
 COARSER = {"neutral": "not_entailment", "contradiction": "not_entailment"}
-#: the scores, from and to, of regression tasks that ask one question
-SCALES = {"stsb": (0.0, 5.0), "sick": (1.0, 5.0)}
 
 
 @dataclass(frozen=True)
@@ -48,9 +46,9 @@ def label_map(spec: TaskSpec, other: TaskSpec) -> LabelMap | None:
     if (other.kind, len(other.text)) != (spec.kind, len(spec.text)):
         return None
     if spec.kind == "regression":
-        if not {spec.name, other.name} <= SCALES.keys():
+        if not spec.scale or not other.scale:
             return None
-        (low, high), (other_low, other_high) = SCALES[spec.name], SCALES[other.name]
+        (low, high), (other_low, other_high) = spec.scale, other.scale
         factor = (high - low) / (other_high - other_low)
         return LabelMap(factor=factor, shift=low - factor * other_low)
     mine, theirs = (MEANINGS.get(each.name, each.labels) for each in (spec, other))

@@ -2,8 +2,9 @@
 
 A text's key is what of it are letters, marks on letters and digits, after Unicode's NFKC and case folding; a text that
 has none is its own key. Words are not kept apart, as one corpus writes "do n't" and another "don't". A row's key is the
-keys of all its text fields, in their order: of a sentence pair, both sentences. So a row of which one field alone is
-among the training rows (an RTE premise with another hypothesis) is no training row; such fields are counted beside.
+keys of all its text fields: of a sentence pair, both sentences, in their order unless they may change places (by the
+task's `symmetric`). So a row of which one field alone is among the training rows (an RTE premise with another
+hypothesis) is no training row; such fields are counted beside.
 """
 
 import unicodedata
@@ -65,7 +66,7 @@ def _seen(training: Sequence[tuple[Table, np.ndarray]], sets: Sequence[Chosen], 
     chunks = (texts for table, rows in training
               for texts in in_chunks(read(table, table.train_split), table.spec.text, np.unique(rows))
               if len(texts) == len(tested[0]))  # rows of another number of texts are none of these
-    return {each.name: seen for each, seen in zip(sets, seen_in(chunks, tested))}
+    return {each.name: seen for each, seen in zip(sets, seen_in(chunks, tested, sets[0].table.spec.symmetric))}
 
 
 def seen_numbers(sets: Sequence[Chosen], seen: Seen, names: Collection[str]) -> dict[str, list[int]]:
@@ -107,25 +108,29 @@ def in_chunks(split: pa.Table, columns: Sequence[str], rows: np.ndarray) -> Iter
         yield texts_of(split.take(pa.array(rows[start:start + CHUNK])), columns)
 
 
-def seen_in(training: Iterable[Texts], tested: Sequence[Texts]) -> list[np.ndarray]:
+def seen_in(training: Iterable[Texts], tested: Sequence[Texts], symmetric: bool = False) -> list[np.ndarray]:
     """Return of each set of rows in `tested` which of them are among the rows `training`: bool [1 + fields, rows].
 
-    The first line says it of the whole row, the others of each of its fields. Training rows are gone through once, and
+    The first line says it of the whole row, where its texts may have changed places if the task is `symmetric`, the
+    others of each of its fields. Training rows are gone through once, and
     only keys that are looked for are kept.
     """
+    def whole(columns: Texts) -> list[tuple[str, ...]]:
+        return [tuple(sorted(row)) if symmetric else row for row in zip(*columns)]
+
     if not tested:
         return []
     wanted = [[keys(column) for column in texts] for texts in tested]
     fields = [set().union(*columns) for columns in zip(*wanted)]
-    rows = {row for texts in wanted for row in zip(*texts)}
+    rows = {row for texts in wanted for row in whole(texts)}
     found_fields: list[set[str]] = [set() for _ in fields]
     found_rows: set[tuple[str, ...]] = set()
     for texts in training:
         made = [keys(column) for column in texts]
         for found, looked_for, column in zip(found_fields, fields, made, strict=True):
             found |= looked_for.intersection(column)
-        found_rows |= rows.intersection(zip(*made))
-    return [np.array([[row in found_rows for row in zip(*texts)],
+        found_rows |= rows.intersection(whole(made))
+    return [np.array([[row in found_rows for row in whole(texts)],
                       *([key in found for key in column] for column, found in zip(texts, found_fields))], bool)
             for texts in wanted]
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from utils.data.columns import check_row, fault, numbers, schema
 from utils.data.readers import file_name_part
-from utils.data.task import TABLE_FORMAT, TaskSpec
+from utils.data.task import NOT_IN_TABLES, TABLE_FORMAT, TaskSpec
 from utils.errors import UserError, quoted
 
 CARD = "card.json"
@@ -297,5 +297,5 @@ def _chunks(rows: Iterable[dict]) -> Iterator[list[dict]]:
 
 
 def _plain(spec: TaskSpec) -> dict:
-    """The spec as it reads back from JSON, without its origin: tuples are lists."""
-    return json.loads(json.dumps({name: value for name, value in asdict(spec).items() if name != "origin"}))
+    """The spec as it reads back from JSON, without NOT_IN_TABLES: tuples are lists."""
+    return json.loads(json.dumps({name: value for name, value in asdict(spec).items() if name not in NOT_IN_TABLES}))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 KINDS = ("classification", "regression", "multiple_choice")
 #: raise it when the Parquet tables' columns change, or a reader's rows were wrong: older tables are then made anew
 TABLE_FORMAT = 2
+NOT_IN_TABLES = ("origin", "scale", "symmetric")  #: fields of a TaskSpec that decide no row, nor what is in it
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ CONVERTED = "refs/convert/parquet"
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """One task. It is a plain value: its fields but `origin`, which decides no row, go into the table's JSON card.
+    """One task. It is a plain value: its fields but NOT_IN_TABLES go into the table's JSON card.
 
     Every table has the columns `row` (int64: place in the split's official order), `domain` (string) and
     `label` (int64 index into `labels`; float64 for regression) beside the text columns. A multiple-choice
@@ -56,9 +57,16 @@ class TaskSpec:
     #: where the data set comes from (paper)
     citation: str = ""
     origin: Origin = Origin()
+    #: of regression, the lowest and the highest score: others are refused, and scores of tasks that have a scale each
+    #: are put on the other's (utils/data/label_maps.py); () for any number
+    scale: tuple[float, ...] = ()
+    #: whether the two texts of a row may change places: then such a row is the same (utils/data/overlap.py)
+    symmetric: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"{self.name}: kind {self.kind!r} is none of {KINDS}")
         if self.labels and len(self.labels) != len(self.label_words):
             raise ValueError(f"{self.name}: {len(self.labels)} labels but {len(self.label_words)} label words")
+        if self.scale and (self.kind != "regression" or len(self.scale) != 2 or self.scale[0] >= self.scale[1]):
+            raise ValueError(f"{self.name}: scale {self.scale} is not the lowest and the highest score of a regression")

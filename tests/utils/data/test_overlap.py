@@ -62,6 +62,18 @@ def test_fields_go_together_only_in_their_order():
         [False, False, False], [False, True, False], [False, True, False]]
 
 
+def test_texts_may_change_places_where_the_task_says_so(tmp_path):
+    assert seen_in([[["a"], ["b"]]], [[["B", "a", "a"], ["A", "b", "a"]]], symmetric=True)[0].tolist() == [
+        [True, True, False], [False, True, True], [False, True, False]]
+    rows = [{**row, "label": k % 2} for k, row in enumerate(toy_rows(9, 1))]
+    swapped = [{**row, "sentence1": row["sentence2"], "sentence2": row["sentence1"]} for row in rows]
+    for task, found in (("mrpc", 9), ("rte", 0)):
+        spec = load(task).SPEC
+        write_table(tmp_path / task, spec, {"train": rows, spec.test_split: swapped}, "toy")
+        data = TaskData(RunConfig(data=task, data_dir=str(tmp_path)), spec)
+        assert data.overlap()["test"]["training_rows"] == found
+
+
 def test_training_rows_come_in_chunks(monkeypatch):
     monkeypatch.setattr(overlap, "CHUNK", 2)
     split = pa.table({"question": ["p", "q", "r", "s"], "choices": [["1", "2"], ["3", "4"], ["5", "6"], ["7", "8"]]})
