@@ -14,6 +14,7 @@ from preprocess.common import main
 from preprocess.sources import Glue, find_folder, load_hub
 from utils.data.readers import Row
 from utils.data.task import Origin, TaskSpec
+from utils.errors import UserError
 from utils.hub.reading import Snapshot
 
 SPEC = TaskSpec(
@@ -40,6 +41,9 @@ SOURCES = {f"R{n}": Glue(
 def read_files(path: Path) -> dict[str, Iterator[Row]]:
     """Return split → rows of the official files, round after round; raises UserError as Glue.read_files does."""
     folder = find_folder(path, "R1/train.jsonl", "anli_v1.0", "anli")
+    for name in SOURCES:
+        if not (folder / name).is_dir():
+            raise UserError(f"--source {path}: {folder / name} is missing: expected the rounds {', '.join(SOURCES)}")
     return joined({name: source.read_files(folder / name) for name, source in SOURCES.items()})
 
 

@@ -117,9 +117,9 @@ def specs_of(config: RunConfig) -> tuple[TaskSpec, tuple[TaskSpec, ...]]:
         except UserError as error:
             raise UserError(f"--ood_data {asked}: {error}") from None
         if label_map(spec, others[asked.task]) is None:
-            known = [name for name in task_names() if label_map(spec, spec_of(name))]
-            raise UserError(f"--ood_data {asked}: its labels say nothing of those of {spec.name}; those of "
-                            f"{', '.join(known)} do")
+            known = [name for name in task_names() if name != spec.name and label_map(spec, spec_of(name))]
+            instead = f"those of {', '.join(known)} do" if known else "nor do those of any other task"
+            raise UserError(f"--ood_data {asked}: its labels say nothing of those of {spec.name}; {instead}")
     others.pop(spec.name, None)
     return spec, tuple(others.values())
 
@@ -127,19 +127,26 @@ def specs_of(config: RunConfig) -> tuple[TaskSpec, tuple[TaskSpec, ...]]:
 def prepare_run(config: RunConfig, before: Mapping[str, str]) -> tuple[TaskSpec, tuple[TaskSpec, ...]]:
     """Return what `specs_of` does, with the tables of all of these tasks prepared.
 
-    `before` has the tables' sources in a run that goes on, by tasks. Other tasks are read from the folder of `--source`
-    where it holds their files, else from their own source. Raises UserError as `prepare` and `specs_of`.
+    `before` has the tables' sources in a run that goes on, by tasks. Where there are other tasks, `--source` may be a
+    folder of the files of some: each is read from it where it holds its files, else from its own source. Raises
+    UserError as `prepare` and `specs_of`.
     """
     spec, others = specs_of(config)
     out, source = Path(config.data_dir), config.source
-    prepare(spec.name, source or before.get(spec.name), out)
+
+    def prepare_one(task: str, given: str | None) -> None:
+        try:
+            prepare(task, given, out)
+        except NoFiles:
+            if not others or not _own_source(load(task)):
+                raise
+            _say(f"{given} has no files of {task}, which is had from its own source")
+            prepare(task, None, out)
+
+    prepare_one(spec.name, source or before.get(spec.name))
     for other in others:
         try:
-            try:
-                prepare(other.name, source if os.path.exists(source) else before.get(other.name), out)
-            except NoFiles:
-                _say(f"{source} has no files of {other.name}, which is had from its own source")
-                prepare(other.name, None, out)
+            prepare_one(other.name, source if os.path.exists(source) else before.get(other.name))
         except UserError as error:
             raise UserError(f"--ood_data {other.name}: {error}") from error
     return spec, others
@@ -211,7 +218,8 @@ def _labelled(splits: dict[str, Iterable[Row]]) -> dict[str, Iterable[Row]]:
                 found[name] = chain(first, rows)
                 break
         else:
-            _say(f"left out the split {name}: none of its {len(first):,} rows has a label")
+            _say(f"left out the split {name}: " + (f"none of its {len(first):,} rows has a label" if first else
+                                                    "there are no rows of it"))
     return found
 
 

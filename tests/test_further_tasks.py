@@ -7,6 +7,7 @@ a card lists, or, for data sets that have a program instead, the hub's own conve
 import csv
 import io
 import json
+import shutil
 
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
@@ -209,6 +210,8 @@ def test_natural_domains(both, task, split, domains):
      "1: key 'sentence2' is missing; expected a str"),
     ("sick", "SICK.txt", "sentence_A\tsentence_B\trelatedness_score\tsentence_A_dataset\tSemEval_set\n"
      "a\tb\t4\tFLICKR\tDEV\n", "2: label 'DEV' is none of TRAIN, TRIAL, TEST"),
+    ("sick", "SICK.txt", "sentence_A\tsentence_B\trelatedness_score\tsentence_A_dataset\tSemEval_set\n"
+     "a\tb\t0.5\tFLICKR\tTRAIN\n", "2: score '0.5' is no number from 1 to 5"),
     ("snli", "snli_1.0/snli_1.0_train.jsonl", '{"sentence1": "a"', "1: not valid JSON"),
     ("yelp", "yelp_review_polarity_csv/train.csv", '"1","good"\n"3","bad"\n', """2: '"3","bad"' is no "1","text" """),
 ])
@@ -231,3 +234,15 @@ def test_a_malformed_line_is_named(both, task, file, content, message, tmp_path)
 def test_a_folder_without_the_files_is_named(tmp_path, task, message):
     with pytest.raises(UserError, match=message):
         prepare(task, str(tmp_path), tmp_path / "data")
+
+
+def test_parts_of_a_task_that_are_missing_are_named(both, tmp_path, caplog):
+    caplog.set_level("INFO", logger="lm")
+    shutil.copytree(both / "raw" / "anli", tmp_path / "anli")
+    shutil.rmtree(tmp_path / "anli" / "anli_v1.0" / "R2")
+    with pytest.raises(UserError, match="anli_v1.0/R2 is missing: expected the rounds R1, R2, R3$"):
+        prepare("anli", str(tmp_path / "anli"), tmp_path / "data")
+    lines = (both / "raw" / "sick" / "SICK.txt").read_bytes().split(b"\n")
+    (tmp_path / "SICK.txt").write_bytes(b"\n".join(line for line in lines if not line.endswith(b"TRIAL")))
+    prepare("sick", str(tmp_path), tmp_path / "data")
+    assert "left out the split dev: there are no rows of it" in caplog.text

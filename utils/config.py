@@ -8,6 +8,7 @@ from typing import Any
 from utils.errors import UserError
 from utils.flags import (
     MANY,
+    NAMES,
     NOT_NEGATIVE,
     PART,
     POSITIVE,
@@ -75,7 +76,7 @@ class RunConfig:
                                         "utils/data/partitioners/, such as dirichlet (by label)",
                             choices=PARTITIONERS.names())
     hold_out_domain: str = flag("", "NAME[,NAME]: natural domains that no training row is of; their test rows are "
-                                    "reported on their own, out of domain")
+                                    "reported on their own, out of domain", valid=NAMES)
     n_clients: int = flag(0, "number of clients (0: one per domain); of slices too, where a domain is a slice",
                           valid=WHOLE_FROM_0)
     domain_by: str = flag("auto", "what a domain is: the task's natural domains, contiguous slices of the "

@@ -25,6 +25,8 @@ NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "a number from 0")
 SHARE = (lambda value: 0 <= value <= 1, "a number from 0 to 1")
 PART = (lambda value: 0 < value <= 1, "a number above 0, up to 1")
 NUMBER = (math.isfinite, "a number")
+NAMES = (lambda value: not value or all(names := value.split(",")) and len({*names}) == len(names),
+         "NAME[,NAME], each once, with commas between")
 
 
 def flag(default: Any, help: str, *, opens: str = "", valid: tuple[Callable[[Any], bool], str] | None = None,

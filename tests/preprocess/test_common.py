@@ -107,11 +107,29 @@ def test_other_tasks_rows_are_of_the_same_folder_where_it_holds_them(rte, tmp_pa
 
 @pytest.mark.parametrize("ood_data, message", [
     ("mnIi", r"--ood_data mnIi: no task 'mnIi' \(did you mean mnli\?\)"),
-    ("wnli,sst2:dev", "--ood_data sst2:dev: its labels say nothing of those of rte; those of .*mnli, .*wnli.* do$"),
+    ("wnli,sst2:dev", "--ood_data sst2:dev: its labels say nothing of those of rte; those of "
+     "anli, hans, mnli, scitail, snli, wnli, xnli do$"),
     ("qnli", "--ood_data qnli: its labels say nothing of those of rte"), ("stsb", "--ood_data stsb: its labels")])
 def test_a_task_that_asks_something_else_is_one_line(ood_data, message):
     with pytest.raises(UserError, match=message):
         specs_of(RunConfig(data="rte", ood_data=ood_data))
+
+
+def test_a_task_that_no_other_asks_the_same_as_is_one_line():
+    with pytest.raises(UserError, match="its labels say nothing of those of qnli; nor do those of any other task$"):
+        specs_of(RunConfig(data="qnli", ood_data="rte"))
+
+
+def test_the_task_trained_on_may_be_had_from_its_own_source_where_the_folder_has_anothers_files(
+        tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="lm")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    config = RunConfig(data="wnli", source=str(tmp_path), data_dir=str(tmp_path / "data"))
+    with pytest.raises(UserError, match="train.tsv is neither there nor in its"):
+        prepare_run(config, {})
+    with pytest.raises(UserError, match="^wnli: nyu-mll/glue"):
+        prepare_run(replace(config, ood_data="rte"), {})
+    assert f"{tmp_path} has no files of wnli, which is had from its own source" in caplog.text
 
 
 @pytest.mark.parametrize(("task", "file", "line", "message"), [

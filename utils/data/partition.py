@@ -114,7 +114,7 @@ def left_out(flag: str, by: str, spec: TaskSpec, train: pa.Table, tested: Domain
                         f"have {', '.join(there)}")
     if untested := sorted(left - {*tested.names}):
         raise UserError(f"--hold_out_domain {flag}: no test row is of the domain {untested[0]}; there are those of "
-                        f"{', '.join(name for name in there if name in tested.names) or 'others'}")
+                        f"{', '.join([name for name in there if name in tested.names] or tested.names)}")
     if left == {*there} or left == {*tested.names}:
         raise UserError(f"--hold_out_domain {flag}: leaves no domain of {spec.name} to train and test on; name fewer")
     return left

@@ -195,10 +195,14 @@ def test_a_domain_that_is_left_out_leaves_all_but_its_test_rows_and_no_other_row
     ("b", {"domain_by": "auto"}, "b: the domains are by slices; give --domain_by natural, which has a, b, c, d"),
     ("b", {"domain_by": "label"}, "b: the domains are by label; give --domain_by natural, which has a, b, c, d"),
     ("b,x", {}, "b,x: no domain x in the training rows of toy; they have a, b, c, d"),
-    ("b,", {}, "b,: no domain  in the training rows"),
+    ("b,", {}, "b,: must be NAME"), ("b,b", {}, "b,b: must be NAME.*, each once"),
     ("c", {}, "c: no test row is of the domain c; there are those of a, b"),
     ("a,b", {}, "a,b: leaves no domain of toy to train and test on; name fewer")])
 def test_a_domain_that_cannot_be_left_out_is_one_line(names, flags, message):
-    config = replace(NATURAL, hold_out_domain=names, **flags)
     with pytest.raises(UserError, match=f"^--hold_out_domain {message}"):
-        make_plan(config, SPEC, TRAIN, split_of(9, ("a", "b")))
+        make_plan(replace(NATURAL, hold_out_domain=names, **flags), SPEC, TRAIN, split_of(9, ("a", "b")))
+
+
+def test_domains_that_are_tested_on_are_named_where_none_of_them_is_trained_on():
+    with pytest.raises(UserError, match="no test row is of the domain b; there are those of x, y$"):
+        make_plan(replace(NATURAL, hold_out_domain="b"), SPEC, TRAIN, split_of(9, ("x", "y")))
