@@ -13,7 +13,6 @@ from dataclasses import replace
 import numpy as np
 
 from engine.merging import Updates, sum_of
-from utils.config import RunConfig
 from utils.data.evaluation import EvaluationSet
 from utils.data.task import TaskSpec
 from utils.model.metrics import evaluate_domains
@@ -22,12 +21,6 @@ from utils.vectors.gram import gram
 from utils.vectors.sums import mean_of
 
 MOST_PAIRS = 10  # of a round's participants, half-way between which the loss is measured
-
-
-def is_diagnosed(config: RunConfig, server_round: int) -> bool:
-    """Return whether a round is diagnosed: every N-th one, and the last."""
-    return bool(config.diagnose and server_round) and (
-        server_round % config.diagnose == 0 or server_round == config.n_iterations)
 
 
 def pairs_of(n: int, seed: int, server_round: int) -> list[tuple[int, int]]:

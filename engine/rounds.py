@@ -23,7 +23,7 @@ from flwr.common import (
 from flwr.compat.common import recorddict_compat as legacy
 
 from clients.job import Job, Piece
-from engine.diagnosis import diagnosis, is_diagnosed, pairs_of, products_of_updates, write_mean
+from engine.diagnosis import diagnosis, pairs_of, products_of_updates, write_mean
 from engine.flower_strategy import Arrays, columns
 from engine.merging import Updates
 from engine.messages import Nodes, nodes_for, replies_in_order
@@ -69,7 +69,7 @@ class Rounds:
             if server_round:
                 began = time.perf_counter()
                 before = self.strategy.vector
-                models: dict[int, Arrays] | None = {} if is_diagnosed(self.config, server_round) else None
+                models: dict[int, Arrays] | None = {} if is_due(server_round, self.config.diagnose, n_rounds) else None
                 clients = self.train(server_round, parameters, failures, models)
                 parameters = self.strategy.sent
                 seconds["train"] = time.perf_counter() - began
@@ -77,7 +77,7 @@ class Rounds:
                     with timed(seconds, "diagnose"):
                         diagnosed = self.diagnose(server_round, clients, before, models)
                 del models  # in messages they are vectors
-            if server_round % self.config.skip_evalnum == 0 or server_round == n_rounds:
+            if is_due(server_round, self.config.skip_evalnum, n_rounds):
                 began = time.perf_counter()
                 evaluation, inside = self.evaluate(server_round, parameters)
                 # Before the first round workers load their model first, which is not evaluation.
@@ -199,6 +199,11 @@ class Rounds:
                 yield None
             else:
                 yield reply
+
+
+def is_due(server_round: int, every: int, last: int) -> bool:
+    """Return whether a round is one of `every` N-th, or the last; with 0 none is."""
+    return every > 0 and (server_round % every == 0 or server_round == last)
 
 
 def for_part(job: Job, message: EvaluateIns) -> RecordDict:

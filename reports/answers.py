@@ -2,16 +2,12 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from utils.errors import UserError, in_short
+from utils.errors import UserError
+from utils.record.predictions_file import read_table
 from utils.record.runlog import PREDICTIONS
-
-#: the columns that are needed, and the kinds of their values
-COLUMNS = {"round": "integer", "set": "string", "row": "integer", "domain": "string", "label": "floating",
-           "prediction": "floating", "loss": "floating"}
 
 
 @dataclass(frozen=True)
@@ -63,22 +59,3 @@ def read_answers(folder: Path, name: str, server_round: int | None = None) -> An
         raise UserError(f"{path}: column 'row' has a row of {name!r} twice")
     return Answers(rows, tuple(domain.dictionary.to_pylist()), domain.indices.to_numpy().astype(np.int64),
                    *numbers.values())
-
-
-def read_table(path: Path) -> Any:
-    """Return a predictions.parquet as a pyarrow.Table with the COLUMNS; raises UserError as read_answers."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with path.open("rb") as file:
-            table = pq.read_table(file, page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: cannot be read as a Parquet file: {in_short(error)}") from None
-    for name, kind in COLUMNS.items():
-        if name not in table.column_names:
-            raise UserError(f"{path}: lacks the column {name!r}")
-        if not getattr(pa.types, f"is_{kind}")(table[name].type) or table[name].null_count:
-            gaps = " with gaps" if table[name].null_count else ""
-            raise UserError(f"{path}: column {name!r} is {table[name].type}{gaps}, must be {kind}")
-    return table

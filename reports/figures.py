@@ -26,21 +26,27 @@ def draw_gains(judged: Judged, narrow: bool) -> "Figure":
 
 
 def draw_sets(sets: Sequence[Judged], narrow: bool) -> "Figure":
-    """The gain of each mixture on the test rows, and on each further evaluation set, with its interval."""
-    rows = {judged.compared.evaluated: {name: found[None] for name, found in judged.gains.items()} for judged in sets}
-    learnt = {name: any(each.learnt for each in found.values()) for name, found in rows.items()}
-    return draw_rows(sets[0], {name + " (not learnt)" * (not learnt[name]): rows[name] for name in rows}, narrow)
+    """The gain of each mixture in domain, and on each further evaluation set, with its interval, or `not learnt`."""
+    return draw_rows(sets[0], {judged.compared.evaluated: {name: found[None] for name, found in judged.gains.items()}
+                               for judged in sets}, narrow)
 
 
 def draw_rows(judged: Judged, gains: dict[str, dict[str, Gain]], narrow: bool) -> "Figure":
-    """Gains {name of a row: {method: gain}} of a comparison's averaging methods, each with its interval."""
+    """Gains {name of a row: {method: gain}} of a comparison's averaging methods, each with its interval.
+
+    A method that has learnt on some of the rows has `not learnt` at the others.
+    """
     methods = [name for name in judged.averaging if any(row[name].shown for row in gains.values())]
     figure, (axis,) = panels(1, NARROW if narrow else WIDE, 1, max(1.4, (0.2 + 0.2 * len(methods)) * len(gains)))
     style, handles = styles(judged.compared.methods), []
     for place, method in enumerate(methods):
-        found = {row + (place - (len(methods) - 1) / 2) * 0.8 / max(2, len(methods)): each[method]
-                 for row, each in enumerate(gains.values()) if each[method].shown}
+        at = {row + (place - (len(methods) - 1) / 2) * 0.8 / max(2, len(methods)): each[method]
+              for row, each in enumerate(gains.values())}
+        found = {row: gain for row, gain in at.items() if gain.shown}
         colour, _, marker = style[method]
+        for row in (row for row, gain in at.items() if not gain.learnt):
+            axis.annotate("not learnt", (0, row), (4, 0), textcoords="offset points", va="center", color=colour,
+                          fontsize=8)
         handles.append(axis.errorbar([100 * one.mean for one in found.values()], [*found],
                                      xerr=[100 * (one.half_width or 0) for one in found.values()],
                                      fmt=marker, color=colour, capsize=3, markersize=6))
@@ -119,10 +125,14 @@ def score_figures(judged: Judged) -> dict[str, tuple[Callable, str]]:
     return drawn
 
 
-def sets_figure(sets: Sequence[Judged]) -> dict[str, tuple[Callable, str]]:
-    """Return {name: (draw(narrow), caption)} of the gains in and out of domain; empty where there is none."""
-    if not any(found[None].shown for judged in sets for found in judged.gains.values()):
-        return {}
-    return {"sets": (lambda narrow: draw_sets(sets, narrow),
-                     f"Gain on each evaluation set, with 95 % intervals. {in_and_out(sets)} Right of the line "
-                     "averaging is better.")}
+def sets_figure(sets: Sequence[Judged]) -> tuple[dict[str, tuple[Callable, str]], list[str]]:
+    """Return {name: (draw(narrow), caption)} of the gains in and out of domain, and why there is no such figure."""
+    unlearnt = {judged.compared.evaluated: [name for name in judged.averaging if not judged.learnt[name]]
+                for judged in sets}
+    named = "; ".join(f"{', '.join(names)} on {name}" for name, names in unlearnt.items() if names)
+    without = f"Not learnt, so without a gain: {named}." if named else ""
+    if any(judged.gains[name][None].shown for judged in sets for name in judged.averaging):
+        return {"sets": (lambda narrow: draw_sets(sets, narrow),
+                         "Gain in domain (the first row: the task's test rows) and on each further evaluation set, "
+                         f"with 95 % intervals. Right of the line averaging is better. {without}".rstrip())}, []
+    return {}, [f"No figure of gains in and out of domain. {without}"] if named else []

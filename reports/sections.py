@@ -43,13 +43,11 @@ def html_sections(contents: Contents, folder: Path, all_figures: bool = False) -
             training, missing = training_figures(each) if first and each_drawn else ({}, [])
             scores, gains, *others = contents.tables_of(judged)
             content = "".join(map(html_table, (gains, scores, *others, *(about_all_sets(sets) if first else ()))))
-            beside = sets_figure(side_by_side(sets)) if first else {}
-            drawn = {**score_figures(judged), **beside, **training} if each_drawn else {}
-            missing = missing if each_drawn else ["Figures of each of so many comparisons: --all_figures."] * first
-            for name, (draw, caption) in drawn.items():
+            beside, more = sets_figure(side_by_side(sets)) if first else ({}, [])
+            for name, (draw, caption) in {**score_figures(judged), **beside, **training}.items():
                 words = [str(number)] * several + [name] + [each.evaluated] * (not first)
                 content += figure(draw, folder, file_name("-".join(words)), each.title, caption)
-            content += "".join(f'<p class="note">{line}</p>\n' for line in missing)
+            content += "".join(f'<p class="note">{line}</p>\n' for line in (*missing, *more))
             sections.append((each.title, content))
     sections.insert(0 if contents.laws else len(sections), (LAW, law_section(contents, folder)))
     return sections

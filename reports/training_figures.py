@@ -119,7 +119,7 @@ def draw_diagnoses(compared: Comparison, narrow: bool) -> "Figure":
             axis.fill_between(rounds, [mean - (spread or 0) for mean, spread in each],
                               [mean + (spread or 0) for mean, spread in each], color=colour, alpha=0.12, linewidth=0)
     for axis, name in zip(axes, names):
-        axis.set_title(name)
+        axis.set_title(SHOWN[name])
         axis.set_xlabel("round")
         axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     legend(figure, [*handles.values()], [*handles], 2 if narrow else 4)

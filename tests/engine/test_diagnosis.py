@@ -9,18 +9,17 @@ import torch
 from engine.diagnosis import (
     MOST_PAIRS,
     diagnosis,
-    is_diagnosed,
     loss_on,
     pairs_of,
     products_of_updates,
     write_mean,
 )
 from engine.merging import Updates
+from engine.rounds import is_due
 from preprocess.rte import SPEC
 from tests.strategies.quadratics import LAYOUT as SIX
 from tests.strategies.quadratics import Quadratics
 from tests.strategies.rounds import LAYOUT, ROWS, SIZE, once, updated
-from utils.config import RunConfig
 from utils.data.evaluation import EvaluationSet
 from utils.plugins import STRATEGIES
 from utils.vectors.transport import Transport
@@ -120,6 +119,5 @@ def test_a_loss_is_the_mean_of_the_domains_and_of_no_part_of_them(worst, loss):
 
 
 def test_every_nth_round_and_the_last_are_diagnosed():
-    config = RunConfig(diagnose=3, val_ratio=0.1, n_iterations=8)
-    assert [number for number in range(9) if is_diagnosed(config, number)] == [3, 6, 8]
-    assert not any(is_diagnosed(RunConfig(n_iterations=8), number) for number in range(9))
+    assert [number for number in range(1, 9) if is_due(number, 3, 8)] == [3, 6, 8]
+    assert not any(is_due(number, 0, 8) for number in range(1, 9))

@@ -35,6 +35,13 @@ def test_answers_of_a_set_after_a_round(tmp_path):
     assert last.always(1).predictions.tolist() == [1, 1, 1]
 
 
+def test_a_file_that_pandas_has_written_again_is_the_same(tmp_path):
+    large = pa.schema([field.with_type(pa.large_string()) if pa.types.is_string(field.type) else field
+                       for field in TABLE.schema])
+    found, again = (read_answers(written(tmp_path, table), "test") for table in (TABLE, TABLE.cast(large)))
+    assert found.domains == again.domains and (found.domain == again.domain).all() and (found.rows == again.rows).all()
+
+
 def test_an_older_run_has_none(tmp_path):
     assert read_answers(tmp_path, "test") is None
 

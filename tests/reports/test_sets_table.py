@@ -1,7 +1,7 @@
 """Gains in and out of domain, side by side, in the report, the page, its figure and the CSV."""
 
 import csv
-import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,7 +54,23 @@ def test_the_figure_has_a_row_for_each_set(log):
         figure = draw_sets(side_by_side(sets), narrow=True)
     [axis] = figure.axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["test", "hans", "unseen"]
-    assert np.allclose(axis.lines[0].get_xdata(), [10, -20, 0]) and [*sets_figure(side_by_side(sets))] == ["sets"]
+    assert np.allclose(axis.lines[0].get_xdata(), [10, -20, 0]) and [*sets_figure(side_by_side(sets))[0]] == ["sets"]
+
+
+def test_the_figure_says_what_has_not_learnt_on_a_set(log):
+    for seed in (1, 2):
+        run = write_run(log / f"noniid{seed}", "noniid", seed, (0.6, 0.6))
+        for name in ("val", "hans", "unseen"):
+            add_set(run, name, {"only": 0.5}, 0.5 if name == "hans" else 0.1)
+    sets = side_by_side(contents(read_records([log])).judged[0])
+    with drawing():
+        figure = draw_sets(sets, narrow=False)
+    [text] = figure.axes[0].texts
+    assert (text.get_text(), round(text.xy[1], 1)) == ("not learnt", 1.2)  # in the row of hans, below iid
+    assert sets_figure(sets)[0]["sets"][1].endswith("better. Not learnt, so without a gain: noniid on hans.")
+    hans = [replace(judged, gains={"noniid": judged.gains["noniid"]}) for judged in sets[1:2]]
+    assert sets_figure(hans) == ({}, ["No figure of gains in and out of domain. Not learnt, so without a gain: noniid "
+                                      "on hans."])
 
 
 def test_page_and_csv_have_it(log, tmp_path, run_script):

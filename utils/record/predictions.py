@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 from utils.clock import timed
 from utils.console import NOTES
 from utils.data.evaluation import EvaluationSet
-from utils.errors import in_short
+from utils.errors import UserError, in_short
 from utils.machine.durable import whole_file
+from utils.record.predictions_file import read_table
 from utils.record.runlog import PREDICTIONS
 
 SCHEMA = pa.schema({"round": pa.int32(), "set": pa.string(), "row": pa.int64(), "domain": pa.string(),
@@ -71,14 +72,12 @@ def texts(values: Sequence[str]) -> pa.Array:
 
 def rows_of_round(path: Path, server_round: int) -> pa.Table | None:
     """Return the rows of a round in a run's file; None where it has none, as in older runs, or is damaged."""
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read().cast(SCHEMA)
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, pa.ArrowException) as error:
-        NOTES.warning("%s is damaged (%s): the rows of the best round, %d, are left out of it", path, in_short(error),
-                      server_round)
+    try:
+        table = read_table(path).select(SCHEMA.names).cast(SCHEMA)
+    except (UserError, pa.ArrowException) as error:
+        NOTES.warning("%s; the rows of the best round, %d, are left out of it", in_short(error, 300), server_round)
         return None
     rows = table.filter(np.from_dlpack(table["round"].combine_chunks()) == server_round)
     return rows if len(rows) else None

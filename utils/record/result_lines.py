@@ -24,13 +24,14 @@ def print_finished(folder: Path) -> None:
 
 def print_summary(folder: Path, summary: dict) -> None:
     """Print the closing line of the run in `folder`: the result on the headline set."""
-    best, result = summary.get("best"), summary[HEADLINE]
+    best, result, majority = summary.get("best"), summary[HEADLINE], summary["majority"]
     trained, of_all = (summary.get(key) for key in ("parameters", "all_parameters"))
     print_fields("summary", **{key: summary[key] for key in ("data", "model", "method", "seed", "rounds")},
                  **({"trained": f"{trained}/{of_all}"} if trained != of_all else {}),
                  **({"best_round": best["round"]} if best else {}),
                  **result_fields(result),
-                 **{f"majority_{metric}": summary["majority"][metric] for metric in metric_names(result)},
+                 **{f"majority_{metric}": majority[metric] for metric in metric_names(result)},
+                 **{f"majority_pooled_{metric}": value for metric, value in majority.get("pooled", {}).items()},
                  run=folder)
 
 

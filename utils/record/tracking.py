@@ -11,6 +11,7 @@ from utils.config import RunConfig
 from utils.console import NOTES
 from utils.errors import UserError, in_short
 from utils.plugins import TRACKERS
+from utils.record.diagnosed import diagnosed
 
 
 def check_tracker(name: str) -> None:
@@ -28,11 +29,14 @@ def values_to_draw(record: dict, names: Sequence[str]) -> dict[str, float]:
     """Flatten a round's record, with the evaluation sets of these `names`, to what a tracker draws.
 
     Keys, of a set named `test`: `test/accuracy` (macro average), `test/pooled_accuracy`, `test/DOMAIN/accuracy`,
-    likewise `test/loss`; then `train/loss` (mean over the clients), and `seconds/PHASE`.
+    likewise `test/loss`; then `train/loss` (mean over the clients), `seconds/PHASE`, and of a diagnosed round
+    `diagnosis/jensen_gap`, `diagnosis/cosine`, `diagnosis/norm` and `diagnosis/barrier` (means).
     """
     values = {f"seconds/{phase}": value for phase, value in record["seconds"].items()}
     if record["clients"]:
         values["train/loss"] = fmean(client["loss"] for client in record["clients"])
+    if "diagnosis" in record:
+        values |= {f"diagnosis/{name}": value for name, value in diagnosed(record["diagnosis"]).items()}
     for name in names:
         result = record.get(name, {"domains": {}})
         domains = {f"{name}/{domain}": each for domain, each in result["domains"].items()}

@@ -79,6 +79,15 @@ def test_without_held_out_rows_the_last_round_is_all(tmp_path):
     assert found(tmp_path) == expected(2)
 
 
+def test_a_file_that_pandas_has_written_again_is_gone_on_with(tmp_path):
+    played(tmp_path, [0, 1])
+    large = pa.schema([field.with_type(pa.large_string()) if pa.types.is_string(field.type) else field
+                       for field in SCHEMA])
+    pq.write_table(pq.read_table(tmp_path / PREDICTIONS).cast(large), tmp_path / PREDICTIONS)
+    played(tmp_path, [2], best=1)
+    assert found(tmp_path) == expected(1, 2)
+
+
 def with_a_bit_flipped(data: bytes) -> bytes:
     """Return a file with one bit flipped in the column of losses."""
     column = pq.read_metadata(pa.BufferReader(data)).row_group(0).column(SCHEMA.names.index("loss"))
@@ -86,7 +95,14 @@ def with_a_bit_flipped(data: bytes) -> bytes:
     return data[:place] + bytes([data[place] ^ 1]) + data[place + 1:]
 
 
-@pytest.mark.parametrize("spoil", [lambda data: data[:len(data) // 2], lambda data: b"", None, with_a_bit_flipped])
+def without_a_column(data: bytes) -> bytes:
+    """Return a file that another program has written again, without its losses."""
+    pq.write_table(pq.read_table(pa.BufferReader(data)).drop_columns("loss"), out := pa.BufferOutputStream())
+    return out.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[:len(data) // 2], lambda data: b"", None, with_a_bit_flipped,
+                                   without_a_column])
 def test_where_the_best_rounds_rows_are_lost_the_run_goes_on_without(tmp_path, spoil, caplog, monkeypatch):
     monkeypatch.setattr("utils.console.NOTES.propagate", True)
     played(tmp_path, [0, 1])
@@ -97,7 +113,8 @@ def test_where_the_best_rounds_rows_are_lost_the_run_goes_on_without(tmp_path, s
         path.unlink()  # by a run from before there was the file
     played(tmp_path, [2], best=1)
     assert found(tmp_path) == expected(2)
-    assert ("is damaged" in caplog.text and "the best round, 1, are left out" in caplog.text) is bool(spoil)
+    why = "lacks the column 'loss'" if spoil is without_a_column else "cannot be read as a Parquet file"
+    assert (why in caplog.text and "the best round, 1, are left out" in caplog.text) is bool(spoil)
 
 
 def test_a_disk_that_takes_no_more_is_an_error_and_leaves_the_file_as_it_was(tmp_path):

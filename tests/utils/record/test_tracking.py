@@ -41,6 +41,10 @@ def test_a_record_as_flat_metrics():
         "seconds/train": 2.0, "train/loss": 1.5, "test/loss": 0.5, "test/accuracy": 0.5,
         "test/pooled_loss": 0.6, "test/pooled_accuracy": 0.3,
         "test/tweets/loss": 0.5, "test/tweets/accuracy": 0.5}
+    measured = {"norms": [1.0, 3.0], "cosines": [[1.0, 0.5], [0.5, 1.0]], "losses": [0.5, 0.6], "mean_loss": 0.4,
+                "jensen_gap": 0.15, "barriers": [{"clients": [0, 1], "value": None}]}
+    assert values_to_draw({"clients": [], "seconds": {}, "diagnosis": measured}, []) == {
+        "diagnosis/jensen_gap": 0.15, "diagnosis/cosine": 0.5, "diagnosis/norm": 2.0}
     assert values_to_draw(RECORDS[0], []) == {"seconds/train": 2.0}
 
 
