@@ -38,7 +38,8 @@ SPEC = TaskSpec(
     domain="language",
     natural_by_default=True,
     citation="Conneau et al. 2018, XNLI: Evaluating Cross-lingual Sentence Representations",
-    origin=Origin("facebook/xnli", "all_languages", LANGUAGES, license="CC BY-NC 4.0; the English part as MultiNLI"),
+    origin=Origin("facebook/xnli", "all_languages", LANGUAGES, license="CC BY-NC 4.0; the English part as MultiNLI",
+                  parallel=True),
 )
 
 

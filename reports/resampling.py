@@ -36,18 +36,25 @@ class Resampling:
     Runs may have rows of their own, as held-out rows are: draws are of all rows there are, and each run takes the
     counts of its own, so runs share what they have in common. Of a domain's n rows n − 1 are drawn, by which the
     draws' variance is unbiased (Rao and Wu 1988). The draws are the same for the same rows, always.
+    `parallel`: rows whose numbers are a multiple of it apart are one sentence in several languages, say: they are drawn
+    together, of all domains at once. A domain that has none in a draw has all of its rows there.
     `counts` uint8 [1 + draws, rows]: how often a row counts, once in the first.
     """
 
-    def __init__(self, runs: Sequence[Answers], draws: int = DRAWS) -> None:
+    def __init__(self, runs: Sequence[Answers], draws: int = DRAWS, parallel: int | None = None) -> None:
         self.rows, first = np.unique(np.concatenate([run.rows for run in runs]), return_index=True)
         names = np.concatenate([np.array(run.domains)[run.domain] for run in runs])[first]
         self.counts = np.ones((1 + draws, len(self.rows)), np.uint8)
-        for k, name in enumerate(np.unique(names)):
-            mine = np.flatnonzero(names == name)
+        domains = [np.flatnonzero(names == name) for name in np.unique(names)]
+        for k, mine in enumerate([np.arange(len(names))] if parallel else domains):
+            drawn_as, place = np.unique(self.rows[mine] % (parallel or self.rows[-1] + 1), return_inverse=True)
             random = generator(SEED, "rows of a report", k)
             for some in self.chunks(len(mine), 1):
-                self.counts[some, mine] = drawn(random, len(range(*some.indices(1 + draws))), len(mine))
+                here = drawn(random, len(range(*some.indices(1 + draws))), len(drawn_as))
+                self.counts[some, mine] = here[:, place]
+        for mine in domains if parallel else ():
+            none = np.flatnonzero(~self.counts[:, mine].any(1))
+            self.counts[none[:, None], mine] = 1
 
     def scores(self, metric: str, run: Answers) -> Scores:
         """Return a run's scores by one of the metrics of `WEIGHTED`; `run` has rows that were given."""

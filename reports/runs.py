@@ -124,6 +124,10 @@ class FinishedRun:
         return found | {key: self.config[facts][name][key] for facts, key in SET_FACTS
                         if key in self.config.get(facts, {}).get(name, {})}
 
+    def parallel(self, name: str) -> int | None:
+        """How many rows apart an evaluation set's rows are translations of each other; None where they are not."""
+        return self.config.get("sets", {}).get(name, {}).get("parallel")
+
     def out_of_domain(self, name: str) -> bool:
         """Whether an evaluation set is; older records do not say it: all are but the task's test rows."""
         return bool(self.config.get("sets", {}).get(name, {}).get("out_of_domain", name != self.sets[0]))
@@ -246,7 +250,9 @@ def check_set_names(config: dict, where: Path) -> None:
             raise UserError(f"{where}: evaluation_sets must hold different names")
     for key in ("sets", "ood", "overlap"):
         for name in take(config, key, dict, where) if key in config else ():
-            take(config[key], name, dict, where)
+            facts = take(config[key], name, dict, where)
+            if facts.get("parallel") is not None and take(facts, "parallel", int, where) < 1:
+                raise UserError(f"{where}: 'parallel' must be a number of rows")
 
 
 def check_evaluations(run: FinishedRun, name: str) -> None:

@@ -5,13 +5,16 @@ import hashlib
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from preprocess.common import load, prepare
 from tests.conftest import SHIPPED
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
+from utils.data.evaluation import Chosen
 from utils.data.overlap import seen_in, texts_of
+from utils.data.partition import Domains
 from utils.ood_data import asked_sets
 
 LANGUAGES = "ar bg de el en es fr hi ru sw th tr ur vi zh".split()
@@ -60,6 +63,14 @@ def tables(shared_data, tmp_path_factory):
 
 def test_the_numbers_here_cover_every_shipped_task_but_sentiment():
     assert {*LABELS, *ROWS} == {*SHIPPED} - {"sentiment"}
+
+
+def test_xnlis_rows_are_translations_of_each_other(tables):
+    labels = np.array(tables("xnli").split("test")["label"]).reshape(len(LANGUAGES), -1)
+    assert (labels == labels[0]).all()
+    none = Domains((), ())
+    assert [Chosen(name, tables("xnli"), name, none).parallel for name in ("dev", "test")] == [990, 300]
+    assert Chosen("dev", tables("rte"), "dev", none).parallel is None
 
 
 @pytest.mark.parametrize("task", LABELS)

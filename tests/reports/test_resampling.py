@@ -32,6 +32,27 @@ def test_the_first_scores_are_those_of_the_record(metric):
     assert scores.of(None) is scores.macro and len(scores.macro) == 6
 
 
+def test_translations_are_drawn_together():
+    """The same sentences in two languages say no more than in one, where the answers are the same."""
+    one = answers(range(60), (60,))
+    both = Answers(np.arange(120), ("a", "b"), np.repeat([0, 1], 60), *(np.tile(each, 2) for each in (
+        one.labels, one.predictions, one.loss)))
+    alone, twice = Resampling([one], 4000), Resampling([both], 4000, parallel=60)
+    assert (twice.counts[:, :60] == twice.counts[:, 60:]).all()
+    variance = alone.scores("accuracy", one).macro[1:].var()
+    assert twice.scores("accuracy", both).macro[1:].var() == pytest.approx(variance, rel=0.1)
+    apart = Resampling([both], 4000).scores("accuracy", both).macro[1:].var()
+    assert apart == pytest.approx(variance / 2, rel=0.1)
+
+
+def test_a_language_without_a_sentence_in_a_draw_has_all_of_its_own():
+    """Of 40 sentences the second language has one."""
+    run = Answers(np.array([*range(40), 43]), ("a", "b"), np.repeat([0, 1], (40, 1)), *np.ones((3, 41)))
+    found = Resampling([run], 500, parallel=40)
+    scores = found.scores("accuracy", run)
+    assert (scores.domains["b"] == 1).all() and (found.counts[:, 3] == 0).any()
+
+
 def test_draws_have_the_unbiased_variance_of_each_domains_mean():
     run = answers(range(60), (50, 7, 3))
     scores = Resampling([run], 20_000).scores("accuracy", run)

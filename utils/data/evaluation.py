@@ -33,6 +33,18 @@ class Chosen:
     domains: Domains
 
     @property
+    def parallel(self) -> int | None:
+        """Of a task with parallel domains, one after another in the split: how many rows each has there. Else None.
+
+        Rows whose numbers are so many apart, or a multiple, are then one sentence in several languages, say.
+        """
+        sizes = [*self.table.card["splits"][self.split]["domains"].values()]
+        if not self.table.own.spec.origin.parallel or len({*sizes}) > 1:
+            return None
+        domain = np.asarray(self.table.split(self.split)["domain"].to_pylist()).reshape(-1, sizes[0])
+        return sizes[0] if (domain == domain[:, :1]).all() else None
+
+    @property
     def fingerprint(self) -> str:
         """64 hex digits: sets have the same one exactly when they have the same rows in the same domains."""
         digest = hashlib.sha256(json.dumps([self.table.own.fingerprint, self.split, self.domains.names]).encode())

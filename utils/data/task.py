@@ -19,6 +19,7 @@ class Origin:
     #: of what is read where --source names none; "": the main branch. A data set that has a program instead of files
     #: there is read in the hub's own conversion, CONVERTED
     revision: str = ""
+    parallel: bool = False  #: whether rows at the same place of each domain are one, as a sentence's translations are
 
 
 CONVERTED = "refs/convert/parquet"

@@ -86,7 +86,8 @@ def write_config(log: RunLog, data: TaskData, start: Start, workers: int) -> Non
 
 def set_facts(data: TaskData) -> dict[str, dict]:
     """Return what config.json says of each evaluation set, by their names: the same rows have one fingerprint."""
-    return {each.name: {"out_of_domain": each.name in data.out_of_domain, "rows_fingerprint": each.fingerprint}
+    return {each.name: {"out_of_domain": each.name in data.out_of_domain, "rows_fingerprint": each.fingerprint,
+                        **({"parallel": each.parallel} if each.parallel else {})}
             for each in data.chosen}
 
 
