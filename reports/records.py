@@ -16,6 +16,9 @@ from utils.errors import UserError
 
 #: flags that decide on which rows, and in what form, a run is tested
 TESTED_ON = ("data", "test", "test_split", "max_length")
+#: flags that no value can be chosen of on held-out rows: they change what is evaluated, or nothing of the training
+NOT_TUNED = {*INCIDENTAL, *TESTED_ON, "model", "random_init", "layers", "val_ratio", "hold_out_domain", "ood_data",
+             "overlap"}
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ def check_tuned(tuned: Sequence[str], known: set[str]) -> None:
     for name in tuned:
         if name not in known:
             raise UserError(f"--tuned {name}: no such flag in these runs")
-        if name in {*INCIDENTAL, *TESTED_ON, "model", "random_init", "layers", "val_ratio"}:
+        if name in NOT_TUNED:
             raise UserError(f"--tuned {name}: must be a flag of training that leaves the evaluated rows as they are, "
                             "such as lr")
 

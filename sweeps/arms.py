@@ -21,6 +21,7 @@ from typing import Any
 
 import preprocess.common as preprocess
 from utils.config import EVERY_RUNS, RunConfig
+from utils.data.partition import n_participants
 from utils.errors import UserError
 from utils.flags import nearest, values_of
 from utils.plugins import PARTITIONERS, STRATEGIES
@@ -29,9 +30,12 @@ Flags = dict[str, Any]  # of main_lm.py, by name
 
 #: flags of several clients, which a run of one client has not
 OF_CLIENTS = {"strategy", "match_norm", "frac_fit", "min_success"}
-CONSTANT = {"lr_schedule": "constant", "warmup_ratio": 0.0}
+#: as published but for what an arm's name says, whatever the study's other runs have
+PUBLISHED = {"optimizer_state": "fresh", "client_average": "none",
+             "client_average_from": RunConfig.client_average_from}
+CONSTANT = PUBLISHED | {"lr_schedule": "constant", "warmup_ratio": 0.0}
+LINEAR = PUBLISHED | {"lr_schedule": "linear"}
 KEEP = {"optimizer_state": "keep"}
-LINEAR = {"lr_schedule": "linear"}
 #: flags of each arm of all rows, beside --centralized
 CENTRALIZED: dict[str, Flags] = {
     "centralized": CONSTANT, "centralized-linear": LINEAR, "centralized-keep": CONSTANT | KEEP,
@@ -44,13 +48,15 @@ READY = (*CENTRALIZED, "centralized-optimizer", "clients")
 class Arm:
     """What is compared: `flags` on top of `common`, which are those of every run and of a point of the grid.
 
-    `first`: whether its flags come before those that the command line gives to every run, and so yield to them.
+    `first`: whether its flags come before those that the command line gives to every run, and so yield to them;
+    `twin_of`: the method that it is without averaging, by whose values it is tuned.
     """
 
     name: str
     common: Flags
     flags: Flags
     first: bool = True
+    twin_of: str = ""
 
 
 def check_ready(names: Sequence[object]) -> None:
@@ -71,7 +77,7 @@ def ready_arms(names: Sequence[str], every: Flags, methods: Mapping[str, Flags],
     for name in names:
         if name in CENTRALIZED:
             flags = {"centralized": True, **CENTRALIZED[name]}
-            if "client_average" in flags:
+            if flags.get("client_average", "none") != "none":
                 config = parsed(Arm(name, whole, {}))
                 flags |= {"n_iterations": min(1, config.n_iterations),
                           "epoch": config.epoch * max(1, config.n_iterations)}
@@ -89,10 +95,23 @@ def optimizers(every: Flags, methods: Mapping[str, Flags], parsed: Callable[[Arm
         config = parsed(Arm(name, every, flags))
         if config.strategy == RunConfig.strategy or config.one_client or not STRATEGIES.load(config.strategy).alone:
             continue
-        own = without(every | flags, OF_CLIENTS | {"lang_mix", "partitioner"}, STRATEGIES, PARTITIONERS)
-        rounds = max(min(1, config.n_iterations), round(config.n_iterations * config.frac_fit))
+        own = without(of_one_client(every | flags), set(), STRATEGIES)
+        rounds = max(min(1, config.n_iterations), round(config.n_iterations * part_of_clients(config)))
         yield Arm(f"centralized-{name}", own, {"centralized": True, "strategy": config.strategy, "n_iterations": rounds,
-                                               **values_of(config.strategy_flags)}, first=False)
+                                               **values_of(config.strategy_flags)}, first=False, twin_of=name)
+
+
+def of_one_client(flags: Flags) -> Flags:
+    """Return flags but for those that a run of one client with all rows has not; a strategy's own are left."""
+    return without(flags, OF_CLIENTS | {"lang_mix", "partitioner"}, PARTITIONERS)
+
+
+def part_of_clients(config: RunConfig) -> float:
+    """Return the part of the clients that takes part in each round, of whole clients."""
+    if config.frac_fit == 1:
+        return 1.0
+    clients = n_clients(config)
+    return n_participants(clients, config.frac_fit) / clients
 
 
 def without(flags: Flags, names: set[str], *plugins: Any) -> Flags:

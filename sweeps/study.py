@@ -7,7 +7,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from sweeps.arms import Arm, Flags, ready_arms
+from reports.records import NOT_TUNED
+from sweeps.arms import Arm, Flags, of_one_client, ready_arms
 from sweeps.study_file import parse_study
 from utils.command_line import parse_flags
 from utils.config import RunConfig
@@ -107,6 +108,9 @@ class Study:
             raise UserError(f"{self.path}: two runs are called {min(twice)}; a value stands twice in [grid], or names "
                             "of methods or rungs differ only in characters that no file's name may have, or one is "
                             "that of a baseline")
+        if wrong := [name for name in self.tuned if name in NOT_TUNED]:
+            raise UserError(f"{self.path}: tune.{wrong[0]}: must be a flag of training that leaves the evaluated rows "
+                            "as they are, such as lr")
         for run in runs:
             if run.value and not run.config.val_ratio:
                 raise UserError(f"{self.path}: run {run.name}: there are no held-out rows to choose a value of "
@@ -116,7 +120,7 @@ class Study:
     def arms(self, rung: str, point: Flags) -> Iterator[tuple[Arm, Flags]]:
         """Yield each arm of a rung at a point of the grid, and the values to be tried, by flag.
 
-        They are the method's own, or the rung's, or the study's.
+        They are the method's own, or the rung's, or the study's; of a method without averaging they are the method's.
         """
         every = self.tables.get("common", {}) | untuned(self.rungs[rung]) | point
         tune = {name: values for name, values in self.tables.get("tune", {}).items() if name != "seeds"}
@@ -127,7 +131,7 @@ class Study:
         on = f" on rung {rung}" if rung else ""
         for arm in ready_arms(self.tables.get("baselines", []), every, methods,
                               lambda arm: self.parsed(f"of {arm.name}{on}", self.words(arm, {}))[1]):
-            yield arm, tune
+            yield arm, of_one_client(self.methods[arm.twin_of].get("tune", tune)) if arm.twin_of else tune
 
     def runs_of(self, arm: Arm, rung: str, point: Flags, tune: Flags) -> Iterator[PlannedRun]:
         """Yield an arm's runs on a rung at a point of the grid, one for each combination of the values to be tried."""

@@ -111,6 +111,10 @@ def check(study: dict[str, Any]) -> None:
     for name, flags in study.get("rungs", {}).items():
         if twice := {*flags} & {*study.get("grid", {})}:
             raise UserError(f"rungs.{name}.{min(twice)}: [grid] has values of it, too; leave one of them out")
+    for where, values in (("grid.seed", study.get("grid", {}).get("seed", [])),
+                          ("tune.seeds", study.get("tune", {}).get("seeds", []))):
+        if wrong := [value for value in values if type(value) is not int]:
+            raise UserError(f"{where}: must hold whole numbers, such as [1, 2, 3], and holds {wrong[0]!r}")
     seeds, among = study.get("tune", {}).get("seeds", []), study.get("grid", {}).get("seed", [])
     if {*seeds} - {*among}:
         raise UserError(f"tune.seeds: must be some of grid.seed ({', '.join(map(str, among)) or 'none'})")

@@ -52,7 +52,7 @@ def test_each_arm_is_its_flags_on_top_of_the_study_s(tmp_path):
         "centralized-outer": "centralized-nesterov0.5-linear-warmup0.1"}
     rounds = {name: (config.n_iterations, config.epoch) for name, config in whole.items()}
     assert rounds.pop("centralized-swa") == rounds.pop("centralized-ema") == (1, 8)  # one run of as many passes
-    assert rounds.pop("centralized-outer") == (2, 2)  # half of the clients a round: half of the rows
+    assert rounds.pop("centralized-outer") == (3, 2)  # 2 of 3 clients a round
     assert {*rounds.values()} == {(4, 2)}
     clients = {name: config for name, config in found.items() if config.only_client >= 0}
     assert [*clients] == [f"client{k}-lang_mix{mix}" for mix in (0.0, 0.99) for k in range(3)]
@@ -65,6 +65,43 @@ def test_a_baseline_that_is_another_run_once_more_is_left_out(tmp_path):
                            "[methods.mine]\ncentralized = true\n[methods.a]\nstrategy = 'nesterov'\n"
                            "[methods.b]\nstrategy = 'nesterov'\nlang_mix = 0.99\n")
     assert [*found] == ["mine", "a", "b", "centralized-linear", "centralized-a"]
+
+
+def test_arms_are_as_they_are_called_where_the_studys_other_runs_are_not(tmp_path):
+    found = arms(tmp_path, "baselines = ['centralized', 'centralized-linear', 'centralized-keep', 'centralized-swa']\n"
+                           "[common]\noptimizer_state = 'keep'\nclient_average = 'ema'\nclient_average_from = 0.3\n",
+                 "--lr_schedule", "linear")
+    assert {name: config.method for name, config in found.items()} == {
+        **{name: name for name in ("centralized", "centralized-linear", "centralized-keep")},
+        "centralized-swa": "centralized-linear-client_swa0.3-keep"}
+
+
+def test_a_method_without_averaging_is_tuned_as_the_method_is_and_has_its_budget(tmp_path):
+    toy_table(tmp_path / "data")
+    (tmp_path / "study.toml").write_text(f"""
+baselines = ["centralized-linear", "centralized-optimizer"]
+[common]
+data = "rte"
+data_dir = "{tmp_path / 'data'}"
+val_ratio = 0.2
+n_clients = 4
+lang_mix = 0.99
+frac_fit = 0.34
+n_iterations = 8
+[methods.outer]
+strategy = "nesterov"
+tune = {{server_lr = [0.5, 0.9], lang_mix = [0.0, 0.5]}}
+[methods.other]
+strategy = "ema"
+[tune]
+lr = [1e-4, 2e-4]
+""")
+    runs = read_study(tmp_path / "study.toml", tmp_path, [], preprocess.task_names()).runs()
+    twin = [run for run in runs if run.cell == "centralized-outer"]
+    assert [(run.value, run.config.strategy_flags.server_lr, run.config.n_iterations) for run in twin] == [
+        ("server_lr0.5", 0.5, 2), ("server_lr0.9", 0.9, 2)]  # 1 of 4 clients a round
+    assert {run.value for run in runs if run.cell in ("centralized-other", "centralized-linear")} == {
+        "lr0.0001", "lr0.0002"}
 
 
 def test_baselines_may_be_all_there_is(tmp_path):
