@@ -53,7 +53,7 @@ def test_a_line_is_least_squares_of_the_models_mean_gains_at_their_probes_scores
     for point in law.points:
         if point.rung in judged:  # the hub's models go by their own names
             probe = judged[point.rung].compared.methods["centralized-head-linear"]
-            assert point.x == pytest.approx(100 * np.mean([run.score for run in probe]))
+            assert point.x == pytest.approx(100 * np.mean([run.summary["test"][run.metric] for run in probe]))
             assert point.gain is judged[point.rung].gains["iid-linear"][None]
     slope, offset = np.polyfit([point.x for point in law.points], [point.gain.mean for point in law.points], 1)
     assert law.line.slope.mean == pytest.approx(slope) and law.line.crossing.at == pytest.approx(-offset / slope)
