@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,10 +13,11 @@ from utils.console import NOTES
 from utils.data.batches import evaluation_batches
 from utils.data.evaluation_sets import HEADLINE, HELD_OUT
 from utils.data.partition import Domains, Plan, first_rows
-from utils.data.table import Read, Table
+from utils.data.table import Table
 from utils.errors import UserError, in_short
 from utils.plugins import EVALUATION_SETS
 
+Read = Callable[[Table, str], pa.Table]  #: what returns a table's rows of a split as `Table.split`, or kept from before
 #: what records, trackers and workers' answers have beside the sets' results (held to a run by test_evaluation_sets.py)
 TAKEN = frozenset("round rounds participants clients failed step diagnosis train seconds part data model model_commit "
                   "method seed parameters all_parameters rows_trained majority majority_of best".split())

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 
 from utils.console import NOTES
-from utils.data.evaluation import Chosen
+from utils.data.evaluation import Chosen, Read
 from utils.data.evaluation_sets import HELD_OUT
 from utils.data.partition import Domains, Plan
-from utils.data.table import Read, Table
+from utils.data.table import Table
 
 Seen = Mapping[str, np.ndarray]  # an evaluation set's name → bool [1 + fields, rows], see seen_in
 Texts = Sequence[Sequence[str]]  # rows as columns: one for each text field, all of one length

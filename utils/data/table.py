@@ -10,7 +10,7 @@ import shutil
 import stat
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -110,9 +110,6 @@ class Table:
             raise UserError(f"{self.folder}: the rows of split {name} are not 0 to {stated['rows'] - 1}; "
                             f"make the table again with python preprocess/{self.spec.name}.py")
         return table
-
-
-Read = Callable[[Table, str], pa.Table]  #: what returns a table's rows of a split as `Table.split`, or kept from before
 
 
 def open_table(folder: Path, spec: TaskSpec) -> Table:
