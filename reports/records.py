@@ -150,9 +150,8 @@ def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
             continue
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
         model = run.summary["model"], str(run.config.get("model_commit", "")), run.flag("random_init")
-        rows = run.rows_of(run.sets[0]) or {}
-        test = run.sets[0], tuple(run.summary[run.sets[0]]["domains"]), rows.get("dropped") or 0
-        groups[model, run.config["data_fingerprint"], test, tested_on].append(run)
+        test = run.sets[0], tuple(run.summary[run.sets[0]]["domains"])
+        groups[model, run.config["data_fingerprint"], (*test, run.dropped), tested_on].append(run)
     if not groups:
         stopped = f" ({len(unfinished)} without summary.json: failed, stopped or still running)" if unfinished else ""
         raise UserError(f"no finished run in {', '.join(map(str, folders))}{stopped}")
@@ -207,10 +206,9 @@ def comparison(runs: list[FinishedRun], apart: dict[str, object], tuned: Sequenc
     words = [first["data"], model + (", random weights" if flags.get("random_init") else "")]
     words += [f"{flags['test']} rows per domain"] if flags["test"] else []
     words += [flags["test_split"]] if flags["test_split"] else []
-    dropped = (runs[0].rows_of(runs[0].sets[0]) or {}).get("dropped")
-    words += [f"without {dropped} rows that are trained on"] if dropped else []
     words += [f"{name} {value}" for name, value in apart.items()]
     first_names = ("centralized", "only", "iid", "noniid")
+    words += [f"without {runs[0].dropped} rows that are trained on"] if runs[0].dropped else []
     in_order = sorted(methods, key=lambda name: (*(not name.startswith(word) for word in first_names), name))
     return Comparison(", ".join(words), first["data"], model_name(runs[0]), runs[0].sets[0],
                       {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order}, apart,
