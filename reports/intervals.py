@@ -82,13 +82,14 @@ class Interval:
 def interval(gains: Sequence[np.ndarray]) -> Interval:
     """Return the interval of the mean of the seeds' gains, [1 + draws] each: on the rows, and on each draw of them.
 
-    Seeds may be without draws, [1]: then the rows' parts are those of the others, as all of the seeds would have them.
+    Seeds may be without draws, [1], or with NaN for them: the rows' parts are those of the others, as all of the seeds
+    would have them.
     Without any draws it is the interval over seeds alone.
     """
     first = np.array([each[0] for each in gains])
     seeds, mean = len(first), float(first.mean())
     by_seeds = float(first.var(ddof=1)) / seeds if seeds > 1 else 0.0
-    some = [each[1:] for each in gains if len(each) > 1]
+    some = [each[1:] for each in gains if len(each) > 1 and not np.isnan(each[1])]
     if not some:
         return Interval(mean, seeds, by_seeds)
     draws, known = np.stack(some), len(some)

@@ -12,7 +12,6 @@ import numpy as np
 
 from reports.axes import COMPUTE, POWER, WORDS, Axis, factor_rungs
 from reports.comparing import holm
-from reports.drawn_scores import alike
 from reports.gains import Gain
 from reports.intervals import LEVEL
 from reports.lines import Line
@@ -52,7 +51,13 @@ class Law:
     @property
     def has_interval(self) -> bool:
         """Whether anything is known of how the line varies."""
-        return self.line is not None and (len(self.seeds) > 1 or self.line.gains.shape[2] > 1)
+        return self.line is not None and (len(self.seeds) > 1 or self.over_rows)
+
+    @property
+    def over_rows(self) -> bool:
+        """Whether the line's interval is over test rows, too: a seed at least has answers of all rungs."""
+        draws = np.empty((0, 0, 0)) if self.line is None else self.line.gains[:, :, 1:]
+        return draws.size > 0 and not np.isnan(draws).any((1, 2)).all()
 
     @property
     def p(self) -> float | None:
@@ -99,12 +104,21 @@ def law(ladder: str, axis: Axis, key: tuple[str, str], placed: list[tuple[Rung, 
     seeds = tuple(sorted(set.intersection(*({*cell.by_seed} for cell in cells)))) if cells else ()
     if len({point.x for point in points}) < 2 or not seeds:
         return Law(ladder, evaluated, in_domain, axis, mixture, points, lacking, None, seeds)
-    drawn = alike([cell.by_seed[seed] for seed in seeds for cell in cells])
+    gains = stacked([[cell.by_seed[seed] for cell in cells] for seed in seeds])
     if not all(np.array_equal(cell.rows, cells[0].rows) for cell in cells):
-        drawn = [each[:1] for each in drawn]  # draws of other rows are no draws of the same rows: over seeds alone
-    gains = np.stack(drawn).reshape(len(seeds), len(cells), -1)
+        gains = gains[:, :, :1]  # draws of other rows are no draws of the same rows: over seeds alone
     return Law(ladder, evaluated, in_domain, axis, mixture, points, lacking,
                Line(np.array([point.x for point in points]), gains), seeds)
+
+
+def stacked(of_seeds: list[list[np.ndarray]]) -> np.ndarray:
+    """Return gains [seeds, n, 1 + draws] of each seed's [1 + draws]; a seed that lacks some has draws that are NaN."""
+    most = max(len(gains) for of_seed in of_seeds for gains in of_seed)
+    found = np.full((len(of_seeds), len(of_seeds[0]), most), np.nan)
+    for place, of_seed in enumerate(of_seeds):
+        for rung, gains in enumerate(of_seed):
+            found[place, rung, :len(gains)] = gains
+    return found
 
 
 def corrected(found: list[Law]) -> list[Law]:

@@ -97,6 +97,9 @@ def law_tables(laws: Sequence[Law]) -> list[ReportTable]:
                          MISSING if law.corrected is None else "<0.001" if law.corrected < 0.001
                          else f"{law.corrected:.3f}", law.verdict, crossing_cell(law)])
         notes = dict.fromkeys(f"{law.mixture}, {law.evaluated}: {counted(law)}." for law in some if law.lacking)
+        alone = [f"{law.mixture}, {law.evaluated}" for law in some if law.has_interval and not law.over_rows]
+        notes |= dict.fromkeys([f"Over seeds alone, as no seed has the answers to the same rows of all rungs: "
+                                f"{'; '.join(alone)}."] * bool(alone))
         tables.append(ReportTable(f"Gain against {axis.label}: {ladder}", rows, [*notes]))
     return tables
 

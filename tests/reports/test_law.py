@@ -9,9 +9,10 @@ import pytest
 
 from reports.axes import COMPUTE, FACTORS, FIGURE_1, POWER
 from reports.contents import contents
-from reports.law import corrected, laws
+from reports.law import corrected, laws, stacked
 from reports.law_figure import draw_laws, spread
-from reports.law_table import law_csv, law_sentences
+from reports.law_table import law_csv, law_sentences, law_tables
+from reports.lines import Line
 from reports.pretrained import amount
 from reports.records import read_records
 from reports.sections import html_sections
@@ -71,6 +72,21 @@ def test_each_draw_of_rows_is_the_same_for_all_models_and_other_rows_leave_the_s
     other = replace(cells[0], rows=cells[0].rows + 1)
     moved = [replace(rungs[0], cells={("test", "iid"): other}), *rungs[1:]]
     assert laws({"toy": moved})[0].line.gains.shape[2] == 1 < line.gains.shape[2]
+
+
+def test_a_seed_without_all_answers_leaves_the_rows_part_to_the_others(found):
+    random, x = np.random.default_rng(0), np.arange(3.0)
+    gains = [[0.1 * rung + 0.01 * random.normal(size=2001) for rung in range(3)] for _ in range(4)]
+    whole = Line(x, stacked(gains)).slope
+    gains[2][1] = gains[2][1][:1]  # a run that lacks its answers
+    part = replace(found.laws[0], line=Line(x, stacked(gains)), seeds=(1, 2, 3, 4))
+    slope = part.line.slope
+    assert (slope.mean, slope.by_seeds) == pytest.approx((whole.mean, whole.by_seeds))
+    assert (slope.by_rows, slope.both) == pytest.approx((whole.by_rows, whole.both), rel=0.1) and part.over_rows
+    none = replace(part, line=Line(x, stacked([[each[:1] for each in of_seed] for of_seed in gains])))
+    assert none.line.slope.by_rows == 0 and none.has_interval and not none.over_rows
+    assert law_tables([none])[0].notes[-1] == "Over seeds alone, as no seed has the answers to the same rows of all " \
+                                              "rungs: iid, test."
 
 
 def test_the_law_shows_in_a_sentence_by_iid_on_test_rows(found):
