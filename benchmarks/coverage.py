@@ -11,6 +11,8 @@ score. The truth is the mean over all seeds of the score over all rows, in close
 Lines through the gains of LADDER rungs, whose probes' scores on the same rows are their places, are counted by the
 truth's own line: the least-squares line of the true gains at the true places.
 
+Gains over the strongest of several baselines, chosen on held-out rows of the same runs, are benchmarks/strongest.py's.
+
 Coverage is counted for the report's interval (reports/intervals.py), for the same variance with Satterthwaite's
 degrees of freedom, and for the percentiles of draws of seeds and rows (Owen 2007).
 """
@@ -23,6 +25,7 @@ import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from benchmarks.common import Figure, parser, report
+from benchmarks.strongest import BASELINES, over_the_strongest
 from reports.answers import Answers
 from reports.intervals import LEVEL, Interval, interval
 from reports.lines import Line
@@ -183,6 +186,9 @@ def main() -> None:
         what = f"{name}: no gain, called decided at one of the looks at 3 to {SEEDS[-1]} seeds"
         figures += [Figure.at_most(f"{what}, by the rule", 100 * rule, "%", 5),
                     Figure(f"{what}, by the interval of each", 100 * every_look, "%")]
+    for baselines in BASELINES:
+        figures += [Figure(f"no gain over the strongest of {baselines} baselines, {what}", 100 * part, "%")
+                    for what, part in over_the_strongest(baselines, trials).items()]
     report("coverage", figures, options)
 
 

@@ -17,25 +17,27 @@ from reports.runs import FinishedRun
 
 Key = TypeVar("Key", bound=Hashable)
 HOW = ("Gain: a method's score minus that of the baseline's run of the same seed (paired by seed), in points. The "
-       "baseline is the strongest one of the same budget, chosen on held-out rows, or what --baseline names. "
-       f"[low, high]: the {LEVEL:.0%} confidence interval of its mean. It is about both the seeds' chance and the "
-       "choice of test rows where runs keep their answers (predictions.parquet): rows are drawn again, the same for "
-       "all runs, beside Student's t over seeds; `seeds alone` is the latter, which is all that older records give. p: "
-       "the probability of a difference as large where there is none, by that interval, after Holm's correction over "
-       "the methods of the table, each over its baseline; a method is ahead or behind if it is at most "
-       f"{1 - LEVEL:.2f}. Intervals, and so the columns `over …`, `pooled` and those of domains, are corrected for "
-       "nothing. Not learnt: the score is not shown to be above the majority class's, as the interval of their "
-       "difference is not all above 0; it gives no gain. A gain's ± in a sentence: half of the interval. ± in scores: "
-       "the sample standard deviation over seeds.")
+       "baseline is the strongest one of the same budget, chosen on held-out rows, or what --baseline names. [low, "
+       f"high]: the {LEVEL:.0%} confidence interval of its mean. It is about both the seeds' chance and the choice of "
+       "test rows where runs keep their answers (predictions.parquet): rows are drawn again, the same for all runs, "
+       "beside Student's t over seeds; `seeds alone` is the latter, which is all that older records give. p: the "
+       "probability of a difference as large where there is none, by that interval, after Holm's correction over the "
+       "methods of the table, each over its baseline, and before it times the number of baselines that its own was "
+       "chosen from if the gain is below 0, as the choice on the same runs favours the baseline; a method is ahead or"
+       f" behind if it is at most {1 - LEVEL:.2f}. Intervals, and so the columns `over …`, `pooled` and those of "
+       "domains, are corrected for nothing. Not learnt: the score is not shown to be above the majority class's, as "
+       "the interval of their difference is not all above 0; it gives no gain. A gain's ± in a sentence: half of the "
+       "interval. ± in scores: the sample standard deviation over seeds.")
 
 
 @dataclass(frozen=True)
 class Gain:
     """The differences to the baseline, one for each seed that both have, and what they show.
 
-    `budget` is rows trained over the baseline's; `both` the interval over seeds and test rows, None where runs do not
-    keep their answers; `learnt`: whether the method is above the majority class; `corrected`: its p value among others;
-    `alpha`: up to which p value it is decided.
+    `budget` is rows trained over the baseline's; `both` the interval over seeds and test rows, None where no pair of
+    runs keeps its answers; `learnt`: whether the method is above the majority class; `corrected`: its p value among
+    others; `alpha`: up to which p value it is decided; `candidates`: from how many its baseline was chosen, on the same
+    runs. The choice favours the baseline, so the p value of a gain below 0 is times their number (Bonferroni).
     """
 
     differences: tuple[float, ...]
@@ -44,6 +46,7 @@ class Gain:
     learnt: bool = True
     corrected: float | None = None
     alpha: float = 1 - LEVEL
+    candidates: int = 1
 
     @property
     def mean(self) -> float:
@@ -66,7 +69,7 @@ class Gain:
         """The p value of no gain, corrected if it is one of several; None for one seed: rows alone decide nothing."""
         if self.corrected is not None or self.interval is None or len(self.differences) < 2:
             return self.corrected
-        return self.interval.p
+        return min(1.0, self.interval.p * (self.candidates if self.mean < 0 else 1))
 
     @property
     def half_width(self) -> float | None:
@@ -139,7 +142,9 @@ def judge(compared: Comparison, named: str = "") -> Judged:
                  if (found := baseline_of(compared, method, named)).name != method}
 
     def gain(method: str, baseline: str, scores: Callable[[FinishedRun], np.ndarray | None]) -> Gain:
-        return replace(gain_of(compared, method, baseline, scores), learnt=above[method])
+        found = baselines[method]
+        return replace(gain_of(compared, method, baseline, scores), learnt=above[method],
+                       candidates=max(1, len(found.scores)) if baseline == found.name else 1)
 
     overall = corrected({method: gain(method, found.name, drawn.of) for method, found in baselines.items()})
     gains: dict[str, dict[str | None, Gain]] = {method: {None: overall[method], **{

@@ -40,7 +40,7 @@ def why(found: Gain) -> str:
     """Return why a gain is undecided whose interval leaves out zero; "" for others."""
     if found.corrected is None or found.interval is None or found.interval.low <= 0 <= found.interval.high:
         return ""
-    return f" (p {found.corrected:.2f} after Holm's correction)"
+    return f" (corrected p {found.corrected:.2f})"
 
 
 def headline_sentence(all_judged: Sequence[Judged]) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import coverage
 from benchmarks.coverage import METRICS, PRIOR, STRENGTH, WORLDS, World, gains, truth, wrong_decisions
+from benchmarks.strongest import over_the_strongest
 from reports.intervals import interval
 from utils.model.metrics import METRICS as KNOWN
 
@@ -46,6 +47,15 @@ def test_the_rule_for_adding_seeds_is_seldom_wrong_where_every_look_is():
     assert rule <= 0.06 and every_look > 0.1
 
 
+def test_a_method_is_seldom_called_behind_the_strongest_baseline_where_intervals_are_below_0():
+    found = over_the_strongest(5, 100)
+    assert found["correlation of held-out and test scores over seeds"] > 0.8
+    for seeds in (3, 5, 10):
+        behind, below = (found[f"{seeds} seeds: {what}"] for what in ("called behind", "the interval is below 0"))
+        assert behind <= 0.05 and behind <= below
+    assert found["10 seeds: the interval is below 0"] > 0.03 >= found["10 seeds: called behind"]
+
+
 def test_lines_through_the_gains_of_rungs_hold_the_truth():
     found = coverage.line_coverage(WORLDS["seeds and rows vary"], 40)  # its standard error: 3.4 %
     assert found.keys() == {(seeds, what) for seeds in (3, 5) for what in ("slope", "zero")}
@@ -58,5 +68,5 @@ def test_it_reports_each_estimator(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["coverage", "--small", "--trials", "2", "--out", str(tmp_path)])
     coverage.main()
     figures = json.loads((tmp_path / "coverage.json").read_text())["figures"]
-    assert len(figures) == 4 * (4 * 3 * 3 + 4 + 2) and all(0 <= figure["value"] <= 100 for figure in figures)
+    assert len(figures) == 4 * (4 * 3 * 3 + 4 + 2) + 2 * 15 and all(0 <= figure["value"] <= 100 for figure in figures)
     assert capsys.readouterr().out.count("\n") == len(figures) + 2

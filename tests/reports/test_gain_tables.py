@@ -48,7 +48,7 @@ def test_a_verdict_is_by_the_p_value_among_all_methods(judged):
     assert [rows["iid"][3:5], rows["noniid"][3:5]] == [[f"{expected['iid']:.3f}", "ahead"],
                                                        [f"{expected['noniid']:.3f}", "undecided"]]
     assert gain_sentence(judged, "noniid").endswith(
-        f"undecided with 3 seeds (p {expected['noniid']:.2f} after Holm's correction)")
+        f"undecided with 3 seeds (corrected p {expected['noniid']:.2f})")
 
 
 def test_a_domain_s_gain_is_one_of_no_table(judged):

@@ -41,6 +41,15 @@ def test_verdicts(differences, budget, verdict):
     assert Gain(differences, budget).verdict == verdict
 
 
+def test_a_gain_below_0_counts_the_baselines_that_its_own_was_chosen_from():
+    """The choice, on the same runs, favours the baseline: so it makes no method look ahead."""
+    ahead, behind = ((0.10, 0.11, 0.14), (-0.10, -0.11, -0.14))
+    one = stats.ttest_1samp(ahead, 0).pvalue
+    assert Gain(behind).p == pytest.approx(one) and Gain(behind, candidates=3).p == pytest.approx(3 * one)
+    assert Gain(ahead, candidates=3).p == pytest.approx(one) and Gain(behind, candidates=1000).p == 1
+    assert Gain(behind, candidates=6).verdict == "undecided" and Gain(behind, candidates=3).verdict == "behind"
+
+
 def test_no_difference_with_a_wide_interval_is_no_tie():
     """Each seed has as many right as its baseline, on other rows."""
     assert Gain((0.0, 0.0), both=Interval(0.0, 2, 0.0, 1e-3)).verdict == "undecided"
