@@ -252,8 +252,7 @@ class RunConfig:
     @property
     def model_name(self) -> str:
         """What people call that model: of a path, the last folder; of NAME@REV, the name."""
-        name = split_revision(self.load_model or self.model)[0].rstrip("/").rpartition("/")[2]
-        return with_layers(name, self.layers)
+        return with_layers(split_revision(self.load_model or self.model)[0].rstrip("/").rpartition("/")[2], self.layers)
 
     @property
     def method(self) -> str:
