@@ -82,12 +82,9 @@ def rows_of(folder: RunFolder, progress: Progress) -> "TaskData":
     check_machine(config)
     progress.phase(f"reading the rows: {config.data}, {config.model_name}, {config.method}")
     from utils.data.dataset import TaskData
-    from utils.record.parents import trained_before
+    from utils.record.parents import parents
 
-    specs = preprocess.prepare_run(config, folder.sources)
-    before = trained_before([] if config.random_init else [config.load_model or config.model], config.data_dir,
-                            preprocess.spec_of, of_runs=bool(config.load_model))
-    data = TaskData(config, *specs, from_=before)
+    data = TaskData(config, *preprocess.prepare_run(config, folder.sources), from_=parents(config, preprocess.spec_of))
     folder.check_rows(data.fingerprints, {each.name: each.fingerprint for each in data.chosen})
     check_strategy(config, data.fewest)
     return data

@@ -15,6 +15,12 @@ from utils.record.older_runs import recorded_flags
 from utils.record.runlog import CONFIG, read_json
 
 
+def parents(config: RunConfig, spec_of: Callable[[str], TaskSpec]) -> list[Trained]:
+    """Return what `trained_before` does of the model that a run starts from; nothing of random weights."""
+    names = [] if config.random_init else [config.load_model or config.model]
+    return trained_before(names, config.data_dir, spec_of, of_runs=bool(config.load_model))
+
+
 def trained_before(names: Sequence[str], data_dir: str, spec_of: Callable[[str], TaskSpec], of_runs: bool
                    ) -> list[Trained]:
     """Return the training rows of the runs that models are of, and of the runs that these began with, each once.

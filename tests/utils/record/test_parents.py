@@ -11,7 +11,7 @@ from tests.toy import toy_rows
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
 from utils.data.table import write_table
-from utils.record.parents import trained_before
+from utils.record.parents import parents, trained_before
 
 RTE, WNLI = spec_of("rte"), spec_of("wnli")
 
@@ -51,6 +51,8 @@ def test_a_run_s_rows_and_those_of_the_runs_before_it(recorded, tmp_path):
         ("wnli", 6), ("rte", 18)]
     assert len(trained_before([first, evaluated, last], str(tmp_path), spec_of, True)) == 2  # each once
     assert not before(recorded("anew", model=first, random_init=True, n_iterations=0), tmp_path)
+    for flags, n in (({"load_model": last}, 2), ({"model": first}, 1), ({"model": first, "random_init": True}, 0)):
+        assert len(parents(RunConfig(data_dir=str(tmp_path / "data"), **flags), spec_of)) == n
 
 
 def test_evaluated_rows_that_a_run_before_trained_on_are_counted(recorded, tmp_path):
