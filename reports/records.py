@@ -84,7 +84,7 @@ class Comparison:
         """Return the headline metric of an evaluation in one domain, or the macro average."""
         return (result if domain is None else result["domains"][domain])[self.metric]
 
-    def further_sets(self) -> dict[str, str]:
+    def reasons_against(self) -> dict[str, str]:
         """Return {name: why the runs cannot be compared on it, "" if they can} of any run's further sets.
 
         They can where all runs have it with the same domains, and those of one seed with the same rows: held-out rows,
@@ -97,7 +97,7 @@ class Comparison:
     def on_each_set(self) -> list["Comparison"]:
         """Return this comparison, then the same runs' on each further evaluation set that they can be compared on."""
         return [self, *(replace(self, title=f"{self.title}, evaluated on {name}", evaluated=name)
-                        for name, why in self.further_sets().items() if not why)]
+                        for name, why in self.reasons_against().items() if not why)]
 
 
 def other_rows(name: str, runs: Sequence[FinishedRun]) -> str:

@@ -54,7 +54,7 @@ def score_table(judged: Judged) -> ReportTable:
     notes += [STEP] if with_steps else []
     notes += lacking_clients(compared)
     notes += [f"Not compared on {name}: {why}."
-              for name, why in compared.further_sets().items() if compared.on_first_set and why]
+              for name, why in compared.reasons_against().items() if compared.on_first_set and why]
     return ReportTable(f"Scores: {compared.title}", rows, notes)
 
 
