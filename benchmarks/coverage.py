@@ -1,6 +1,6 @@
 """How often the report's interval of a gain holds the truth, and how often seeds are added until a wrong decision.
 
-    python -m benchmarks.coverage                      about 6 minutes on one core
+    python -m benchmarks.coverage                      about 7 minutes on one core
 
 Made-up answers of two methods, of which the truth is known: 400 test rows in four domains, ten seeds. A model's answer
 to a row is its strength times the row's signal, plus noise; strength varies from seed to seed, and a part of the

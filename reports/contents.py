@@ -11,6 +11,7 @@ from reports.law_table import HOW_LAW, compute_notes, finding, law_sentences, la
 from reports.mcnemar_table import check_mcnemar, mcnemar_table
 from reports.records import Records
 from reports.rule import FILE
+from reports.rungs import Rung, ladders
 from reports.scores import score_table
 from reports.sentences import gain_sentence, headline_sentence
 from reports.sets_table import sets_table, side_by_side

@@ -69,6 +69,7 @@ def drawn_scores(compared: Comparison) -> DrawnScores:
     if not answers:
         return DrawnScores(compared, answers, scores, floors, np.empty(0, np.int64))
     resampling = Resampling([*answers.values()], parallel=compared.first.parallel(compared.evaluated))
+    always_the_same: dict[tuple[bytes, ...], Scores] = {}  # test rows, and so these answers to them, are all runs'
     for folder, each in answers.items():
         scores[folder] = resampling.scores(compared.metric, each)
         check(compared, runs[folder], scores[folder])

@@ -26,7 +26,7 @@ def draw_gains(judged: Judged, narrow: bool) -> "Figure":
 
 
 def draw_sets(sets: Sequence[Judged], narrow: bool) -> "Figure":
-    """The gain of each mixture in domain, and on each further evaluation set, with its interval, or `not learnt`."""
+    """The gain of each mixture on the test rows, and on each further evaluation set: its interval, or `not learnt`."""
     return draw_rows(sets[0], {judged.compared.evaluated: {name: found[None] for name, found in judged.gains.items()}
                                for judged in sets}, narrow)
 
@@ -133,6 +133,6 @@ def sets_figure(sets: Sequence[Judged]) -> tuple[dict[str, tuple[Callable, str]]
     without = f"Not learnt, so without a gain: {named}." if named else ""
     if any(judged.gains[name][None].shown for judged in sets for name in judged.averaging):
         return {"sets": (lambda narrow: draw_sets(sets, narrow),
-                         "Gain in domain (the first row: the task's test rows) and on each further evaluation set, "
-                         f"with 95 % intervals. Right of the line averaging is better. {without}".rstrip())}, []
+                         f"Gain on each evaluation set, with 95 % intervals. {in_and_out(sets)} Right of the line "
+                         f"averaging is better. {without}".rstrip())}, []
     return {}, [f"No figure of gains in and out of domain. {without}"] if named else []

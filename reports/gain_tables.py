@@ -46,7 +46,7 @@ def gain_table(judged: Judged) -> ReportTable:
                      *(gain_cell(judged.gains[method][domain]) for domain in domains)])
     rule = [judged.compared.rule.note] if judged.compared.rule else []
     return ReportTable(f"Gains: {judged.compared.title}", rows, [
-        *rule, *baseline_notes(judged, others), *needed_notes(overall), *unpaired(judged),
+        *rule, *baseline_notes(judged, others), *needed_notes(overall), *unpaired(judged), *lacking_answers(judged),
         *lacking_clients(judged.compared)])
 
 

@@ -169,7 +169,9 @@ def gain_of(compared: Comparison, method: str, baseline: str,
         return Gain(())
     differences = [*found.values()]
     both = interval(differences) if any(len(each) > 1 for each in differences) else None
-    return Gain(tuple(float(each[0]) for each in differences), budget(compared, method, baseline) or 1.0, both)
+    both = both and replace(both, alpha=compared.alpha)
+    return Gain(tuple(float(each[0]) for each in differences), budget(compared, method, baseline) or 1.0, both,
+                alpha=compared.alpha)
 
 
 def by_seed(compared: Comparison, method: str, baseline: str,
@@ -184,12 +186,8 @@ def by_seed(compared: Comparison, method: str, baseline: str,
         if ours is None or theirs is None:
             return None
         ours, theirs = alike([ours, theirs])
-        differences.append(ours - theirs)
-    differences = alike(differences)
-    both = interval(differences) if differences and len(differences[0]) > 1 else None
-    both = both and replace(both, alpha=compared.alpha)
-    return Gain(tuple(float(each[0]) for each in differences), budget(compared, method, baseline) or 1.0, both,
-                alpha=compared.alpha)
+        differences[run.seed] = ours - theirs
+    return differences
 
 
 def corrected(found: Mapping[Key, Gain]) -> dict[Key, Gain]:

@@ -149,7 +149,7 @@ def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
             later.append(run)
             continue
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
-        model = run.summary["model"], str(run.config.get("model_commit", "")), run.flag("random_init")
+        model = run.model, str(run.config.get("model_commit", "")), run.flag("random_init")
         test = run.sets[0], tuple(run.summary[run.sets[0]]["domains"])
         groups[model, run.config["data_fingerprint"], (*test, run.dropped), tested_on].append(run)
     if not groups:
@@ -201,14 +201,9 @@ def comparison(runs: list[FinishedRun], apart: dict[str, object], tuned: Sequenc
                 raise UserError(f"{other.folder} and {run.folder} are both {run.method} with --seed {run.seed}: "
                                 "give one of them")
         methods[run.method].append(run)
-    first, flags = runs[0].summary, runs[0].config["flags"]
-    model = first["model"] if not os.path.isabs(first["model"]) else Path(first["model"]).name
-    words = [first["data"], model + (", random weights" if flags.get("random_init") else "")]
-    words += [f"{flags['test']} rows per domain"] if flags["test"] else []
-    words += [flags["test_split"]] if flags["test_split"] else []
-    words += [f"{name} {value}" for name, value in apart.items()]
+    first = runs[0].summary
+    words = [first["data"], model_title(runs[0]), *settings(runs[0], apart)]
     first_names = ("centralized", "only", "iid", "noniid")
-    words += [f"without {runs[0].dropped} rows that are trained on"] if runs[0].dropped else []
     in_order = sorted(methods, key=lambda name: (*(not name.startswith(word) for word in first_names), name))
     return Comparison(", ".join(words), first["data"], model_name(runs[0]), runs[0].sets[0],
                       {name: sorted(methods[name], key=lambda run: run.seed) for name in in_order}, apart,
@@ -219,6 +214,12 @@ def strictest(runs: Sequence[FinishedRun]) -> Rule | None:
     """Return the rule of the runs' study; of several the one that leaves the last look the least, None without any."""
     rules = filter(None, (read_rule(folder) for folder in {run.folder.parent for run in runs}))
     return min(rules, key=lambda rule: rule.alpha, default=None)
+
+
+def called(model: str, layers: int) -> str:
+    """Return a recorded model as titles have it: without -layersN in its name, and with that in words, if it is cut."""
+    whole = "".join(model.rsplit(f"-layers{layers}", 1))
+    return f"{whole}, first {layers} layer{'s' * (layers > 1)}" if layers else model
 
 
 def model_name(run: FinishedRun) -> str:
@@ -232,17 +233,12 @@ def model_title(run: FinishedRun) -> str:
     return called(model_name(run), layers) + ", random weights" * bool(run.flag("random_init"))
 
 
-def called(model: str, layers: int) -> str:
-    """Return a recorded model as titles have it: without -layersN in its name, and with that in words, if it is cut."""
-    whole = "".join(model.rsplit(f"-layers{layers}", 1))
-    return f"{whole}, first {layers} layer{'s' * (layers > 1)}" if layers else model
-
-
 def settings(run: FinishedRun, apart: dict[str, object]) -> list[str]:
     """Return in words which rows a run is tested on, and the flags that set its comparison apart."""
     flags = run.config["flags"]
     words = [f"{flags['test']} rows per domain"] if flags["test"] else []
     words += [flags["test_split"]] if flags["test_split"] else []
+    words += [f"without {run.dropped} rows that are trained on"] if run.dropped else []
     return words + [f"{name} {value}" for name, value in apart.items()]
 
 

@@ -124,6 +124,10 @@ class FinishedRun:
         return found | {key: self.config[facts][name][key] for facts, key in SET_FACTS
                         if key in self.config.get(facts, {}).get(name, {})}
 
+    def parallel(self, name: str) -> int | None:
+        """How many rows apart an evaluation set's rows are translations of each other; None where they are not."""
+        return self.config.get("sets", {}).get(name, {}).get("parallel")
+
     @property
     def dropped(self) -> int:
         """How many test rows are left out because they are trained on."""

@@ -44,10 +44,13 @@ def html_sections(contents: Contents, folder: Path, all_figures: bool = False) -
             scores, gains, *others = contents.tables_of(judged)
             content = "".join(map(html_table, (gains, scores, *others, *(about_all_sets(sets) if first else ()))))
             beside, more = sets_figure(side_by_side(sets)) if first else ({}, [])
-            for name, (draw, caption) in {**score_figures(judged), **beside, **training}.items():
+            drawn = {**score_figures(judged), **beside, **training} if each_drawn else {}
+            missing = [*missing, *more] if each_drawn else [
+                "Figures of each of so many comparisons: --all_figures."] * first
+            for name, (draw, caption) in drawn.items():
                 words = [str(number)] * several + [name] + [each.evaluated] * (not first)
                 content += figure(draw, folder, file_name("-".join(words)), each.title, caption)
-            content += "".join(f'<p class="note">{line}</p>\n' for line in (*missing, *more))
+            content += "".join(f'<p class="note">{line}</p>\n' for line in missing)
             sections.append((each.title, content))
     sections.insert(0 if contents.laws else len(sections), (LAW, law_section(contents, folder)))
     return sections

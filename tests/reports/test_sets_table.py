@@ -1,6 +1,7 @@
 """Gains in and out of domain, side by side, in the report, the page, its figure and the CSV."""
 
 import csv
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_the_record_says_which_sets_are_out_of_domain(log):
         path.write_text(json.dumps(json.loads(path.read_text()) | {
             "sets": {name: {"out_of_domain": out} for name, out in sets.items()}}))
     [sets] = contents(read_records([log])).judged
-    assert "In domain: hans; out of domain: test, unseen." in sets_figure(side_by_side(sets))["sets"][1]
+    assert "In domain: hans; out of domain: test, unseen." in sets_figure(side_by_side(sets))[0]["sets"][1]
 
 
 def test_the_figure_has_a_row_for_each_set(log):
