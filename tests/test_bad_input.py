@@ -205,7 +205,7 @@ def prepared(case: Case, base: Path, bert: Path) -> tuple[list[str], set[Path]]:
 
 def check(case: Case, code: int, out: str, err: str, base: Path, before: set[Path]) -> None:
     """Check the promise of the table."""
-    notes = ("preprocess: ", "removed what a dead run left", "[ ")  # the last: what the run is at
+    notes = ("preprocess: ", "removed what a dead run left", "overlap: ", "[ ")  # the last: what the run is at
     lines = [line for line in err.splitlines() if not line.startswith(notes)]
     assert (code, out) == (2, "") and len(lines) == 1 and "Traceback" not in err, (code, out, err)
     assert lines[0].startswith("main_lm.py: ") and lines[0].isprintable() and len(lines[0]) < 1200

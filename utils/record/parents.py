@@ -31,7 +31,7 @@ def trained_before(names: Sequence[str], data_dir: str, spec_of: Callable[[str],
     """
     found: dict[tuple[str, bytes, bytes], Trained] = {}
     records = {name: [*_records(name)] for name in names}
-    for name in [name for name, some in records.items() if of_runs and not some]:
+    for name in [name for name, some in records.items() if of_runs and not some and os.path.exists(name)]:
         NOTES.warning("overlap: what %s was trained on is not looked at: it has no run's record", name)
     for record in dict.fromkeys(record for some in records.values() for record in some):
         try:
