@@ -105,7 +105,7 @@ def average(folder: RunFolder, data: "TaskData", engine: Engine, clock: Clock, p
     model, tokenizer = load_model(config, data, commit=folder.before.get("model_commit", ""))
     clock.done("model and tokens")
     with folder.opened(config) as log:
-        start = start_of(folder, model, tokenizer)
+        start = start_of(folder, data, model, tokenizer)
         write_config(log, data, start, workers)
         with strategy_for(log, data, start, workers, progress) as (job, cut, strategy):
             recorder = Recorder(log, data, start, strategy, clock)

@@ -120,6 +120,11 @@ def layers_before(model: transformers.PreTrainedModel) -> int:
     return model.layers_before
 
 
+def has_new_head(model: transformers.PreTrainedModel) -> bool:
+    """Return whether a loaded model's head, or a part of it, was drawn from the seed."""
+    return model.head_is_new
+
+
 def text_to_text_model(hf_config: transformers.PreTrainedConfig, asked: bool) -> bool:
     """Return whether the model answers in words: T5's family always, other encoder-decoders when `asked`.
 
@@ -193,7 +198,7 @@ def load(wanted: Wanted, spec: TaskSpec
         settle_padding(asked, model, tokenizer, spec, text_to_text)
         model.config._commit_hash = extract_commit_hash(f"{found_at}/config.json", None)
         what = choose_trained(model, wanted.training) if wanted.training else ""
-        model.layers_before = layers_of(whole)
+        model.layers_before, model.head_is_new = layers_of(whole), random_init or bool(new)
         cut = cut_note(model.layers_before, wanted.layers, left)
     for words in filter(None, (cut, news, what)):
         NOTES.info("%s: %s", wanted.called or name, words)

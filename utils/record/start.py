@@ -10,6 +10,7 @@ from utils.config import RunConfig
 from utils.data.dataset import TaskData
 from utils.model import loading
 from utils.model.pretraining import pretraining_of
+from utils.model.ready import make_ready
 from utils.ood_data import asked_sets
 from utils.record.run_folder import RunFolder
 from utils.record.runlog import RunLog
@@ -58,14 +59,15 @@ def load_model(config: RunConfig, data: TaskData, commit: str) -> tuple[PreTrain
     return model, tokenizer
 
 
-def start_of(run: RunFolder, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Start:
-    """Return the start of a run whose folder is open, from `model` or its last checkpoint.
+def start_of(run: RunFolder, data: TaskData, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Start:
+    """Return the start of a run whose folder is open, from `model`, made ready in place, or its last checkpoint.
 
     Raises UserError when its record is not whole, or of another model.
     """
     vector, frozen = ParameterVector(model), FrozenWeights(model)
     records, last = run.go_back()
     if last is None:
+        make_ready(model, tokenizer, data)
         return Start(model, tokenizer, vector, frozen, vector.numpy(), (), [])
     run.check_model(loading.commit_of(model), frozen.fingerprint)
     return Start(model, tokenizer, vector, frozen, last.vector, last.states, records)
