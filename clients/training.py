@@ -21,6 +21,7 @@ from utils.errors import Diverged
 from utils.model.dropout import Masks, fast_dropout
 from utils.model.feed import Feeder, feeding
 from utils.model.heads import Head
+from utils.model.trainable import begin_training
 from utils.model.used_embeddings import embedding_table
 from utils.seeds import generator, torch_seed
 from utils.vectors.parameters import ParameterVector, zeros
@@ -130,7 +131,7 @@ def local_training(trained: Trained, shard: Shard, turn: Turn, so_far: SoFar | N
     so_far = so_far or SoFar()
     if turn.config.client_average != "none" and so_far.average is None:
         so_far.average = RunningAverage(zeros(trained.vector.size, device=trained.vector.values.device))
-    trained.model.train()
+    begin_training(trained.model, turn.config)
     with ExitStack() as shortcuts:
         train_steps(trained, shard, turn, so_far, end, take_shortcuts(shortcuts, trained, shard, turn))
         if so_far.average and not end:

@@ -121,7 +121,7 @@ class RunConfig:
                                choices=("none", "ema", "swa"))
     client_average_from: float = flag(0.5, "part of a round's steps after which that average begins", valid=SHARE)
     precision: str = flag("auto", "arithmetic of training; weights and evaluation are always float32 (auto: bf16 "
-                                  "where the processor is faster in it)",
+                                  "where the processor is faster in it, but fp32 with --train head)",
                           choices=("auto", "fp32", "bf16"))
     fp32_products: str = flag("auto", "library of a CPU's float32 products in evaluation and float32 training: torch's "
                                       "default, or onednn (auto: onednn where it is faster by far)",

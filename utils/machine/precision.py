@@ -8,6 +8,7 @@ import torch
 
 from utils.config import RunConfig
 from utils.machine import onednn
+from utils.plugins import TRAINED
 
 #: rows, inner and columns of the products that are timed: a few rows' tokens in a small encoder's layer
 SHAPE = (256, 384, 384)
@@ -21,7 +22,10 @@ def resolve_arithmetic(config: RunConfig) -> RunConfig:
     Raises UserError for a library that this torch lacks.
     """
     products = resolve_products(config.fp32_products, config.n_gpus or config.compile)
-    precision = resolve_precision(config.precision, config.n_gpus, products)
+    asked = config.precision
+    if asked == "auto" and config.train != RunConfig.train:
+        asked = getattr(TRAINED.load(config.train), "PRECISION", asked)
+    precision = resolve_precision(asked, config.n_gpus, products)
     return replace(config, fp32_products=products, precision=precision)
 
 

@@ -28,6 +28,14 @@ def choose_trained(model: PreTrainedModel, config: RunConfig) -> str:
         f"{head:,} of them the head's" if head else "and no head, which is its table of token embeddings")
 
 
+def begin_training(model: PreTrainedModel, config: RunConfig) -> None:
+    """Put a model in training mode; its body in evaluation mode where the file of `--train` says so."""
+    model.train()
+    if config.train != RunConfig.train and not getattr(TRAINED.load(config.train), "BODY_TRAINS", True):
+        for name, module in model.named_modules():
+            module.training = in_head(model, name)
+
+
 def counts(model: PreTrainedModel) -> tuple[int, int]:
     """Return how many parameters of a model are trained, and how many it has without adapters, tied ones once.
 

@@ -43,6 +43,13 @@ def test_on_a_gpu_the_products_are_torchs(monkeypatch):
     assert resolved(precision="fp32", n_gpus=1) == ("fp32", "torch")
 
 
+def test_a_probe_is_in_float32_unless_asked_otherwise(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(utils.machine.precision, "gain", lambda way, over: 9.0)
+    assert [resolved(train=what)[0] for what in ("all", "bias", "lora", "head")] == ["bf16"] * 3 + ["fp32"]
+    assert resolved(train="head", precision="bf16")[0] == "bf16"
+
+
 @pytest.mark.parametrize("way", ["bf16", "onednn"])
 def test_the_gain_is_measured_alike_each_time(way):
     gains = [gain(way, "torch") for _ in range(3)]

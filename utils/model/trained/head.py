@@ -4,7 +4,8 @@ What the first layer of a head puts out may hardly differ from row to row: the p
 deviations of 2e-4 around 0.06, and a few passes of AdamW see a constant. So a probe's features are standardised, as by
 the batch normalisation without parameters before the probe of He et al. 2022 (arXiv:2111.06377, A.1). It is folded into
 a new head's own weights, a data-dependent initialisation (Salimans & Kingma 2016, arXiv:1602.07868, section 3;
-Krähenbühl et al. 2016, arXiv:1511.06856): the model's form stays as it is.
+Krähenbühl et al. 2016, arXiv:1511.06856): the model's form stays as it is. Dropout in the body, and the steps of bf16,
+are larger than such differences; so the body has no dropout, as in evaluation, and `--precision auto` is fp32.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     Batch = Mapping[str, torch.Tensor]
 
+PRECISION, BODY_TRAINS = "fp32", False
 TINY = 1e-6  #: a smaller deviation, of outputs near 1, is float32's rounding
 
 
