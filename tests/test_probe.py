@@ -25,21 +25,21 @@ def rows(n: int, seed: int) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    """A folder with a table and a tiny model whose pooler is nearly constant; and that one with a head, not new."""
+    """A folder with a table and a tiny model whose features are nearly constant; and that one with a head, not new."""
     folder = tmp_path_factory.mktemp("probe")
     spec = preprocess.load("rte").SPEC
     write_table(folder / "data" / "rte", spec, {"train": rows(160, 1), "dev": rows(80, 2)}, "toy")
     at = tiny_once(folder, "bert")
     weights = load_file(at / "model.safetensors")
-    weights["pooler.dense.weight"] *= 1e-4
-    weights["pooler.dense.bias"] += 0.06
+    weights["encoder.layer.1.output.LayerNorm.weight"] *= 1e-3
+    weights["encoder.layer.1.output.LayerNorm.bias"] += 0.5
     save_file(weights, at / "model.safetensors", {"format": "pt"})
     loading.save(*loading.load(loading.Wanted(str(at), 4, 16), spec), folder / "tiny" / "kept")
     return folder
 
 
 def accuracy(folder) -> float:
-    return json.loads((folder / "rounds.jsonl").read_text().splitlines()[-1])["metrics"]["pooled"]["accuracy"]
+    return json.loads((folder / "rounds.jsonl").read_text().splitlines()[-1])["test"]["accuracy"]
 
 
 def test_a_probe_learns_once_and_with_the_same_bits_on_two_workers_after_a_kill(base):
