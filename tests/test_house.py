@@ -50,7 +50,7 @@ PARAMETERS = 7
 #: tests at the top that are about more than one file
 WHOLE = ("adapters", "bad_input", "benchmarks", "determinism", "evaluation_sets", "further_sets", "further_tasks",
          "fuzz", "hostile", "house", "hub", "hub_tables", "machines", "method_properties", "methods", "network",
-         "official_files", "pins", "readme", "survival", "terms")
+         "official_files", "pins", "probe", "readme", "survival", "terms")
 
 Sources = Mapping[str, str]  # path → text
 

@@ -53,4 +53,4 @@ def test_a_probe_learns_once_and_with_the_same_bits_on_two_workers_after_a_kill(
     done = finish(resumed)
     assert done.returncode == 0 and "standardised" not in done.stderr, done.stderr[-2000:]
     assert model(base / "fresh") == model(base / "killed")
-    assert accuracy(base / "fresh") > 0.9 and accuracy(base / "raw") < 0.6
+    assert accuracy(base / "fresh") > 0.9 and accuracy(base / "raw") == 0.5
