@@ -129,7 +129,8 @@ def test_a_node_with_other_rows_refuses_to_train(base):
     spec = load("rte").SPEC
     table = open_table(base / "data" / "rte", spec)
     facts = {"precision": "fp32", "fp32_products": "onednn", "run_dir": "", "scratch": "",
-             "fingerprint": table.fingerprint, "commit": "1f2e", "frozen": "", "layout": "", "untied": ""}
+             "fingerprint": table.fingerprint, "commit": "1f2e", "frozen": "", "layout": "", "untied": "",
+             "dropped": ""}
     config = RunConfig(data="rte", model=f"{base}/tiny/bert", data_dir=str(base / "data"))
 
     def client(*others: TaskSpec, **node_config: str):
