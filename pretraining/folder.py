@@ -11,12 +11,11 @@ from huggingface_hub import ModelCard, ModelCardData
 from transformers import BertModel, PreTrainedTokenizerFast
 
 from pretraining.flags import PretrainFlags, fixed
-from utils.errors import UserError, quoted
+from pretraining.made_by import MADE_BY, check_made_by, made_by
+from utils.errors import UserError
 from utils.machine.durable import held, remove_halves, whole_file, whole_folder
 from utils.model.pretraining import CARD, sentence
 from utils.record.runlog import versions
-
-MADE_BY = "pretrain.json"  # the flags that all models of a folder are of
 
 
 class Models:
@@ -33,7 +32,7 @@ class Models:
         Where nothing is made in it, it goes again. Raises UserError where another process is at work there, or it holds
         something else, or models of other flags.
         """
-        out, wanted = Path(flags.out), fixed(flags)
+        out = Path(flags.out)
         try:
             if out.is_dir() and any(out.iterdir()) and not (out / MADE_BY).is_file() and not (out / "lock").is_file():
                 raise UserError(f"--out {out}: holds something else; name a new folder")
@@ -41,11 +40,7 @@ class Models:
             with held(out / "lock"):
                 remove_halves(out)
                 models = cls(out)
-                before = models.made_by()
-                for name, value in wanted.items():
-                    if before and before.get(name) != value:
-                        raise UserError(f"--{name} {value}: the models in {out} are of {quoted(before.get(name))}; "
-                                        "name another --out")
+                check_made_by(flags)
                 try:
                     yield models
                 finally:
@@ -56,25 +51,14 @@ class Models:
         except FileExistsError:
             raise UserError(f"--out {out}: is a file; name a folder") from None
 
-    def made_by(self) -> dict[str, Any]:
-        """Return the flags that the models are of; {} where none are there. Raises UserError for a damaged file."""
-        path = self.folder / MADE_BY
-        try:
-            found = json.loads(path.read_bytes()) if path.is_file() else {}
-            if type(found) is not dict:
-                raise ValueError
-            return found
-        except ValueError:
-            raise UserError(f"{path}: is no JSON object; remove the folder") from None
-
     def begin(self, flags: PretrainFlags, text_fingerprint: str) -> None:
         """Write down what the models are of. Raises UserError where those that are there are of another text."""
-        if self.made_by().get("text_fingerprint", text_fingerprint) != text_fingerprint:
+        if made_by(self.folder).get("text_fingerprint", text_fingerprint) != text_fingerprint:
             raise UserError(f"--out {self.folder}: the models there are of another text: the tables or files have "
                             "changed since; name another folder")
         with whole_file(self.folder / MADE_BY) as path:
-            made_by = fixed(flags) | {"text_fingerprint": text_fingerprint}
-            path.write_text(json.dumps(made_by, indent=1) + "\n", encoding="utf-8")
+            found = fixed(flags) | {"text_fingerprint": text_fingerprint}
+            path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
     def has(self, label: str) -> bool:
         """Return whether the model of a budget is there, whole."""

@@ -1,5 +1,6 @@
 """The models that a study has pretrain.py make before its runs: which there are, and their making, some at a time."""
 
+import json
 import subprocess
 import sys
 import time
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pretraining.flags import PretrainFlags, budgets, parse
+from pretraining.made_by import check_made_by
 from sweeps.board import Board, last_words
 from sweeps.study import PlannedRun, Study, as_words, filled
 from utils.config import RunConfig
 from utils.errors import UserError
 from utils.machine.workers import usable_cores
-from utils.model.pretraining import CARD
+from utils.model.pretraining import CARD, read_pretraining
+from utils.record.runlog import CONFIG
 
 PROGRAM = Path(__file__).resolve().parents[1] / "pretrain.py"
 TRIES = 2  # of a process that a signal ends: it goes on once
@@ -54,7 +57,8 @@ def planned_models(study: Study, runs: Sequence[PlannedRun]) -> list[PlannedMode
     """Return the models of the tables [pretrain.NAME] that these runs start from.
 
     A flag that pretrain.py would not take exits with 2 and one line that names the table. Raises UserError for two
-    tables of one folder, and for a run that starts from what a table's models lack.
+    tables of one folder, for a run that starts from what a table's models lack, for models that were made by other
+    flags than the table has now, and for a finished run of another model than is there now.
     """
     found = [models for name in study.tables.get("pretrain", {}) for models in of_table(study, name, runs)]
     folders = [models.folder for models in found]
@@ -67,7 +71,30 @@ def planned_models(study: Study, runs: Sequence[PlannedRun]) -> list[PlannedMode
             if models.serve(run.config) and start_of(run.config) not in there:
                 raise UserError(f"{study.path}: run {run.name}: --{run.config.start_flag} {start_of(run.config)}: "
                                 f"{models.name} makes {', '.join(budgets(models.flags.tokens))} there")
-    return [models for models in found if any(models.serve(run.config) for run in runs)]
+    needed = [models for models in found if any(models.serve(run.config) for run in runs)]
+    for models in needed:
+        try:
+            check_made_by(models.flags)
+        except UserError as error:
+            raise UserError(f"{study.path}: {models.name}: {error}") from None
+        for run in runs:
+            if run.has_ended and models.serve(run.config):
+                check_start(study, run)
+    return needed
+
+
+def check_start(study: Study, run: PlannedRun) -> None:
+    """Raise UserError where a finished run is of another model than lies where it starts from; none may lie there."""
+    if run.config.load_model or run.config.random_init:
+        return  # its record has no model's card
+    now, path = read_pretraining(start_of(run.config)), run.folder / CONFIG
+    try:
+        recorded = json.loads(path.read_bytes()).get("pretraining")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return  # the run itself, or the report, says what is wrong with its record
+    if now is not None and recorded != now:
+        raise UserError(f"{study.path}: run {run.name}: --model {start_of(run.config)} is another model now than "
+                        f"{path} has; remove the run's folder, or give another --out")
 
 
 def of_table(study: Study, name: str, runs: Sequence[PlannedRun]) -> Iterator[PlannedModels]:

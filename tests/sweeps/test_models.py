@@ -1,16 +1,20 @@
 """Models that a study has made before its runs: which, where, by which flags, and what is there."""
 
+import json
 import os
 import signal
 import threading
 
 import pytest
 
+from pretraining.flags import fixed
+from pretraining.made_by import MADE_BY
 from sweeps import models
 from sweeps.models import planned_models
 from sweeps.study import read_study
 from utils.errors import UserError
-from utils.model.pretraining import CARD
+from utils.model.pretraining import CARD, ENTRIES
+from utils.record.runlog import CONFIG, SUMMARY
 
 STUDY = """
 [common]
@@ -66,6 +70,33 @@ def test_models_are_finished_when_all_of_their_budgets_are_there(tmp_path):
 def test_a_run_without_its_model_and_two_tables_of_one_folder_are_wrong(before, after, message, tmp_path):
     with pytest.raises(UserError, match=message):
         planned(tmp_path, STUDY.replace(before, after))
+
+
+def test_models_of_other_flags_than_the_table_has_now_are_named(tmp_path):
+    one = planned(tmp_path)[0][0]
+    one.folder.mkdir(parents=True)
+    (one.folder / MADE_BY).write_text(json.dumps(fixed(one.flags)))
+    planned(tmp_path)
+    with pytest.raises(UserError, match=r"study.toml: models/small-seed3: --lr 0.5: the models in .*/seed3/small are "
+                                        "of 0.001; name another --out, or remove that folder"):
+        planned(tmp_path, STUDY.replace("[pretrain.small]", "[pretrain.small]\nlr = 0.5"))
+
+
+def test_a_finished_run_of_another_model_than_is_there_now_is_named(tmp_path):
+    runs = planned(tmp_path)[1]
+    run = next(run for run in runs if run.name == "run-none-seed3")
+    now = {name: kind() for name, (kind, _) in ENTRIES.items()}
+    folder = tmp_path / "log/models/seed3/small/0"
+    folder.mkdir(parents=True)
+    run.folder.mkdir(parents=True)
+    (folder / CARD).write_text(json.dumps(now))
+    (run.folder / SUMMARY).touch()
+    (run.folder / CONFIG).write_text(json.dumps({"pretraining": now}))
+    planned(tmp_path)
+    (run.folder / CONFIG).write_text(json.dumps({"pretraining": now | {"budget": 1}}))
+    with pytest.raises(UserError, match="run run-none-seed3: --model .*/seed3/small/0 is another model now than "
+                                        ".*config.json has; remove the run's folder"):
+        planned(tmp_path)
 
 
 def test_a_wrong_flag_names_its_table(tmp_path, capsys):
