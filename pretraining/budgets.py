@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from pretraining.flags import PretrainFlags, budgets
+from pretraining.flags import PretrainFlags, budgets, fixed
 from pretraining.folder import Models
 from pretraining.objectives import Distillation, MaskedTokens
 from pretraining.pieces import tokenised, train_tokenizer
@@ -82,15 +82,15 @@ class Maker:
         """Write the model of a budget that is reached, and print its line; one that is there stays as it is."""
         if self.models.has(label):
             return
-        training, card = self.training, self.card()
+        training, card = self.training, self.card(budgets(self.flags.tokens)[label])
         self.models.write(label, training.student, training.tokenizer, card)
         done = training.done
         loss = f" loss={done.loss / done.n_losses:.4f}" if done.n_losses else ""
         print(f"model={self.models.folder / label} tokens={done.tokens}{loss} flops={card['flops']:.4g} "
               f"teacher_flops={card['teacher_flops']:.4g} seconds={done.seconds:.1f}", flush=True)
 
-    def card(self) -> dict[str, Any]:
-        """Return what the student's card says now: see utils/model/pretraining.py."""
+    def card(self, budget: int) -> dict[str, Any]:
+        """Return what the student's card says now, at a budget: see utils/model/pretraining.py."""
         training, flags, vectors = self.training, self.flags, self.vectors
         parameters, body = sizes(training.student)
         return {"objective": flags.objective, "seed": flags.seed, "tokens": training.done.tokens,
@@ -98,7 +98,8 @@ class Maker:
                 "flops": 6 * parameters * training.done.tokens, "teacher": flags.teacher if vectors else "",
                 "teacher_flops": vectors.flops(training.texts_read()) if vectors else 0,
                 "domains": [part.name for part in self.corpus.parts], "vocabulary": len(training.tokenizer),
-                "layers": flags.layers, "hidden": flags.hidden}
+                "layers": flags.layers, "hidden": flags.hidden, "budget": budget,
+                "asked": {name: value for name, value in fixed(flags).items() if name != "seed"}}
 
     def show(self, wanted: Mapping[str, int]) -> None:
         """Say how far the training is."""

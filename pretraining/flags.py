@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from utils.command_line import FlagParser, add_flags
 from utils.errors import UserError, quoted
@@ -97,8 +98,8 @@ def budgets(value: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for label in value.split(","):
         parts = re.fullmatch(r"(\d{1,12})(\.\d{1,9})?([kMG]?)", label, re.ASCII)
-        number = float(f"{parts[1]}{parts[2] or ''}") * UNITS[parts[3]] if parts else -1.0
-        if not number.is_integer() or not 0 <= number <= 10**15:
+        number = Decimal(f"{parts[1]}{parts[2] or ''}") * UNITS[parts[3]] if parts else Decimal(-1)
+        if number % 1 or not 0 <= number <= 10**15:
             raise UserError(f"--tokens {quoted(value)}: must be budgets as 0,250k,1M,4M (k, M, G: 10^3, 10^6, 10^9)")
         if found and number <= [*found.values()][-1]:
             raise UserError(f"--tokens {quoted(value)}: must rise, and {label} does not")
@@ -107,5 +108,7 @@ def budgets(value: str) -> dict[str, int]:
 
 
 def fixed(flags: PretrainFlags) -> dict[str, object]:
-    """Return {flag: value} of what must be the same where models are added to a folder."""
-    return {field.name: getattr(flags, field.name) for field in fields_of(flags) if not field.metadata["may_change"]}
+    """Return {flag: value} of what must be the same where models are added to a folder; mlm has no teacher."""
+    unused = () if flags.objective == "distillation" else ("teacher", "learns")
+    return {field.name: getattr(flags, field.name) for field in fields_of(flags)
+            if not field.metadata["may_change"] and field.name not in unused}

@@ -1,11 +1,12 @@
 """What gains are drawn against: representation power, pre-training compute, and the three factors behind these."""
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reports.pretrained import amount, first_digit
+from reports.pretrained import TEXT, amount, first_digit
 from reports.pretraining import Pretraining
 from reports.rungs import Rung
 
@@ -58,7 +59,7 @@ FIGURE_1 = Axis("figure 1", "tenfold of compute", "pre-training compute in figur
 WORDS = Axis("words", "tenfold of pre-training text", "words of pre-training text", lambda rung: known(rung).words, 10)
 #: of models pre-trained in miniature: what is varied where the rest is the same
 FACTORS = (Axis("tokens", "tenfold of pre-training tokens", "pre-training tokens",
-                lambda rung: None if rung.card is None else rung.card["tokens"], 10),
+                lambda rung: None if rung.card is None else rung.card["budget"], 10),
            Axis("domains", "doubling of pre-training domains", "pre-training domains",
                 lambda rung: None if rung.card is None else len(rung.card["domains"]), 2),
            Axis("vocabulary", "tenfold of the vocabulary", "word pieces in the vocabulary",
@@ -68,17 +69,18 @@ FACTORS = (Axis("tokens", "tenfold of pre-training tokens", "pre-training tokens
 def factor_rungs(rungs: Sequence[Rung]) -> dict[Axis, list[Rung]]:
     """Return {factor: the largest set of rungs that differ in it alone}, where two do.
 
-    Tokens are equal to two digits, as a budget is reached by whole steps, and vocabularies to one.
+    The rest is what was asked for: the budget of tokens, and all flags. Domains and vocabularies are those that the
+    text has given, vocabularies to one digit.
     """
     found = {}
     for axis in FACTORS:
-        groups: dict[tuple, list[Rung]] = defaultdict(list)
+        groups: dict[str, list[Rung]] = defaultdict(list)
         for rung in rungs:
             if rung.card is not None and axis.place(rung) is not None:
-                same = {"tokens": f"{rung.card['tokens']:.1e}", "domains": sorted(rung.card["domains"]),
+                same = {"tokens": rung.card["budget"], "domains": sorted(rung.card["domains"]),
                         "vocabulary": first_digit(rung.card["vocabulary"])} | {axis.name: None}
-                rest = (rung.card["objective"], rung.card["layers"], rung.card["hidden"])
-                groups[(*map(str, same.values()), *rest)].append(rung)
+                rest = {name: value for name, value in rung.card["asked"].items() if name not in (*TEXT, "vocab")}
+                groups[json.dumps([same, rest], sort_keys=True)].append(rung)
         several = [some for some in groups.values() if len({axis.place(rung) for rung in some}) > 1]
         if several:
             found[axis] = max(several, key=len)

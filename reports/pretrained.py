@@ -4,13 +4,17 @@ Seeds of one pre-training lie in folders of their own and read as many tokens bu
 model where all that was asked for is the same.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 
 from reports.values import NUMBER, Kind, take
 from utils.errors import UserError
 
 KINDS: dict[str, Kind] = {"objective": str, "tokens": int, "sequences": int, "domains": list, "vocabulary": int,
-                          "layers": int, "hidden": int, "body_parameters": int, "flops": NUMBER}
+                          "layers": int, "hidden": int, "body_parameters": int, "flops": NUMBER, "budget": int,
+                          "asked": dict}
+TEXT = ("task", "text", "domains")  # the flags that say which text
+WORDED = (*TEXT, "vocab", "objective", "layers", "hidden")  # the flags that a name has words of its own for
 
 
 def check_pretraining(found: object, where: str) -> None:
@@ -25,15 +29,34 @@ def check_pretraining(found: object, where: str) -> None:
         raise UserError(f"{where}: domains must hold texts")
 
 
-def pretrained_name(name: str, found: Mapping) -> str:
-    """Return what a model is called: its folder's name, and what was asked for of its pre-training."""
+def identity(found: Mapping) -> str:
+    """Return a text that is the same of two models where all that was asked for is, but for the seed."""
+    return json.dumps([found["asked"], found["budget"], sorted(found["domains"])], sort_keys=True)
+
+
+def differing(cards: Sequence[Mapping]) -> tuple[str, ...]:
+    """Return the flags in which what was asked for of some models differs, but for those that a name has words for."""
+    names = dict.fromkeys(name for card in cards for name in card["asked"] if name not in WORDED)
+    return tuple(name for name in names if len({json.dumps(card["asked"].get(name)) for card in cards}) > 1)
+
+
+def in_words(found: Mapping, names: Sequence[str]) -> list[str]:
+    """Return a model's values of flags that were asked for, in words; a flag that its objective has not is left out."""
+    return [f"{name} {value}" for name in names if (value := found["asked"].get(name)) is not None]
+
+
+def pretrained_name(name: str, found: Mapping, names: Sequence[str] = ()) -> str:
+    """Return what a model is called: its folder's name, and what was asked for of its pre-training; `names`: also of
+    these flags.
+    """
     domains = "+".join(domain.rpartition("/")[2] for domain in found["domains"])
-    return (f"{name} ({found['layers']} x {found['hidden']}, {found['objective']}, {amount(found['tokens'])} tokens of "
-            f"{domains}, {amount(found['vocabulary'])} pieces)")
+    words = [f"{found['layers']} x {found['hidden']}", found["objective"],
+             f"{amount(found['budget'])} tokens of {domains}", f"{amount(found['vocabulary'])} pieces"]
+    return f"{name} ({', '.join((*words, *in_words(found, names)))})"
 
 
 def amount(number: float) -> str:
-    """Return a number to two digits, as `250k`, `1M`: a budget is the first step that reaches it."""
+    """Return a number to two digits, as `250k`, `1M`."""
     rounded = float(f"{number:.1e}")
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if rounded >= size:

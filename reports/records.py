@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 from reports.intervals import LEVEL
+from reports.pretrained import differing, identity
 from reports.rule import Rule, read_rule
 from reports.runs import INCIDENTAL, FinishedRun, UnfinishedRun, read_run, run_folders
 from reports.tuning import Choice, chosen_values
@@ -139,7 +140,7 @@ def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
     file and line), when two runs are of one method, setting and seed, and when there is nothing to choose values by.
     """
     groups: dict[tuple, list[FinishedRun]] = defaultdict(list)
-    unfinished, later = [], []
+    finished, unfinished, later = [], [], []
     for folder in run_folders(folders):
         run = read_run(folder)
         if isinstance(run, UnfinishedRun):
@@ -148,8 +149,12 @@ def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
         if (rule := read_rule(folder.parent)) and run.seed not in rule.seeds:
             later.append(run)
             continue
+        finished.append(run)
+    apart = differing([run.pretraining for run in finished if run.pretraining])
+    for run in (replace(run, apart=apart) for run in finished):
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
-        model = run.model, str(run.config.get("model_commit", "")), run.flag("random_init")
+        asked = identity(run.pretraining) if run.pretraining else ""
+        model = run.model, asked, str(run.config.get("model_commit", "")), run.flag("random_init")
         test = run.sets[0], tuple(run.summary[run.sets[0]]["domains"])
         groups[model, run.config["data_fingerprint"], (*test, run.dropped), tested_on].append(run)
     if not groups:

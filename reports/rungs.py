@@ -10,7 +10,7 @@ import numpy as np
 
 from reports.baselines import SCHEDULE, arm_of, averaging
 from reports.gains import Gain, Judged, by_seed
-from reports.pretrained import amount, first_digit
+from reports.pretrained import amount, differing, first_digit, in_words
 from reports.pretraining import Pretraining, known_models, pretraining
 from reports.records import Comparison, model_title, settings
 from reports.sets_table import not_held_out
@@ -93,13 +93,15 @@ def cells(sets: Sequence[Judged]) -> dict[tuple[str, str], Cell]:
 def rung_names(compared: Sequence[Comparison]) -> list[str]:
     """Return what figures call the models: of one pre-trained in miniature its tokens, and what few others have."""
     cards = [each.first.pretraining for each in compared]
+    others = differing([card for card in cards if card is not None])
     facts = [None if card is None else (
         f"{len(card['domains'])} domain" + "s" * (len(card["domains"]) != 1),
         f"{amount(float(first_digit(card['vocabulary'])))} pieces",
-        f"{card['layers']} x {card['hidden']}", card["objective"]) for card in cards]
+        f"{card['layers']} x {card['hidden']}", card["objective"], ", ".join(in_words(card, others))) for card in cards]
     usual = [Counter(column).most_common(1)[0][0] for column in zip(*filter(None, facts))]
     names = [model_title(each.first) if fact is None or card is None else
-             ", ".join((f"{amount(card['tokens'])} tokens", *(word for word, most in zip(fact, usual) if word != most)))
+             ", ".join((f"{amount(card['budget'])} tokens",
+                        *(word for word, most in zip(fact, usual) if word and word != most)))
              for each, card, fact in zip(compared, cards, facts)]
     taken = Counter(names)
     return [name if taken[name] == 1 else each.title for name, each in zip(names, compared)]

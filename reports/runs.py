@@ -29,12 +29,16 @@ SET_FACTS = ("sets", "rows_fingerprint"), ("ood", "fingerprint"), ("overlap", "d
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run's record: its folder, config.json, rounds.jsonl and summary.json."""
+    """A finished run's record: its folder, config.json, rounds.jsonl and summary.json.
+
+    `apart`: flags of pretrain.py in which its model may differ from others', and which are a part of its name.
+    """
 
     folder: Path
     config: dict
     rounds: list[dict]
     summary: dict
+    apart: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
@@ -93,7 +97,7 @@ class FinishedRun:
     def model(self) -> str:
         """What it starts from: a model's name or folder, or the name of what was pre-trained in miniature."""
         model = self.summary["model"]
-        return pretrained_name(Path(model).name, self.pretraining) if self.pretraining else model
+        return pretrained_name(Path(model).name, self.pretraining, self.apart) if self.pretraining else model
 
     @property
     def step_ratio(self) -> float | None:

@@ -60,6 +60,7 @@ def test_models_have_cards_and_load_as_any_other(place):
     longest = 8 * 32  # tokens in a step
     for card, budget in zip(cards, BUDGETS.values()):
         assert budget <= card["tokens"] < budget + longest and card["flops"] == 6 * card["parameters"] * card["tokens"]
+        assert card["budget"] == budget and (card["asked"]["vocab"], "seed" in card["asked"]) == (150, False)
         assert card["domains"] == ["rte/all"] and card["teacher"] == "teacher" and card["objective"] == "distillation"
     assert cards[0]["teacher_flops"] == cards[0]["sequences"] == 0 < cards[1]["teacher_flops"]
     assert cards[1]["teacher_flops"] == cards[2]["teacher_flops"]  # a pass is 2k tokens at most: all texts, each once

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reports.axes import COMPUTE, FACTORS, FIGURE_1, POWER
+from reports.axes import COMPUTE, FACTORS, FIGURE_1, POWER, factor_rungs
 from reports.contents import contents
 from reports.law import corrected, laws, stacked
 from reports.law_figure import draw_laws, spread
@@ -46,6 +46,21 @@ def test_seeds_of_one_pretraining_are_one_model_and_others_are_not(found):
         f"log/models/seed{seed}/1M" for seed in (1, 2, 3)}
     assert [amount(number) for number in (0, 500, 3_900, 250_200, 1_000_300, 2e9)] == [
         "0", "500", "3.9k", "250k", "1M", "2G"]
+
+
+def test_models_of_other_flags_are_others_and_their_names_say_in_what(tmp_path):
+    gains = {"iid-linear": 0.0}
+    for place, (tokens, asked) in enumerate(((10_490, {}), (10_510, {}), (10_500, {"learns": "mean"}))):
+        each = card(tokens, **asked) | {"budget": 10_000}
+        write_rung(tmp_path / str(place), "10k", 0.66, gains, pretraining=each, seeds=(place,), rows=20)
+    write_rung(tmp_path, "1M", 0.66, gains, pretraining=card(1_000_000), rows=20)
+    found = contents(read_records([tmp_path]))
+    name = "10k (2 x 128, distillation, 10k tokens of movie+product, 4k pieces, learns"
+    assert {one.model: [run.seed for run in one.methods["iid-linear"]] for one in found.records.comparisons} == {
+        f"{name} both)": [0, 1], f"{name} mean)": [2], f"{name.replace('10k', '1M')} both)": [1, 2, 3]}
+    rungs = found.ladders["toy"]
+    assert sorted(rung.name for rung in rungs) == ["10k tokens", "10k tokens, learns mean", "1M tokens"]
+    assert sorted(rung.name for rung in factor_rungs(rungs)[FACTORS[0]]) == ["10k tokens", "1M tokens"]
 
 
 def test_a_line_is_least_squares_of_the_models_mean_gains_at_their_probes_scores(found):
@@ -103,7 +118,7 @@ def test_compute_and_factors_have_lines_where_the_rest_is_equal(found):
     assert [point.rung for point in law_of(found, "iid", "test", COMPUTE).points] == [
         "250k tokens", "1M tokens, 500 pieces", "1M tokens, 1 domain", "1M tokens"]
     tokens, domains, vocabulary = (law_of(found, "noniid", "ood", axis) for axis in FACTORS)
-    assert [point.x for point in tokens.points] == pytest.approx(np.log10([250_200, 1_000_300]))
+    assert [point.x for point in tokens.points] == pytest.approx(np.log10([250_000, 1_000_000]))
     assert [point.x for point in domains.points] == [0, 1]
     assert [point.x for point in vocabulary.points] == pytest.approx(np.log10([500, 4000]))
     assert tokens.verdict == "undecided"  # through two models there is always a line

@@ -15,12 +15,15 @@ ARMS = {"centralized-linear": {"centralized": True, **LINEAR}, "iid-linear": {"l
         "noniid-linear": LINEAR, "centralized-head-linear": {"centralized": True, "train": "head", **LINEAR}}
 
 
-def card(tokens, domains=("sentiment/movie", "sentiment/product"), vocabulary=4000, seed=1):
-    """What config.json says of a model that was pre-trained in miniature."""
+def card(tokens, domains=("sentiment/movie", "sentiment/product"), vocabulary=4000, seed=1, **asked):
+    """What config.json says of a model that was pre-trained in miniature; `asked`: by other flags than the others."""
+    flags = {"task": "sentiment", "domains": "" if len(domains) > 1 else domains[0], "layers": 2, "hidden": 128,
+             "vocab": 500 if vocabulary == 500 else 4000, "objective": "distillation", "teacher": "minilm",
+             "learns": "both"} | asked
     return {"objective": "distillation", "seed": seed, "tokens": tokens, "sequences": tokens // 20,
             "parameters": 910_000, "body_parameters": 396_000, "flops": 6 * 910_000 * tokens, "teacher": "minilm",
             "teacher_flops": 2 * 22_000_000 * tokens, "domains": list(domains), "vocabulary": vocabulary, "layers": 2,
-            "hidden": 128}
+            "hidden": 128, "budget": int(float(f"{tokens:.1e}")), "asked": flags}
 
 
 def write_rung(folder, model, power, gains, *, seeds=(1, 2, 3), rows=300, pretraining=None):

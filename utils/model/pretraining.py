@@ -28,6 +28,8 @@ ENTRIES: Mapping[str, tuple[type, str]] = {
     "vocabulary": (int, "word pieces, special tokens included"),
     "layers": (int, "of the encoder"),
     "hidden": (int, "its width"),
+    "budget": (int, "tokens that were asked for: the model is that of the first step that reaches them"),
+    "asked": (dict, "the flags of pretrain.py that decide the model, but for seed and budget"),
 }
 
 
