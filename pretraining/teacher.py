@@ -19,11 +19,12 @@ from utils.data.batches import evaluation_batches
 from utils.errors import UserError
 from utils.machine.durable import held, remove_halves, whole_folder
 from utils.model.adapter import CONFIG
+from utils.model.body import load_body
 from utils.model.byte_order import without_marks
 from utils.model.loading import load_errors, resolve, usable_positions
 from utils.model.model_config import load_config
 from utils.model.tokenizer import load_tokenizer
-from utils.model.trust import HERE_ONLY, check_weight_files, safetensors_only
+from utils.model.trust import check_weight_files
 from utils.model.weights import check_weights
 from utils.record.progress import Progress
 
@@ -140,12 +141,10 @@ class Teacher:
 
     def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
         """Return the model, float32 and without a head, and its tokenizer."""
-        with load_errors(self.asked), safetensors_only(self.asked), without_marks(str(self.folder)) as path:
-            model, found = AutoModel.from_pretrained(
-                path, config=load_config(self.asked, path), dtype=torch.float32, use_safetensors=True,
-                output_loading_info=True, **HERE_ONLY)
-            check_weights(self.asked, model, found)
-            return model.eval(), load_tokenizer(self.asked, path)
+        model, found = load_body(self.asked, self.folder)
+        check_weights(self.asked, model, found)
+        with load_errors(self.asked), without_marks(str(self.folder)) as path:
+            return model, load_tokenizer(self.asked, path)
 
 
 def _read(folder: Path, n_texts: int) -> tuple[np.ndarray, np.ndarray] | None:

@@ -36,6 +36,8 @@ SHARD = re.compile(r"pytorch_model-\d+-of-\d+\.bin")  # as transformers names a 
 OF_OTHERS = re.compile(r"tf_model.*|flax_model.*|model\.ckpt.*|rust_model.*")
 RECORD = "conversion.json"
 HOUR = 3600  # seconds, and one for each MB, are long enough on a slow disk
+LAYERS = 1000  # more than any model has
+COUNT = re.compile(r"(n|num|inner)_\w*(layer|block|group)s?(_num)?|\w*layers|depth")  # what configurations call it
 HEADS = 1 << 20  # numbers in heads, beside once more what the body has
 
 
@@ -84,6 +86,7 @@ def convert(name: str, out: Path) -> None:
         weights = folder / "model.safetensors"
         unpickle(name, [str(source.folder / file) for file in source.pickles], str(weights), largest, total)
         report = check_result(name, weights, largest, total)
+        check_body(name, folder)
         record = {"source": name, "commit": source.commit, "program": PROGRAM,
                   "sha256": {file: sha256(source.folder / file) for file in source.pickles} | {
                       weights.name: sha256(weights)}, **report}
@@ -149,6 +152,14 @@ def parts_of(name: str, folder: Path) -> tuple[str, ...]:
     return tuple(sorted(files))
 
 
+def check_depth(name: str, found: object) -> None:
+    """Raise UserError where a configuration, or a part of it, asks for so many layers that counting takes hours."""
+    for key, value in found.items() if isinstance(found, dict) else ():
+        if type(value) is int and value > LAYERS and COUNT.fullmatch(key):
+            raise UserError(f"{name}: its config.json asks for {value:,} of {key}, and {LAYERS:,} at most are read")
+        check_depth(name, value)
+
+
 def sizes(name: str, folder: Path) -> tuple[int, int]:
     """Return how many numbers the largest tensor of a model may have, and all of them, by its config.json."""
     import torch
@@ -157,8 +168,10 @@ def sizes(name: str, folder: Path) -> tuple[int, int]:
     from utils.model.byte_order import without_marks
     from utils.model.loading import load_errors
     from utils.model.model_config import load_config
+    from utils.model.trust import json_object
 
     with load_errors(name), without_marks(str(folder)) as path:
+        check_depth(name, json_object(name, Path(path, "config.json")))
         config = load_config(name, path)
         with torch.device("meta"):
             body = AutoModel.from_config(config, trust_remote_code=False)
@@ -208,11 +221,27 @@ def check_result(name: str, weights: Path, largest: int, total: int) -> dict:
             report = json.loads((file.metadata() or {})[REPORT])
             tied = {str(key): str(value) for key, value in report["tied"].items()}
             lists = {key: [str(one) for one in report[key]] for key in ("left_out", "not_finite")}
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise UserError(f"{name}: the process that reads it left no whole safetensors") from error
-    if len(shapes) != len(slices) or max(shapes) > largest or sum(shapes) > total:
+    if not slices or len(shapes) != len(slices) or max(shapes) > largest or sum(shapes) > total:
         raise UserError(f"{name}: the process that reads it left other tensors than its config.json allows")
     return {"tied": tied, **lists}
+
+
+def check_body(name: str, folder: Path) -> None:
+    """Raise UserError unless a converted model's body is whole, the one of its config.json, and all finite numbers.
+
+    It is loaded as `--model` loads it. Heads may be absent, there too much, or not finite: `--model` makes its own.
+    """
+    from utils.model.body import load_body
+    from utils.model.weights import check_weights, in_body
+
+    body, found = load_body(name, folder)
+    unexpected = {key for key in found["unexpected_keys"] if in_body(body, key)}
+    check_weights(name, body, {**found, "unexpected_keys": unexpected})
+    for key, tensor in body.state_dict().items():
+        if not tensor.isfinite().all():
+            raise UserError(f"{name}: {key} holds numbers that are not finite: no model starts from such weights")
 
 
 def sha256(path: Path) -> str:

@@ -156,7 +156,7 @@ def load(wanted: Wanted, spec: TaskSpec
     found_at = resolve(name, wanted.flag, wanted.commit, weights=not random_init)
     adapter = Adapter.of(asked, Path(found_at))
     base_at = _base_of(adapter, wanted) if adapter else found_at
-    with (load_errors(asked), safetensors_only(asked), _quiet(), torch.random.fork_rng(devices=[]),
+    with (load_errors(asked), safetensors_only(asked), quiet(), torch.random.fork_rng(devices=[]),
           without_marks(base_at) as path, without_marks(found_at) as own):
         torch.manual_seed(torch_seed(wanted.seed, "model"))
         config = load_config(asked, _having("config.json", own, path))
@@ -219,7 +219,7 @@ def save(model: transformers.PreTrainedModel, tokenizer: transformers.PreTrained
         if place not in copies:
             copies[place] = tensor.detach().to("cpu", copy=True)
         state[key] = copies[place]
-    with whole_folder(Path(folder)) as new, _quiet():
+    with whole_folder(Path(folder)) as new, quiet():
         model.save_pretrained(new, state_dict=state)
         tokenizer.save_pretrained(new)
 
@@ -258,7 +258,7 @@ def load_errors(asked: str) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep transformers' bars and reports away for a while: what matters in them is checked here."""
     logs = transformers.utils.logging
     level, bars = logs.get_verbosity(), logs.is_progress_bar_enabled()

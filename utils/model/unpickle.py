@@ -137,12 +137,12 @@ def _loaded(path: str) -> Any:
 
 
 def _refuse(name: str, error: Exception) -> NoReturn:
-    words = str(error)
+    words = str(error) or "it is empty"
     if "allocate memory" in words or "not enough memory" in words:
         raise MemoryError from error
     if asked := re.search(r"GLOBAL (\S+) (?:was not an allowed|whose module)", words):
         raise UserError(f"{name} asks for {asked[1]}, which is no tensor, and could be any code: refused") from error
-    words = words.rpartition("WeightsUnpickler error: ")[2].partition(" Check the documentation")[0].strip()
+    words = " ".join(words.rpartition("WeightsUnpickler error: ")[2].split()).partition(" Check the documentation")[0]
     raise UserError(f"{name} is broken off, or no checkpoint of torch's ({in_short(Exception(words), 120)})") from error
 
 

@@ -59,6 +59,6 @@ def check_weights(asked: str, model: transformers.PreTrainedModel, found: Mappin
 def in_body(model: transformers.PreTrainedModel, key: str) -> bool:
     """Return whether a weight, of the model or of a checkpoint with the body alone, belongs to the model's body."""
     prefix = model.base_model_prefix
-    if not hasattr(model, prefix):  # T5's language model has none: all its parts but the head are body
-        return key.split(".")[0] in {name for name, _ in model.named_children()} - {"lm_head"}
+    if not hasattr(model, prefix):  # a body itself, or T5's language model: all its parts but the head are body
+        return key.removeprefix(f"{prefix}.").split(".")[0] in {*dict(model.named_children())} - {"lm_head"}
     return key.startswith(f"{prefix}.") or key.split(".")[0] in dict(getattr(model, prefix).named_children())

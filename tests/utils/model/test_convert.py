@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,13 @@ class Trap:
 
     def __reduce__(self):
         return os.mkdir, (str(self.marker),)
+
+
+def changed(folder, change) -> None:
+    """Write the pickle of a folder with what `change` returns for each name and weight."""
+    found = torch.load(folder / convert.PICKLE, weights_only=True)
+    torch.save({new: kept for name, weight in found.items() for new, kept in change(name, weight).items()},
+               folder / convert.PICKLE)
 
 
 @pytest.fixture
@@ -84,6 +92,18 @@ def test_parts_on_the_hub(hub, endpoint, folder, model, tmp_path):
 @pytest.mark.parametrize("spoil, words", [
     (lambda folder: torch.save({"x": Trap(folder / "sprung")}, folder / convert.PICKLE),
      "pytorch_model.bin asks for posix.mkdir, which is no tensor, and could be any code: refused; nothing is written"),
+    (lambda folder: changed(folder, lambda key, weight: {f"x.{key}": weight}), "missing or misshapen, first em"),
+    (lambda folder: changed(folder, lambda key, weight: {key: weight[:1]}), "missing or misshapen, first embeddings"),
+    (lambda folder: changed(folder, lambda key, weight: {} if "layer.1" in key else {key: weight}),
+     "16 missing or misshapen, first encoder.layer.1.attention.output.LayerNorm.bias"),
+    (lambda folder: changed(folder, lambda key, weight: {key: weight, key.replace("layer.1", "layer.2"): weight + 1}),
+     "has no place for 16 of its weights"),
+    (lambda folder: changed(folder, lambda key, weight: {key: weight / (key[-19:] != "1.output.dense.bias")}),
+     "encoder.layer.1.output.dense.bias holds numbers that are not finite"),
+    (lambda folder: edit(folder, num_hidden_layers=10**7), "asks for 10,000,000 of num_hidden_layers, and 1,000 at "),
+    (lambda folder: (folder / convert.PICKLE).write_bytes(b""), "no checkpoint of torch's (it is empty); nothing is"),
+    (lambda folder: (folder / convert.PICKLE).write_bytes(pickle.dumps({"a": Trap(folder / "sprung")})),
+     "no checkpoint of torch's (Unsupported operand 149); nothing is written"),
     (lambda folder: edit(folder, hidden_size=16), "'bert.embeddings.word_embeddings.weight' with "),
     (lambda folder: edit(folder, model_type="their-own"), "give a whole model"),
     (lambda folder: (folder / "model.safetensors").touch(), "has safetensors: nothing to convert"),
@@ -118,7 +138,9 @@ def test_a_result_is_not_taken_at_its_word(tmp_path):
 
     path, report = tmp_path / "model.safetensors", {"conversion": '{"tied": {}, "left_out": [], "not_finite": []}'}
     for content, metadata in (({"a": torch.ones(9)}, report), ({"a": torch.ones(2).half()}, report),
-                              ({"a": torch.ones(2)}, {}), ({"a": torch.ones(2)}, {"conversion": "[]"})):
+                              ({"a": torch.ones(2)}, {}), ({}, report),
+                              ({"a": torch.ones(2)}, {"conversion": "[" * 100_000}),
+                              ({"a": torch.ones(2)}, {"conversion": "[]"})):
         save_file(content, path, metadata)
         with pytest.raises(UserError, match="m: the process that reads it left"):
             convert.check_result("m", path, 8, 100)
