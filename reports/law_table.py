@@ -20,7 +20,8 @@ HOW_LAW = (f"The law shows (yes) where the gain's slope is above zero, and does 
            "test rows, drawn the same for all rungs. It is of these rungs, at their measured places, not of other "
            "models: see the slope without each one. p is corrected (Holm) over the mixtures of a set. Zero: where the "
            "line says that averaging and the baseline are even, with Fieller's interval; ∞: it has no end there, as "
-           "the slope may be 0. Representation power is the probe's mean score on the test rows: the head alone "
+           "the slope may be 0, and the line may cross nowhere, or beyond the other end, too. "
+           "Representation power is the probe's mean score on the test rows: the head alone "
            "fine-tuned on all rows.")
 
 
@@ -130,7 +131,7 @@ def compute_notes(rungs: Sequence[Rung]) -> list[str]:
 
 
 COLUMNS = ("ladder", "axis", "set", "mixture", "rung", "x", "gain", "gain_low", "gain_high", "slope", "slope_low",
-           "slope_high", "p", "verdict", "zero", "zero_low", "zero_high", "rungs", "seeds")
+           "slope_high", "p", "verdict", "zero", "zero_low", "zero_high", "zero_open", "rungs", "seeds")
 
 
 def law_csv(laws: Sequence[Law]) -> str:
@@ -138,6 +139,7 @@ def law_csv(laws: Sequence[Law]) -> str:
 
     Gains and slopes are parts of 1. `x` and `zero` are places on the axis: representation power in points, others as
     logarithms (compute, words, tokens, vocabulary to base 10, domains to base 2). What does not exist is empty.
+    `zero_open`: the slope may be 0, so an end of zero is -inf or inf, and places beyond the other are not left out.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
@@ -150,7 +152,9 @@ def law_csv(laws: Sequence[Law]) -> str:
             row |= {"slope": law.line.slope.mean, "zero": law.line.crossing and law.line.crossing.at}
         if law.line and law.has_interval:
             row |= {"slope_low": law.line.slope.low, "slope_high": law.line.slope.high}
-            row |= {f"zero_{end}": getattr(law.line.crossing, end) for end in ("low", "high") if law.line.crossing}
+        if law.line and law.has_interval and (crossing := law.line.crossing):
+            row |= {"zero_low": crossing.low, "zero_high": crossing.high,
+                    "zero_open": math.isinf(crossing.low) or math.isinf(crossing.high)}
         writer.writerow(which | row)
         for point in law.points:
             found = point.gain.interval

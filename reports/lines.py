@@ -6,7 +6,9 @@ and height, on each draw its own, and `reports/intervals.py` gives their interva
 gain's. It is of these rungs at these x: of what other seeds and other test rows would give them, not of other rungs.
 
 The line crosses zero at −height / slope. Its interval is Fieller's (1954): the x at which the interval of the line's
-height holds zero. Where the slope's own interval holds zero there is no end to it on one side or on both.
+height holds zero. Where the slope's own interval holds zero there is no end to it on one side or on both: the line may
+cross nowhere, and places beyond an end that is there are not left out either. Only the stretch around the crossing is
+given.
 """
 
 import math

@@ -160,7 +160,9 @@ def test_the_tables_and_the_csv_hold_all_lines(found):
     assert sum(not line["rung"] for line in lines) == len(found.laws)
     first = next(line for line in lines if not line["rung"])
     assert float(first["slope"]) == found.laws[0].line.slope.mean and first["verdict"] == "yes"
-    assert float(first["zero_low"]) < float(first["zero"]) < float(first["zero_high"])
+    assert float(first["zero_low"]) < float(first["zero"]) < float(first["zero_high"]) and first["zero_open"] == "False"
+    assert all(("inf" in line["zero_low"] + line["zero_high"]) == (line["zero_open"] == "True") for line in lines)
+    assert {line["zero_open"] for line in lines} == {"", "False", "True"}
 
 
 @pytest.mark.parametrize("narrow", [True, False])
