@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
 from utils.command_line import FlagParser, add_flags
 from utils.errors import UserError, quoted
@@ -42,7 +43,7 @@ class PretrainFlags:
                       valid=(lambda value: 100 <= value <= 10**6, "a whole number from 100 (to 10^6)"))
     objective: str = flag("distillation", "what it learns: a teacher's sentence vectors, or to fill in masked tokens",
                           choices=OBJECTIVES, opens="training")
-    teacher: str = flag("minilm", "encoder to learn from, as main_lm.py --model takes it")
+    teacher: str = flag("minilm", "encoder that distillation learns from, as main_lm.py --model takes it")
     learns: str = flag("both", "what of the student learns the teacher's vector: the mean of its tokens, its pooler's "
                                "output, which classifiers read, or both alike", choices=("both", "mean", "pooler"))
     cache: str = flag("", "folder where teachers' vectors are kept, for all runs (default: teachers/ in --data_dir)",
@@ -82,6 +83,11 @@ def checked(flags: PretrainFlags, tasks: Sequence[str]) -> PretrainFlags:
     for name in names_in(flags.task):
         if name not in tasks:
             raise UserError(no_choice("task", name, tasks))
+    stems: dict[str, str] = {}
+    for name in names_in(flags.text):
+        if (other := stems.setdefault(Path(name).stem, name)) != name:
+            raise UserError(f"--text {other},{name}: would both be the domain text/{Path(name).stem}; give one of the "
+                            "files another name")
     return flags
 
 

@@ -63,9 +63,9 @@ def pretraining(run: FinishedRun, known: dict[str, Pretraining]) -> Pretraining 
         return "starts from another run's weights"
     if flag("random_init"):
         return Pretraining(0.0, 0.0)
-    if flag("layers"):
-        return "is a part of a model: the compute of the whole is not its own"
     card = run.config.get("pretraining")
+    if flag("layers") and not (card and flag("layers") == card["layers"]):  # else: all of them
+        return "is a part of a model: the compute of the whole is not its own"
     if card is not None:
         return Pretraining(float(card["flops"]), 6.0 * card["body_parameters"] * card["sequences"] / FIGURE_1_UNIT)
     name = split_revision(run.summary["model"])[0].rstrip("/").rpartition("/")[2].lower()

@@ -76,7 +76,7 @@ def quick_cut(study: dict[str, Any], folder: Path) -> dict[str, Any]:
             there = study.get(key, {})
             if key in NAMED and isinstance(value, list):
                 for name in value:
-                    if name not in there:
+                    if not isinstance(name, str) or name not in there:
                         raise UserError(f"{key}: there is no [{key}.{name}]{nearest(str(name), there)}")
                 cut[key] = {name: there[name] for name in there if name in value}
             elif key in NAMED and isinstance(value, dict):

@@ -2,13 +2,19 @@
 
 import pytest
 
-from pretraining.flags import budgets, parse
+from pretraining.flags import OBJECTIVES, budgets, fixed, parse
 
 TASKS = ("rte", "sentiment")
 
 
 def test_budgets_are_read():
     assert budgets("0,250k,1M,2.5M,3G") == {"0": 0, "250k": 250000, "1M": 10**6, "2.5M": 2500000, "3G": 3 * 10**9}
+    assert budgets("1.001k") == {"1.001k": 1001}  # 1001 but for a float's last bit
+
+
+def test_masked_tokens_have_no_teacher_to_be_the_same():
+    there = {name: fixed(parse(f"--out a --task rte --objective {name}".split(), TASKS)) for name in OBJECTIVES}
+    assert there["distillation"].keys() - there["mlm"].keys() == {"teacher", "learns"}
 
 
 @pytest.mark.parametrize(("flags", "said"), [
@@ -23,6 +29,7 @@ def test_budgets_are_read():
     ("--out a --task rte --hidden 100", "--hidden 100: must be a multiple of 32"),
     ("--out a --task rte --vocab 50", "--vocab 50: must be a whole number from 100"),
     ("--out a --task rte --objective clm", "--objective: invalid choice: 'clm'"),
+    ("--out a --text x/a.txt,y/a.csv", "--text x/a.txt,y/a.csv: would both be the domain text/a"),
     ("--out a --task rte --lr 0", "--lr 0.0: must be a number above 0"),
     ("--out a --task rte --layer 2", "unrecognized arguments: --layer 2; nearest: layers"),
 ])

@@ -52,6 +52,9 @@ def test_a_runs_own_card_comes_first(tmp_path):
     assert of_run(tmp_path / "b", model="x/bert-base-uncased@main", facts={"pretraining": None}).figure_1 == 130.56
     assert of_run(tmp_path / "c", model="bert-base-uncased", random_init=True) == Pretraining(0, 0)
     assert "a part of a model" in of_run(tmp_path / "d", model="bert-base-uncased", layers=2)
+    facts = {"pretraining": CARD}  # of 2 layers
+    assert "a part of a model" in of_run(tmp_path / "f", model="m", layers=1, facts=facts)
+    assert of_run(tmp_path / "g", model="m", layers=2, facts=facts).flops == 6e12
     assert of_run(tmp_path / "e", model="unheard") == "its pre-training compute is not in pretraining.json"
 
 

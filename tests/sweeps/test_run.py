@@ -254,6 +254,7 @@ def test_the_models_of_a_law_have_their_budgets(study):
     ("[methods]\niid = 1\n", "methods.iid: must be a table of flags"),
     ("[grid]\nseed = [1, 1]\n", "two runs are called run-seed1"),
     ("[quick]\nrungs = ['twos']\n[rungs.two]\n", "quick.rungs: there is no [rungs.twos]; nearest: two"),
+    ("[quick]\nrungs = [['two']]\n[rungs.two]\n", "quick.rungs: there is no [rungs.['two']]"),
     ("[quick]\ncommon = 3\n", "quick.common: a study has out, baselines, common"),
     ("[pretrain.a]\nlayers = [1, 2]\n", "pretrain.a.layers: must be one value"),
     ("[rungs.two]\nlayer = 2\n", "run run-two: unrecognized arguments: --layer 2"),
