@@ -100,7 +100,6 @@ def test_the_pages_commands_run(workplace):
     assert len(mains) == MAIN_COMMANDS
     others.sort(key=lambda command: not command.startswith("python preprocess/"))  # pretrain.py reads such tables
     # Tables, folders and models first; then the runs whose results are redirected, as typed, beside the others.
-    others.sort(key=lambda command: command.startswith("python pretrain.py"))  # which reads a table
     with ThreadPoolExecutor(2) as pool:
         for command, done in zip(others, pool.map(lambda command: run(command, folder), others)):
             assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
