@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.hub import Hub
+from utils.console import NOTES
 from utils.data.evaluation_sets import HEADLINE, HELD_OUT
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """End what runs beside the tests, if it is still at work."""
     if beside := session.config.stash.get(BESIDE, None):
         beside.end()
+
+
+@pytest.fixture(autouse=True)
+def notes_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a program that a test runs in this process leave the notes' logger as it was for the next one."""
+    for name in ("handlers", "propagate", "level"):
+        monkeypatch.setattr(NOTES, name, getattr(NOTES, name))
 
 
 @pytest.fixture(scope="session")

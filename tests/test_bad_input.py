@@ -26,7 +26,6 @@ from tests.bad_input.tables import TABLES
 from tests.conftest import ROOT
 from tests.fuzz_readers import SOURCES
 from tests.tiny import tiny_once
-from utils.console import NOTES
 
 
 def cases(make, *rows: tuple) -> list[Case]:
@@ -173,8 +172,6 @@ def bert(tmp_path_factory):
 def here(monkeypatch):
     """Run main_lm.py's main in this process, without Ray, without the hub, and with its own collector as it was."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    for name in ("handlers", "propagate", "level"):
-        monkeypatch.setattr(NOTES, name, getattr(NOTES, name))  # main sets them
     monkeypatch.setattr(main_lm, "quiet_environment", lambda own_ray: None)  # it changes this process's environment
 
     def run(words: list[str]) -> int:
