@@ -23,6 +23,7 @@ from utils.plugins import STRATEGIES
 
 SMALL = "--test 12 --n_iterations 1 --max_length 32 --n_workers 1"  # one worker: there are two runs at once
 MAIN_COMMANDS = 18  # of main_lm.py: pages that lose their commands must not pass
+STUDIES = {"/mini": 35, "methods_mini": 63, "mixture": 18, "law_mini": 183}  # lines of a dry run
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TRIED = [page for page in PAGES if page.name != "flower.md"]
 
@@ -104,8 +105,8 @@ def test_the_pages_commands_run(workplace):
         for command, done in zip(others, pool.map(lambda command: run(command, folder), others)):
             assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
             if "sweeps/run.py" in command:
-                runs = 63 if "methods_mini" in command else 18 if "mixture" in command else 35
-                assert len(done.stdout.splitlines()) == runs, "a study of other size than its page says"
+                [lines] = [number for name, number in STUDIES.items() if name in command]
+                assert len(done.stdout.splitlines()) == lines, "a study of other size than its page says"
         typed = [command for command in mains if " > " in command]
         driven = pool.submit(drive, [command.removeprefix("python ") for command in mains if command not in typed],
                              folder)
