@@ -1,7 +1,8 @@
 """What intervals and answers decide: many comparisons at once, whether anything is learnt, how many seeds it takes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from reports.weighted import WEIGHTED
 
 POWER = 0.8
 MOST_SEEDS = 10_000
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -24,6 +27,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, (len(p_values) - rank) * p_values[place])
         adjusted[place] = min(1.0, highest)
     return adjusted
+
+
+def adjusted_p(p_values: Mapping[Key, float | None]) -> dict[Key, float]:
+    """Return `holm`'s values of those of one table that have a p value, by their keys."""
+    tested = {key: p for key, p in p_values.items() if p is not None}
+    return dict(zip(tested, holm([*tested.values()])))
 
 
 def mcnemar(method: Answers, baseline: Answers) -> float:

@@ -7,7 +7,7 @@ from reports.gains import Gain, Judged, of_all, unpaired
 from reports.intervals import Interval
 from reports.needed import needed_notes
 from reports.scores import lacking_clients
-from reports.tables import MISSING, ReportTable, signed
+from reports.tables import MISSING, ReportTable, p_shown, signed
 from utils.record.runlog import PREDICTIONS
 
 
@@ -23,11 +23,6 @@ def interval_cell(found: Interval | None) -> str:
     return MISSING if found is None else f"[{signed(found.low)}, {signed(found.high)}]"
 
 
-def p_cell(found: Gain) -> str:
-    """Return the p value of a gain that is decided by one."""
-    return MISSING if found.corrected is None else "<0.001" if found.corrected < 0.001 else f"{found.corrected:.3f}"
-
-
 def gain_table(judged: Judged) -> ReportTable:
     """The gain of each method over its baseline, over each other one of the same budget, and in each domain."""
     names = list(dict.fromkeys(judged.baselines[method].name for method in judged.gains)) or [judged.named]
@@ -40,7 +35,8 @@ def gain_table(judged: Judged) -> ReportTable:
              *(f"over {other}" for other in others), *domains]]
     for method, found in overall.items():
         rows.append([method, str(len(found.differences)), *[judged.baselines[method].name] * several, gain_cell(found),
-                     *[interval_cell(found.alone if found.shown else None)] * two_way, p_cell(found), found.verdict,
+                     *[interval_cell(found.alone if found.shown else None)] * two_way,
+                     p_shown(found.corrected), found.verdict,
                      *[gain_cell(judged.pooled.get(method))] * bool(judged.pooled),
                      *(gain_cell(judged.others[method].get(other)) for other in others),
                      *(gain_cell(judged.gains[method][domain]) for domain in domains)])

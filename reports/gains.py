@@ -1,21 +1,19 @@
 """The gain of averaging over a baseline: paired by seed, at the same budget, with its interval."""
 
 import statistics
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TypeVar
 
 import numpy as np
 
 from reports.baselines import Baseline, averaging, baseline_of, budget, is_baseline, pairs_of, same_budget
-from reports.comparing import holm, learnt
+from reports.comparing import Key, adjusted_p, learnt
 from reports.drawn_scores import DrawnScores, alike, drawn_scores
 from reports.intervals import LEVEL, Interval, interval
 from reports.records import Comparison
 from reports.runs import FinishedRun
 
-Key = TypeVar("Key", bound=Hashable)
 HOW = ("Gain: a method's score minus that of the baseline's run of the same seed (paired by seed), in points. The "
        "baseline is the strongest one of the same budget, chosen on held-out rows, or what --baseline names. [low, "
        f"high]: the {LEVEL:.0%} confidence interval of its mean. It is about both the seeds' chance and the choice of "
@@ -193,9 +191,8 @@ def by_seed(compared: Comparison, method: str, baseline: str,
 def corrected(found: Mapping[Key, Gain]) -> dict[Key, Gain]:
     """Return the gains of one table with p values after Holm's correction over those that can be decided."""
     each = {name: replace(one, corrected=None).p for name, one in found.items() if one.shown and one.same_budget}
-    tested = {name: p for name, p in each.items() if p is not None}
-    adjusted = dict(zip(tested, holm([*tested.values()])))
-    return {name: replace(one, corrected=adjusted.get(name)) for name, one in found.items()}
+    after = adjusted_p(each)
+    return {name: replace(one, corrected=after.get(name)) for name, one in found.items()}
 
 
 def of_all(all_judged: Sequence[Judged]) -> dict[tuple[int, str], Gain]:

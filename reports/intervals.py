@@ -45,13 +45,18 @@ class Interval:
 
     def half_width(self, alpha: float | None = None) -> float:
         """Return half of the width of the interval that is to miss the truth with probability `alpha`, or its own."""
-        alpha = self.alpha if alpha is None else alpha
+        return math.sqrt(max(self.squares(self.alpha if alpha is None else alpha)))
+
+    def squares(self, alpha: float) -> tuple[float, float, float]:
+        """Return the sums of variances of which the largest is the square of that half: seeds alone, seeds and rows,
+        and half of the rows alone.
+        """
         from scipy.special import ndtri, stdtrit  # quantiles of the normal and of Student's t
 
         z = ndtri(alpha / 2)
         t = stdtrit(self.seeds - 1, alpha / 2) if self.seeds > 1 else z
-        rows_alone = max(0.0, self.by_rows - self.both)
-        return math.sqrt(max(t * t * self.by_seeds + z * z * rows_alone, z * z * self.by_rows / 2))
+        by_seeds = t * t * self.by_seeds
+        return by_seeds, by_seeds + z * z * (self.by_rows - self.both), z * z * self.by_rows / 2
 
     def with_seeds(self, seeds: int) -> "Interval":
         """Return the interval that so many seeds would have, if they and the rows go on to vary as found."""

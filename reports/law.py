@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from reports.axes import COMPUTE, POWER, WORDS, Axis, factor_rungs
-from reports.comparing import holm
+from reports.comparing import adjusted_p
 from reports.gains import Gain
 from reports.intervals import LEVEL
 from reports.lines import Line
@@ -123,6 +123,5 @@ def stacked(of_seeds: list[list[np.ndarray]]) -> np.ndarray:
 
 def corrected(found: list[Law]) -> list[Law]:
     """Return the laws of one ladder, axis and set with p values after Holm's correction over those that have one."""
-    tested = [place for place, each in enumerate(found) if each.p is not None]
-    adjusted = dict(zip(tested, holm([found[place].p or 0.0 for place in tested])))
-    return [replace(each, corrected=adjusted.get(place)) for place, each in enumerate(found)]
+    after = adjusted_p({place: each.p for place, each in enumerate(found)})
+    return [replace(each, corrected=after.get(place)) for place, each in enumerate(found)]

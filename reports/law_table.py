@@ -12,7 +12,7 @@ from reports.intervals import LEVEL, Interval
 from reports.law import FEWEST, Law
 from reports.lines import Crossing
 from reports.rungs import Rung
-from reports.tables import MISSING, ReportTable, signed
+from reports.tables import MISSING, ReportTable, p_shown, signed
 
 HOW_LAW = (f"The law shows (yes) where the gain's slope is above zero, and does not (no) where it is below, with p at "
            f"most {1 - LEVEL:.2f}, by at least {FEWEST} rungs. The line is a least-squares fit of each seed's gains, "
@@ -95,8 +95,7 @@ def law_tables(laws: Sequence[Law]) -> list[ReportTable]:
             without = law.line.without_one if law.line else None
             rows.append([law.evaluated, law.mixture, str(len(law.points)), str(len(law.seeds)), slope_cell(law),
                          " to ".join(signed(slope, 2) for slope in without) if without else MISSING,
-                         MISSING if law.corrected is None else "<0.001" if law.corrected < 0.001
-                         else f"{law.corrected:.3f}", law.verdict, crossing_cell(law)])
+                         p_shown(law.corrected), law.verdict, crossing_cell(law)])
         notes = dict.fromkeys(f"{law.mixture}, {law.evaluated}: {counted(law)}." for law in some if law.lacking)
         alone = [f"{law.mixture}, {law.evaluated}" for law in some if law.has_interval and not law.over_rows]
         notes |= dict.fromkeys([f"Over seeds alone, as no seed has the answers to the same rows of all rungs: "

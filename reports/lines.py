@@ -87,15 +87,10 @@ def held(before: Interval, middle: Interval, after: Interval) -> list[np.ndarray
     """Return parabolas, each [3] with the highest power first, one of which at least is ≥ 0 where the line's interval
     holds zero: from its intervals at −1, 0 and 1.
 
-    The squared half-width is the largest of three sums of the variances (`Interval.half_width`), each of which is a
+    The squared half-width is the largest of three sums of the variances (`Interval.squares`), each of which is a
     parabola of the place, as the squared height is: three places say all of it.
     """
-    from scipy.special import ndtri, stdtrit
-
-    z = ndtri((1 - LEVEL) / 2)
-    t = stdtrit(middle.seeds - 1, (1 - LEVEL) / 2) if middle.seeds > 1 else z
-    widths = [(t * t * each.by_seeds, t * t * each.by_seeds + z * z * (each.by_rows - each.both),
-               z * z * each.by_rows / 2) for each in (before, middle, after)]
+    widths = [each.squares(1 - LEVEL) for each in (before, middle, after)]
     heights = np.array([each.mean ** 2 for each in (before, middle, after)])
     return [parabola(np.array(values) - heights) for values in zip(*widths)]
 

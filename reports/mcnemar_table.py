@@ -6,7 +6,7 @@ from reports.baselines import pairs_of
 from reports.comparing import mcnemar
 from reports.gains import Judged
 from reports.runs import FinishedRun
-from reports.tables import MISSING, ReportTable
+from reports.tables import MISSING, ReportTable, p_shown
 from utils.errors import UserError
 
 NOTE = ("McNemar's exact test, seed by seed: the probability of as uneven a split of the rows that exactly one of the "
@@ -32,8 +32,7 @@ def cell(judged: Judged, pair: tuple[FinishedRun, FinishedRun] | None) -> str:
     of_labels = judged.compared.metric in OF_LABELS
     if not of_labels or ours is None or theirs is None or not np.array_equal(ours.rows, theirs.rows):
         return MISSING
-    value = mcnemar(ours, theirs)
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+    return p_shown(mcnemar(ours, theirs))
 
 
 def check_mcnemar(all_judged: list[Judged]) -> None:

@@ -21,6 +21,11 @@ def signed(value: float, digits: int = 1) -> str:
     return f"{100 * value:+.{digits}f}".replace("-", "−")
 
 
+def p_shown(value: float | None) -> str:
+    """Return a p value as tables have it."""
+    return MISSING if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def mean_and_deviation(values: list[float]) -> tuple[float, float | None]:
     """Return the mean and the sample standard deviation, which one value has not (None)."""
     return statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None
