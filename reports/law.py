@@ -34,7 +34,8 @@ class Law:
     """A mixture's gains on one evaluation set against one axis, and the line through them.
 
     `line` is None with fewer than 2 different places, or no seed that all rungs have. `lacking`: {rung: why it gives no
-    point}; `corrected`: the slope's p value among those of the set's mixtures.
+    point}; `learnt`: the line through the points alone on which averaging has learnt, None where those are all, or too
+    few; `corrected`: the slope's p value among those of the set's mixtures.
     """
 
     ladder: str
@@ -45,8 +46,14 @@ class Law:
     points: list[Point]
     lacking: dict[str, str] = field(default_factory=dict)
     line: Line | None = None
+    learnt: Line | None = None
     seeds: tuple[int, ...] = ()
     corrected: float | None = None
+
+    @property
+    def unlearnt(self) -> list[str]:
+        """The rungs on which the baseline has learnt, and averaging has not."""
+        return [point.rung for point in self.points if not point.gain.learnt]
 
     @property
     def has_interval(self) -> bool:
@@ -85,30 +92,36 @@ def laws(ladders: Mapping[str, Sequence[Rung]], further: Sequence[Axis] = ()) ->
             if len({place for _, place in placed.values()}) < 2:
                 continue
             keys = list(dict.fromkeys(key for rung, _ in placed.values() for key in rung.cells))
-            first = next((evaluated for evaluated, _ in keys), "")
             for evaluated in dict.fromkeys(evaluated for evaluated, _ in keys):
-                found += corrected([law(ladder, axis, key, list(placed.values()), key[0] == first)
+                found += corrected([law(ladder, axis, key, list(placed.values()))
                                     for key in keys if key[0] == evaluated])
     return found
 
 
-def law(ladder: str, axis: Axis, key: tuple[str, str], placed: list[tuple[Rung, float]], in_domain: bool) -> Law:
+def law(ladder: str, axis: Axis, key: tuple[str, str], placed: list[tuple[Rung, float]]) -> Law:
     """Fit the line of one evaluation set and mixture, the `key`, through the rungs that have a gain there."""
     here = [(rung.name, place, rung.cells[key]) for rung, place in placed if key in rung.cells]
     lacking = {name: cell.lacking for name, _, cell in here if cell.lacking}
     lacking |= {rung.name: "no runs" for rung, _ in placed if key not in rung.cells}
     there = sorted((each for each in here if not each[2].lacking), key=lambda each: each[1])
     points = [Point(name, place, cell.gain) for name, place, cell in there]
-    evaluated, mixture = key
     cells = [cell for *_, cell in there]
     seeds = tuple(sorted(set.intersection(*({*cell.by_seed} for cell in cells)))) if cells else ()
-    if len({point.x for point in points}) < 2 or not seeds:
-        return Law(ladder, evaluated, in_domain, axis, mixture, points, lacking, None, seeds)
+    evaluated, mixture = key
+    in_domain = all(rung.cells[key].in_domain for rung, _ in placed if key in rung.cells)
+    found = Law(ladder, evaluated, in_domain, axis, mixture, points, lacking, seeds=seeds)
+    if not seeds:
+        return found
     gains = stacked([[cell.by_seed[seed] for cell in cells] for seed in seeds])
     if not all(np.array_equal(cell.rows, cells[0].rows) for cell in cells):
         gains = gains[:, :, :1]  # draws of other rows are no draws of the same rows: over seeds alone
-    return Law(ladder, evaluated, in_domain, axis, mixture, points, lacking,
-               Line(np.array([point.x for point in points]), gains), seeds)
+    x, learnt = np.array([point.x for point in points]), np.array([point.gain.learnt for point in points])
+    return replace(found, line=line(x, gains), learnt=None if learnt.all() else line(x[learnt], gains[:, learnt]))
+
+
+def line(x: np.ndarray, gains: np.ndarray) -> Line | None:
+    """Return the line through gains [seeds, n, 1 + draws] at `x` [n]; None where no two places differ."""
+    return Line(x, gains) if len({*x}) > 1 else None
 
 
 def stacked(of_seeds: list[list[np.ndarray]]) -> np.ndarray:

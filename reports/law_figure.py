@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MARGIN = 0.08  # of the axis on either side
 PLACES = 30  # at which the band is drawn
 NAMED = (POWER, COMPUTE, WORDS)  # axes above which the rungs' names stand; the factors say which one it is
+UNLEARNT, CROSS = "averaging has not learnt", {"marker": "x", "color": INK, "linestyle": "none", "markersize": 9}
 ALONG = 0.045  # the least distance of two rungs' names, in parts of the axis
 
 
@@ -45,6 +46,9 @@ def draw_laws(laws: Sequence[Law], axes: Sequence[Axis], narrow: bool) -> "Figur
         if axis in NAMED and (narrow or panel.get_subplotspec().is_first_row()):
             name_rungs(panel, {point.rung: point.x for law in some for point in law.points}, low, high)
     shown = [name for name in dict.fromkeys([*map(label, laws), *handles]) if name in handles]  # test rows first
+    if any(law.unlearnt for law in laws if law.axis in axes):
+        shown.append(UNLEARNT)
+        handles[UNLEARNT], = panel.plot([], [], **CROSS)
     legend(figure, [handles[name] for name in shown], shown, 1 if narrow else 3)
     return figure
 
@@ -80,6 +84,8 @@ def draw_law(panel: Any, law: Law, style: tuple, places: np.ndarray) -> Any:
     fill = "full" if law.in_domain else "none"
     drawn = panel.errorbar([place + aside for place in x], y, yerr=errors, fmt=marker, color=colour, fillstyle=fill,
                            capsize=2, markersize=6, elinewidth=0.8, alpha=1 if law.in_domain else 0.75)
+    losses = [(place + aside, height) for place, height, point in zip(x, y, law.points) if not point.gain.learnt]
+    panel.plot([place for place, _ in losses], [height for _, height in losses], **CROSS)
     if law.line is not None:
         heights = [law.line.at(place) for place in places]
         panel.plot(places, [100 * each.mean for each in heights], linestyle=dash if law.in_domain else ":",

@@ -5,12 +5,14 @@ import io
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reports.axes import COMPUTE, POWER, Axis, known
 from reports.gain_tables import gain_cell
-from reports.intervals import LEVEL, Interval
+from reports.gains import Gain
+from reports.intervals import LEVEL
 from reports.law import FEWEST, Law
-from reports.lines import Crossing
+from reports.lines import Crossing, Line
 from reports.rungs import Rung
 from reports.tables import MISSING, ReportTable, p_shown, signed
 
@@ -20,9 +22,10 @@ HOW_LAW = (f"The law shows (yes) where the gain's slope is above zero, and does 
            "test rows, drawn the same for all rungs. It is of these rungs, at their measured places, not of other "
            "models: see the slope without each one. p is corrected (Holm) over the mixtures of a set. Zero: where the "
            "line says that averaging and the baseline are even, with Fieller's interval; ∞: it has no end there, as "
-           "the slope may be 0, and the line may cross nowhere, or beyond the other end, too. "
-           "Representation power is the probe's mean score on the test rows: the head alone "
-           "fine-tuned on all rows.")
+           "the slope may be 0, and the line may cross nowhere, or beyond the other end, too. A rung on which neither "
+           "averaging nor its baseline has learnt gives no point; where the baseline alone has, that is averaging's "
+           "loss. Representation power is the probe's mean score on the test rows: the head alone fine-tuned on all "
+           "rows.")
 
 
 def law_sentences(laws: Sequence[Law]) -> list[str]:
@@ -45,24 +48,27 @@ def finding(law: Law) -> str:
         return f"{where} there is no line: {counted(law)}"
     zero = f", and is zero at {crossing_cell(law)}" if law.line.crossing else ""
     few = f", too few to tell by (it takes {FEWEST})" if len(law.points) < FEWEST else ""
-    return (f"{where} averaging's gain changes by {slope_cell(law)} points for each {law.axis.each}{zero}, by "
-            f"{counted(law)}{few}")
+    slope = f"{slope_cell(law, law.line)} points for each {law.axis.each}"
+    return f"{where} averaging's gain changes by {slope}{zero}, by {counted(law)}{few}"
 
 
 def counted(law: Law) -> str:
-    """Return how many rungs and seeds a line is of, and which rungs give no point and why."""
+    """Return how many rungs and seeds a line is of, on which averaging has not learnt, and which give no point and why.
+    """
     reasons: dict[str, list[str]] = defaultdict(list)
     for rung, reason in law.lacking.items():
         reasons[reason].append(rung)
+    losses = (f"; {len(law.unlearnt)} of them averaging's losses, where fine-tuning alone has learnt: "
+              f"{', '.join(law.unlearnt)} (without these {slope_cell(law, law.learnt)})") if law.unlearnt else ""
     left = "".join(f"; {len(names)} without a point, {reason}: {', '.join(names)}" for reason, names in reasons.items())
-    return f"{len(law.points)} rungs, {len(law.seeds)} seeds{left}"
+    return f"{len(law.points)} rungs, {len(law.seeds)} seeds{losses}{left}"
 
 
-def slope_cell(law: Law) -> str:
-    """Return `slope [low, high]` in points for each unit of the axis."""
-    if law.line is None:
-        return MISSING
-    slope: Interval = law.line.slope
+def slope_cell(law: Law, line: Line | None) -> str:
+    """Return `slope [low, high]` of a law's line in points for each unit of the axis."""
+    if line is None:
+        return "no line"
+    slope = line.slope
     return signed(slope.mean, 2) + (f" [{signed(slope.low, 2)}, {signed(slope.high, 2)}]" if law.has_interval else "")
 
 
@@ -93,10 +99,12 @@ def law_tables(laws: Sequence[Law]) -> list[ReportTable]:
                  "the law shows", "zero at"]]
         for law in some:
             without = law.line.without_one if law.line else None
-            rows.append([law.evaluated, law.mixture, str(len(law.points)), str(len(law.seeds)), slope_cell(law),
+            rows.append([law.evaluated, law.mixture, str(len(law.points)), str(len(law.seeds)),
+                         slope_cell(law, law.line),
                          " to ".join(signed(slope, 2) for slope in without) if without else MISSING,
                          p_shown(law.corrected), law.verdict, crossing_cell(law)])
-        notes = dict.fromkeys(f"{law.mixture}, {law.evaluated}: {counted(law)}." for law in some if law.lacking)
+        notes = dict.fromkeys(f"{law.mixture}, {law.evaluated}: {counted(law)}." for law in some
+                              if law.lacking or law.unlearnt)
         alone = [f"{law.mixture}, {law.evaluated}" for law in some if law.has_interval and not law.over_rows]
         notes |= dict.fromkeys([f"Over seeds alone, as no seed has the answers to the same rows of all rungs: "
                                 f"{'; '.join(alone)}."] * bool(alone))
@@ -113,9 +121,15 @@ def rungs_table(ladder: str, rungs: Sequence[Rung]) -> ReportTable:
         gains = [rung.cells.get(key) for key in keys]
         rows.append([rung.name, MISSING if rung.power is None else POWER.shown(rung.power),
                      MISSING if flops is None else COMPUTE.shown(math.log10(flops)) if flops else "0",
-                     *("no runs" if cell is None else cell.lacking or gain_cell(cell.gain) for cell in gains)])
-    return ReportTable(f"Rungs: {ladder}", rows, ["probe: the mean score on test rows of the head alone fine-tuned on "
-                                                  "all rows. Gains as in each model's own table, in points."])
+                     *("no runs" if cell is None else cell.lacking or rung_cell(cell.gain) for cell in gains)])
+    return ReportTable(f"Rungs: {ladder}", rows, [
+        "probe: the mean score on test rows of the head alone fine-tuned on all rows. Gains as in each model's own "
+        "table, in points; not learnt: averaging's loss where fine-tuning alone has learnt."])
+
+
+def rung_cell(gain: Gain) -> str:
+    """Return `mean [low, high]` of a gain that is a point of the law, also where averaging has not learnt."""
+    return gain_cell(replace(gain, learnt=True)) + " (not learnt)" * (not gain.learnt)
 
 
 def compute_notes(rungs: Sequence[Rung]) -> list[str]:

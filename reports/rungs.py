@@ -18,16 +18,28 @@ from reports.sets_table import not_held_out
 
 @dataclass(frozen=True)
 class Cell:
-    """A mixture's gain on one evaluation set: by seed, float64 [1 + draws] each, on draws of `rows`."""
+    """A mixture's gain on one evaluation set: by seed, float64 [1 + draws] each, on draws of `rows`.
+
+    `in_domain`: whether the set is of the domains that are trained on; `baseline_learnt`: whether the baseline is above
+    the majority class there.
+    """
 
     gain: Gain
     by_seed: dict[int, np.ndarray]
     rows: np.ndarray
+    in_domain: bool
+    baseline_learnt: bool
 
     @property
     def lacking(self) -> str:
-        """Why it gives no point; "" where it does."""
-        return "" if self.gain.shown and self.gain.same_budget else self.gain.verdict
+        """Why it gives no point; "" where it does.
+
+        Where fine-tuning has learnt and averaging has not, that is averaging's loss: a law without it would be one of
+        the rungs on which averaging does well.
+        """
+        if not self.gain.differences or not self.gain.same_budget:
+            return self.gain.verdict
+        return "" if self.gain.learnt or self.baseline_learnt else "neither has learnt"
 
 
 @dataclass(frozen=True)
@@ -85,8 +97,11 @@ def cells(sets: Sequence[Judged]) -> dict[tuple[str, str], Cell]:
         for mixture in dict.fromkeys(re.sub(f"{SCHEDULE}$", "", method) for method in averaging(compared)):
             arm = arm_of(compared, mixture, judged.named)
             if arm in judged.gains:
-                each = by_seed(compared, arm, judged.baselines[arm].name, judged.drawn.of) or {}
-                found[compared.evaluated, mixture] = Cell(judged.gains[arm][None], each, judged.drawn.rows)
+                baseline = judged.baselines[arm].name
+                each = by_seed(compared, arm, baseline, judged.drawn.of) or {}
+                found[compared.evaluated, mixture] = Cell(
+                    judged.gains[arm][None], each, judged.drawn.rows,
+                    not compared.first.out_of_domain(compared.evaluated), judged.learnt.get(baseline, False))
     return found
 
 

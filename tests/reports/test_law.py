@@ -11,7 +11,7 @@ from reports.axes import COMPUTE, FACTORS, FIGURE_1, POWER, factor_rungs
 from reports.contents import contents
 from reports.law import corrected, laws, stacked
 from reports.law_figure import draw_laws, spread
-from reports.law_table import law_csv, law_sentences, law_tables
+from reports.law_table import law_csv, law_sentences, law_tables, slope_cell
 from reports.lines import Line
 from reports.pretrained import amount
 from reports.records import read_records
@@ -110,8 +110,21 @@ def test_the_law_shows_in_a_sentence_by_iid_on_test_rows(found):
     assert sentence == found.headline and "points for each point of representation power, and is zero at " in sentence
     assert found.text().startswith(sentence)
     assert found.findings[2].startswith(f"{law_of(found, 'noniid', 'test', POWER).verdict}: toy (noniid, test) averag")
-    lacking = law_of(found, "iid", "test", POWER).lacking
-    assert lacking["m1"] == "not learnt" and f"{len(lacking)} without a point, not learnt: " in sentence
+
+
+def test_where_fine_tuning_alone_has_learnt_averaging_has_lost_and_where_neither_has_there_is_no_point(found):
+    law = law_of(found, "iid", "test", POWER)
+    assert law.unlearnt == ["m1"] and not law.lacking and law.points[0].gain.mean < -0.03
+    assert (f"1 of them averaging's losses, where fine-tuning alone has learnt: m1 (without these "
+            f"{slope_cell(law, law.learnt)})") in law_sentences(found.laws)[0]
+    slope, _ = np.polyfit([point.x for point in law.points[1:]], [point.gain.mean for point in law.points[1:]], 1)
+    assert law.learnt.slope.mean == pytest.approx(slope)
+    rungs = [replace(rung, cells={key: replace(cell, baseline_learnt=rung.name != "m1")
+                                  for key, cell in rung.cells.items()}) for rung in found.ladders["toy"]]
+    without, *_ = laws({"toy": rungs})
+    assert without.lacking == {"m1": "neither has learnt"} and without.learnt is None
+    assert without.line.slope.mean == pytest.approx(slope)
+    assert law_sentences([without])[0].endswith("; 1 without a point, neither has learnt: m1")
 
 
 def test_compute_and_factors_have_lines_where_the_rest_is_equal(found):
@@ -174,6 +187,8 @@ def test_the_figure_has_filled_and_hollow_points_and_a_line_for_each_law(found, 
     assert list(points.get_xdata()) == [point.x for point in law.points]
     assert list(points.get_ydata()) == pytest.approx([100 * point.gain.mean for point in law.points])
     assert any(line.get_fillstyle() == "none" and line.get_marker() == "^" for line in panel.lines)
+    cross, = (list(line.get_xdata()) for line in panel.lines if line.get_marker() == "x" and len(line.get_xdata()))
+    assert cross == [law.points[0].x]
     assert {text.get_text() for text in panel.texts} == {rung.name for rung in found.ladders["toy"]}
     assert len(figure.axes) == 4
 
