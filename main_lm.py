@@ -62,7 +62,7 @@ def run(config: RunConfig, opened: Callable = running_engine) -> None:
     check_tracker(config.track)
     config = replace(config, data_dir=str(Path(config.data_dir).resolve()))  # workers may run elsewhere
     with RunFolder(config) as folder:
-        check_push(config)
+        check_push(config, folder.path if folder.finished else None)
         if folder.finished:
             print_finished(folder.path)
         else:

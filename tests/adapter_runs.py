@@ -23,7 +23,8 @@ RUNS = {name: ("bert", f"{COMMON} --strategy {name}") for name in ("averaging", 
     "flora": ("bert", f"{COMMON} --strategy flora --lora_r 4,8,2"),
     "turned": ("gpt2", f"{COMMON} --strategy fedex_lora --lora_targets all-linear --val_ratio 0.2"),
     "best": ("gpt2", f"{COMMON} --lora_targets c_attn,c_proj --val_ratio 0.2")}
-RESUMED = ("rolora", "fedex_lora", "flora")
+#: runs that go on after an interrupt, with these flags besides
+RESUMED = {"rolora": "", "fedex_lora": "", "flora": "", "best": "--save_model none", "turned": "--save_model none"}
 
 
 def main(base: Path) -> None:
@@ -36,14 +37,14 @@ def main(base: Path) -> None:
 
         for name, (family, flags) in RUNS.items():
             run(name, family, flags)
-        for name in RESUMED:
-            folder, flags = base / f"{name}-resumed", RUNS[name][1]
+        for name, further in RESUMED.items():
+            folder, (family, flags) = base / f"{name}-resumed", RUNS[name]
             threading.Thread(target=interrupt_after_a_round, args=[folder], daemon=True).start()
             try:
-                run(folder.name, "bert", f"{flags} --transport message")
+                run(folder.name, family, f"{flags} --transport message")
             except KeyboardInterrupt:
                 print("interrupted", name)
-            run(folder.name, "bert", f"{flags} --resume")
+            run(folder.name, family, f"{flags} --resume {further}")
 
 
 if __name__ == "__main__":

@@ -51,6 +51,18 @@ def measured(model, folder: Path) -> tuple[float, float]:
             torch.nn.functional.cross_entropy(logits, labels).item())
 
 
+def summary(folder: Path) -> dict:
+    return json.loads((folder / "summary.json").read_text()) | {"seconds": 0}
+
+
+def rounds(folder: Path) -> list[dict]:
+    """Return a run's rounds without what depends on the hour."""
+    found = [json.loads(line) | {"seconds": 0} for line in (folder / "rounds.jsonl").read_text().splitlines()]
+    for record in found:
+        record["clients"] = [client | {"seconds": 0} for client in record["clients"]]
+    return found
+
+
 def with_adapter(base: str, folder: Path):
     """Return what the code on the adapter's card makes of it."""
     config = AutoConfig.from_pretrained(folder)
@@ -88,10 +100,25 @@ def test_the_best_round_has_both_too(base, name):
         assert measured(model, run / folder) == pytest.approx((wanted["accuracy"], wanted["loss"]), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", RESUMED)
+@pytest.mark.parametrize("name", [name for name, further in RESUMED.items() if not further])
 def test_a_run_that_was_interrupted_ends_with_the_bits_of_one_that_was_not(base, name):
     assert f"interrupted {name}" in (base / "interrupted").read_text()
     assert processes.model(base / name) == processes.model(base / f"{name}-resumed")
+
+
+def parts(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", [name for name, further in RESUMED.items() if further])
+def test_a_run_that_keeps_no_model_has_the_same_record(base, name):
+    """Also where it kept models at first, before it was interrupted."""
+    assert f"interrupted {name}" in (base / "interrupted").read_text()
+    kept, alone = base / name, base / f"{name}-resumed"
+    assert parts(kept) - parts(alone) >= {"model", "best_model", "adapter", "best_adapter"}
+    assert parts(alone) == {".lock", "config.json", "rounds.jsonl", "predictions.parquet", "summary.json"}
+    assert (alone / "predictions.parquet").read_bytes() == (kept / "predictions.parquet").read_bytes()
+    assert summary(alone) == summary(kept) and rounds(alone) == rounds(kept)
 
 
 def test_the_ways_are_different_ones(base):

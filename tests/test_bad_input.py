@@ -122,6 +122,9 @@ FLAGS = cases(
     ("hub repository as a path", "--push_to_hub ../toy", "--push_to_hub ../toy: must be the NAME/REPO"),
     ("hub repository without its second half", "--push_to_hub=me/", "--push_to_hub me/: must be the NAME/REPO"),
     ("public without a repository", "--hub_public", "--hub_public: there is nothing to send; name the repository"),
+    ("hub without a model", "--push_to_hub me/toy --save_model none", "--push_to_hub me/toy and --save_model none "
+     "contradict each other"),
+    ("save_model", "--save_model best", "--save_model: invalid choice: 'best'", "none"),
     ("two starts", "--random_init --load_model x", "--random_init and --load_model contradict each other"),
 )
 ROWS = cases(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from utils.contradictions import check_together
 from utils.errors import UserError
 from utils.flags import (
     MANY,
@@ -159,6 +160,8 @@ class RunConfig:
                             "for K participants (0: off)", valid=WHOLE_FROM_0, may_change=True)
     run_dir: str = flag("", "folder of this run's record (default: log/<data>-<model>-<method>-seed<seed>-<time>)",
                         may_change=True)
+    save_model: str = flag("all", "which models are kept: all (model/, best_model/ and what goes with them), or none, "
+                                  "the record alone", choices=("all", "none"), may_change=True)
     track: str = flag("none", "also send the metrics to a tracker, one of utils/record/trackers/; it writes on this "
                               "machine", choices=TRACKERS.names(), may_change=True)
     push_to_hub: str = flag("", "send the run's model to this NAME/REPO of the Hugging Face hub, made (private) if "
@@ -179,39 +182,7 @@ class RunConfig:
             if type(getattr(self, field)) is not cls:
                 raise TypeError(f"{field}: of another plug-in than the chosen one; make such a config by RunConfig.of")
             check_flags(getattr(self, field))
-        if self.n_gpus == 0 and self.gpus_per_client != 1.0:
-            raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: needs --n_gpus above 0")
-        if self.n_gpus and self.gpus_per_client > self.n_gpus:
-            raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: more than --n_gpus {self.n_gpus}")
-        if self.gpus_per_client > 1 and not self.gpus_per_client.is_integer():
-            raise UserError(f"--gpus_per_client {self.gpus_per_client:g}: above 1 it must be a whole number")
-        if self.n_gpus and self.fp32_products == "onednn":
-            raise UserError("--fp32_products onednn: is a library for CPUs; leave it out, or give --n_gpus 0")
-        if self.compile and self.fp32_products == "onednn":
-            raise UserError("--fp32_products onednn and --compile contradict each other: a compiled model has "
-                            "products of its own; give one of them")
-        if self.partitioner != RunConfig.partitioner and self.lang_mix:
-            raise UserError(f"--partitioner {self.partitioner} and --lang_mix {self.lang_mix:g} contradict each other: "
-                            "give one of them")
-        if self.large_batch and not self.centralized:
-            raise UserError("--large_batch: is a baseline of one client; give --centralized, too")
-        if self.only_client >= 0 and (self.centralized or self.frac_fit < 1):
-            other = "--centralized" if self.centralized else f"--frac_fit {self.frac_fit:g}"
-            raise UserError(f"--only_client {self.only_client} and {other} contradict each other: give one of them")
-        if wrong := STRATEGIES.load(self.strategy).against(self):
-            raise UserError(wrong)
-        if self.client_average == "none" and self.client_average_from != RunConfig.client_average_from:
-            raise UserError(f"--client_average_from {self.client_average_from:g}: needs --client_average swa or ema")
-        if self.diagnose and not self.val_ratio:
-            raise UserError(f"--diagnose {self.diagnose}: measures losses on held-out rows, and there are none; give "
-                            "--val_ratio above 0, too")
-        if self.diagnose and "," in getattr(self.train_flags, "lora_r", ""):
-            raise UserError(f"--diagnose {self.diagnose}: adapters of different ranks have no mean; give one --lora_r, "
-                            "or leave it out")
-        if self.hub_public and not self.push_to_hub:
-            raise UserError("--hub_public: there is nothing to send; name the repository by --push_to_hub NAME/REPO")
-        if self.random_init and self.load_model:
-            raise UserError("--random_init and --load_model contradict each other: give one of them")
+        check_together(self)
 
     @classmethod
     def of(cls, /, **values: Any) -> "RunConfig":

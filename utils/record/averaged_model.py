@@ -65,3 +65,9 @@ class AveragedModel:
                 shutil.rmtree(adapter, ignore_errors=True)  # it stands on the base that goes
                 loading.save(self.model, self.tokenizer, Path(base.name), merged=False)
             save_adapter(self.model, self.tokenizer, adapter, base.name, base.revision)
+
+
+def remove_saved(folder: Path) -> None:
+    """Remove what `AveragedModel.save` has written into `folder` and beside it, if it has."""
+    for each in (folder, beside(folder, "adapter"), beside(folder, "base")):
+        shutil.rmtree(each, ignore_errors=True)

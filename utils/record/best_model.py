@@ -13,10 +13,11 @@ FOLDER = "best_model"
 class BestModel:
     """Keeps `model` as it is after the best round in `folder`, by `metric`; `records` are of an earlier process.
 
-    `record`: that of the best round so far; None where no rows are held out. Of equals the first is the best.
+    `record`: that of the best round so far; None where no rows are held out. Of equals the first is the best. Without a
+    `model` that record is all that is kept.
     """
 
-    def __init__(self, model: AveragedModel, metric: str, folder: Path, records: Iterable[dict]) -> None:
+    def __init__(self, model: AveragedModel | None, metric: str, folder: Path, records: Iterable[dict]) -> None:
         self.model, self.metric, self.folder = model, metric, folder
         self.record: dict | None = None
         for record in records:
@@ -29,7 +30,7 @@ class BestModel:
 
     def round(self, record: dict) -> None:
         """Write the model if it is the best so far."""
-        if self._is_best(record):
+        if self._is_best(record) and self.model:
             with timed(record["seconds"], "checkpoint"):
                 self.model.save(self.folder / FOLDER, record["round"])
 

@@ -19,15 +19,18 @@ SECONDS_TO_SEND = 120  # and more for a large model:
 SLOWEST = 250_000  # bytes a second
 
 
-def check_push(config: RunConfig) -> None:
+def check_push(config: RunConfig, finished: Path | None = None) -> None:
     """Before a run begins, look whether its model can be sent where `--push_to_hub` says; nothing is changed there.
 
-    Raises UserError when the token is missing, unknown or may not write there. A hub that does not answer is only
-    noted: it may answer when the run is done.
+    `finished`: the folder of a run that is. Raises UserError when that has no model, or the token is missing, unknown
+    or may not write there. A hub that does not answer is only noted: it may answer when the run is done.
     """
     repository = config.push_to_hub
     if not repository:
         return
+    if finished and not (finished / "model").is_dir():
+        raise UserError(f"--push_to_hub {repository}: {finished} has kept no model (--save_model none, or model/ is "
+                        "removed); run it again with another --run_dir, or leave the flag out")
     news = _ask("check", SECONDS_TO_ASK, repository)
     if "refused" in news:
         raise UserError(f"--push_to_hub {repository}: {news['refused']}")

@@ -10,8 +10,8 @@ from utils.console import NOTES
 from utils.data.dataset import TaskData
 from utils.failure import Failure
 from utils.record.adapter_base import base_of, beside
-from utils.record.averaged_model import AveragedModel, GlobalVectors
-from utils.record.best_model import BestModel
+from utils.record.averaged_model import AveragedModel, GlobalVectors, remove_saved
+from utils.record.best_model import FOLDER, BestModel
 from utils.record.card import Facts, adding, write_card
 from utils.record.checkpoint import CheckpointWriter
 from utils.record.predictions import Predictions
@@ -35,7 +35,8 @@ class Recorder:
         self.model = AveragedModel(start.model, start.tokenizer, start.vector, vectors,
                                     base_of(config, start.model))
         self.summary = Summary(config, data, records, start.model_facts)
-        self.best = BestModel(self.model, data.table.spec.metrics[0], log.folder, records)
+        kept = self.model if config.save_model == "all" else None
+        self.best = BestModel(kept, data.table.spec.metrics[0], log.folder, records)
         self.predictions = Predictions(log.folder, data.evaluation_sets, self.best.number)
         self.checkpoints = CheckpointWriter(log, self.model)
         self.tracking = Tracking(config, log.folder, data.set_names, records)
@@ -78,22 +79,32 @@ class Recorder:
         NOTES.warning("round %d: %s failed (try %d): %s", server_round, what, number, failure.words)
 
     def finish(self) -> None:
-        """Write the model with its card, and the summary; remove what only a run at work needs.
+        """Write the model with its card, if it is to be kept, and the summary; remove what only a run at work needs.
 
         The last round is what is reported; the best by held-out rows is named beside it.
         """
+        config, folder = self.log.config, self.log.folder
+        self.model.read(config.n_iterations)  # waits for the last checkpoint, and raises what kept it from the disk
+        summary = self.summary.value(self.best.record)
+        if config.save_model == "all":
+            self.save_model(summary)
+        else:
+            for name in ("model", FOLDER):  # of a process that was to keep them, and was killed
+                remove_saved(folder / name)
+        self.tracking.close()
+        self.log.summary(summary)
+        print_summary(folder, summary)
+        self.checkpoints.remove()
+
+    def save_model(self, summary: dict) -> None:
+        """Write the model after the last round, and its adapters, with their cards."""
         config, folder, model = self.log.config, self.log.folder, self.model.model
         self.model.save(folder / "model", config.n_iterations)
-        summary = self.summary.value(self.best.record)
         facts = Facts.of(self.data, model)
         write_card(folder / "model", config, self.data.table.spec, summary, facts)
         if self.model.base:
             facts = replace(facts, loading=adding(self.model.base.beside(folder / "model"), model))
             write_card(beside(folder / "model", "adapter"), config, self.data.table.spec, summary, facts)
-        self.tracking.close()
-        self.log.summary(summary)
-        print_summary(folder, summary)
-        self.checkpoints.remove()
 
 
 def note_round(record: dict) -> None:

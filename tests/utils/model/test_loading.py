@@ -195,6 +195,15 @@ def test_resolve(tiny, tmp_path, monkeypatch):
             loading.resolve(name)
 
 
+@pytest.mark.parametrize("parts, why", [(("config.json", "summary.json"), "has kept no model \\(--save_model none"),
+                                        (("config.json",), "is not finished; go on with it by --resume")])
+def test_a_run_without_a_model_says_why(tmp_path, parts, why):
+    for name in parts:
+        (tmp_path / name).write_text('{"flags": {}, "data_fingerprint": ""}')
+    with pytest.raises(UserError, match=f"^--load_model {tmp_path}: this run {why}.*, or give another model$"):
+        loading.resolve(str(tmp_path), "load_model")
+
+
 def test_pickled_weights_are_refused(copied):
     folder = copied("bert", "model.safetensors")
     torch.save({"x": torch.zeros(1)}, folder / "pytorch_model.bin")

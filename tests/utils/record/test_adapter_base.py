@@ -20,6 +20,7 @@ def test_a_folder_and_minilm(tiny, tmp_path, monkeypatch):
     assert base_of(RunConfig.of(train="lora", model="bert"), loaded("bert")[0]) == Base(str(tiny("bert")))
     assert base_of(RunConfig.of(train="lora"), loaded("minilm")[0]) == Base("sentence-transformers/all-MiniLM-L6-v2")
     assert base_of(RunConfig.of(train="head", model="bert"), loaded("bert")[0]) is None
+    assert base_of(RunConfig.of(train="lora", model="bert", save_model="none"), loaded("bert")[0]) is None
 
 
 def test_a_model_of_the_hub_at_its_commit(hub, tiny, endpoint):

@@ -41,6 +41,13 @@ def test_the_model_that_is_kept_is_the_first_of_the_best(averaged, tmp_path, don
     assert all((tensor == 4).all() for tensor in weights.values())
 
 
+def test_the_best_round_is_known_where_no_model_is_kept(tmp_path):
+    best, rounds = BestModel(None, "f1", tmp_path, []), [{"round": k, "val": {"f1": 1 - k}} for k in range(2)]
+    for record in rounds:
+        best.round(record)
+    assert best.record is rounds[0] and not [*tmp_path.iterdir()]
+
+
 def test_without_held_out_rows_there_is_none(averaged, tmp_path):
     best = BestModel(averaged, "f1", tmp_path / "none", [])
     best.round({"round": 0, "seconds": {}, "test": {"f1": 1.0}})

@@ -76,6 +76,11 @@ def test_nothing_is_asked_or_sent_without_the_flag(hub, login, finished):
     assert not hub.requests
 
 
+def test_a_finished_run_that_has_kept_no_model_is_refused_before_the_hub_is_asked(tmp_path):
+    with pytest.raises(UserError, match=f"--push_to_hub me/toy: {tmp_path} has kept no model .--save_model none"):
+        check_push(config(), tmp_path)
+
+
 @pytest.mark.parametrize("public, visibility", [(False, "private"), (True, "public")])
 def test_the_repository_is_made_private_unless_asked_otherwise(hub, login, finished, notes, public, visibility):
     check_push(config(public=public))
