@@ -1,16 +1,13 @@
 """Flags of a run that contradict or need one another, in one order: the first check that fails is the message."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from utils.errors import UserError
 from utils.plugins import STRATEGIES
 
-if TYPE_CHECKING:
-    from utils.config import RunConfig
 
-
-def check_together(config: "RunConfig") -> None:
-    """Raise UserError, naming the flags, where values of a RunConfig that are fine alone do not go together."""
+def check_together(config: Any) -> None:
+    """Raise UserError, naming the flags, where values of the RunConfig `config` do not go together."""
     usual = type(config)
     if config.n_gpus == 0 and config.gpus_per_client != 1.0:
         raise UserError(f"--gpus_per_client {config.gpus_per_client:g}: needs --n_gpus above 0")
