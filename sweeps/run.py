@@ -69,11 +69,12 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         with ray_for(max(run.config.n_gpus for run in runs)) as ray, kept_drivers() as kept:
             work = Work(ray, kept, options.jobs, options.results)
-            runs = work.all_of(study, runs)
+            runs = work.all_of(study, runs, models)
             for more in further(study, options.at_most) if options.until else ():
                 if work.failed or look(study, runs, options.at_most) not in ("undecided", ""):
                     break
-                study, runs = more, work.all_of(more, more.runs())
+                study, runs = more, more.runs()
+                runs = work.all_of(study, runs, planned_models(study, runs))
         if options.until:
             found = "" if work.failed else look(study, runs, options.at_most)
             NOTES.info("--until decided: with %d seeds the headline %s", len(study.seeds), FOUND[found])
@@ -110,9 +111,12 @@ class Work:
         self.unmade: list[PlannedModels] = []
         self.left_out: set[str] = set()
 
-    def all_of(self, study: Study, runs: list[PlannedRun]) -> list[PlannedRun]:
-        """Do a study's runs: first those that values are chosen by, then those of the chosen values; return these."""
-        self.make_models(study, runs)
+    def all_of(self, study: Study, runs: list[PlannedRun], models: list[PlannedModels]) -> list[PlannedRun]:
+        """Do a study's runs: first those that values are chosen by, then those of the chosen values; return these.
+
+        The `models` that they start from are made before.
+        """
+        self.make_models(study, runs, models)
         if first := tuning_runs(study, runs):
             self.do(study, first, f"runs to choose {', '.join(study.tuned)} by")
         values = chosen_values(study, runs)
@@ -126,9 +130,9 @@ class Work:
         self.do(study, rest, "runs")
         return rest
 
-    def make_models(self, study: Study, runs: list[PlannedRun]) -> None:
+    def make_models(self, study: Study, runs: list[PlannedRun], models: list[PlannedModels]) -> None:
         """Make the models that runs start from and that are not there; say which runs lack one that cannot be made."""
-        models = [one for one in planned_models(study, runs) if one.name not in self.failed]
+        models = [one for one in models if one.name not in self.failed]
         if left := [one for one in models if one.state != "finished"]:
             NOTES.info("%s: models of %d command lines of pretrain.py, %d of them finished", study.path, len(models),
                        len(models) - len(left))
