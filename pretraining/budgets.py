@@ -1,10 +1,9 @@
 """From flags to models: text, word pieces, a student, and its training up to each budget of tokens."""
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
-from pretraining.flags import PretrainFlags, budgets, fixed
+from pretraining.flags import PretrainFlags, fixed
 from pretraining.folder import Models
 from pretraining.objectives import Distillation, MaskedTokens
 from pretraining.pieces import tokenised, train_tokenizer
@@ -24,18 +23,17 @@ def pretrain(flags: PretrainFlags) -> None:
     Raises UserError, naming the flag, for what cannot be made; OSError where the disk refuses.
     """
     with Progress() as progress, Models.opened(flags) as models:
-        wanted = budgets(flags.tokens)
-        there = [label for label in wanted if models.has(label)]
+        there = [label for label in flags.budgets if models.has(label)]
         for label in there:
             NOTES.info("%s: is there", models.folder / label)
-        if len(there) == len(wanted):
+        if len(there) == len(flags.budgets):
             return
         progress.phase("reading text")
         corpus = Corpus.of(flags)
         maker = Maker(flags, models, corpus, progress)
         models.begin(flags, corpus.fingerprint)
         with arithmetic(flags.threads, maker.training.student, maker.training.objective):
-            maker.make(wanted)
+            maker.make()
 
 
 class Maker:
@@ -54,9 +52,9 @@ class Maker:
         objective = Distillation(flags, self.vectors) if self.vectors else MaskedTokens(flags, student, tokenizer)
         self.training = Training(flags, tokens, tokenizer, student, objective)
 
-    def make(self, wanted: Mapping[str, int]) -> None:
-        """Train up to each budget, {label: tokens}, rising, and write the models that are not there."""
-        training, checkpoint = self.training, self.models.checkpoint
+    def make(self) -> None:
+        """Train up to each budget and write the models that are not there."""
+        training, checkpoint, wanted = self.training, self.models.checkpoint, self.flags.budgets
         missing = {label for label in wanted if not self.models.has(label)}
         if checkpoint.is_file() and saved(checkpoint).tokens < min(wanted[label] for label in missing):
             training.restore(checkpoint)
@@ -66,7 +64,7 @@ class Maker:
         left = {label: tokens for label, tokens in left.items() if tokens}
         batches, saved_at = training.batches(), time.monotonic()
         while missing & left.keys():
-            self.show(wanted)
+            self.show()
             training.step(next(batches))
             reached = [label for label, tokens in left.items() if training.done.tokens >= tokens]
             for label in reached:
@@ -82,7 +80,7 @@ class Maker:
         """Write the model of a budget that is reached, and print its line; one that is there stays as it is."""
         if self.models.has(label):
             return
-        training, card = self.training, self.card(budgets(self.flags.tokens)[label])
+        training, card = self.training, self.card(self.flags.budgets[label])
         self.models.write(label, training.student, training.tokenizer, card)
         done = training.done
         loss = f" loss={done.loss / done.n_losses:.4f}" if done.n_losses else ""
@@ -101,9 +99,9 @@ class Maker:
                 "layers": flags.layers, "hidden": flags.hidden, "budget": budget,
                 "asked": {name: value for name, value in fixed(flags).items() if name != "seed"}}
 
-    def show(self, wanted: Mapping[str, int]) -> None:
+    def show(self) -> None:
         """Say how far the training is."""
-        done, last = self.training.done, max(wanted.values())
+        done, last = self.training.done, max(self.flags.budgets.values())
         text = f"{done.tokens:,} of {last:,} tokens"
         if done.steps:
             rate = done.tokens / max(done.seconds, 1e-3)

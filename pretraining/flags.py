@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 
 from utils.command_line import FlagParser, add_flags
@@ -56,7 +57,12 @@ class PretrainFlags:
 
     def __post_init__(self) -> None:
         check_flags(self)
-        budgets(self.tokens)
+        self.budgets  # raises what is wrong with them
+
+    @cached_property
+    def budgets(self) -> dict[str, int]:
+        """{label: tokens} of `tokens`."""
+        return budgets_in(self.tokens)
 
 
 def parse(argv: list[str] | None, tasks: Sequence[str], prog: str = "pretrain.py") -> PretrainFlags:
@@ -96,7 +102,7 @@ def names_in(value: str) -> list[str]:
     return [*dict.fromkeys(name.strip() for name in value.split(",") if name.strip())]
 
 
-def budgets(value: str) -> dict[str, int]:
+def budgets_in(value: str) -> dict[str, int]:
     """Return {label: tokens} of `--tokens`, such as {"0": 0, "250k": 250000}; labels are names of folders.
 
     Raises UserError unless there are some, rising.

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pretraining.flags import PretrainFlags, budgets, parse
+from pretraining.flags import PretrainFlags, parse
 from pretraining.made_by import check_made_by
 from sweeps.board import Board, last_words
 from sweeps.study import PlannedRun, Study, as_words, filled
@@ -39,7 +39,7 @@ class PlannedModels:
     @property
     def state(self) -> str:
         """`finished`, `resume` or `new`."""
-        if all((self.folder / label / CARD).is_file() for label in budgets(self.flags.tokens)):
+        if all((self.folder / label / CARD).is_file() for label in self.flags.budgets):
             return "finished"
         return "resume" if self.folder.exists() else "new"
 
@@ -66,11 +66,11 @@ def planned_models(study: Study, runs: Sequence[PlannedRun]) -> list[PlannedMode
         if folders.count(models.folder) > 1:
             raise UserError(f"{study.path}: {models.name}: another table of [pretrain] has the folder {models.folder}; "
                             "give one of them another out")
-        there = {models.folder / label for label in budgets(models.flags.tokens)}
+        there = {models.folder / label for label in models.flags.budgets}
         for run in runs:
             if models.serve(run.config) and start_of(run.config) not in there:
                 raise UserError(f"{study.path}: run {run.name}: --{run.config.start_flag} {start_of(run.config)}: "
-                                f"{models.name} makes {', '.join(budgets(models.flags.tokens))} there")
+                                f"{models.name} makes {', '.join(models.flags.budgets)} there")
     needed = [models for models in found if any(models.serve(run.config) for run in runs)]
     for models in needed:
         try:

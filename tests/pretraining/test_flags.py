@@ -2,14 +2,14 @@
 
 import pytest
 
-from pretraining.flags import OBJECTIVES, budgets, fixed, parse
+from pretraining.flags import OBJECTIVES, budgets_in, fixed, parse
 
 TASKS = ("rte", "sentiment")
 
 
 def test_budgets_are_read():
-    assert budgets("0,250k,1M,2.5M,3G") == {"0": 0, "250k": 250000, "1M": 10**6, "2.5M": 2500000, "3G": 3 * 10**9}
-    assert budgets("1.001k") == {"1.001k": 1001}  # 1001 but for a float's last bit
+    assert budgets_in("0,250k,1M,2.5M,3G") == {"0": 0, "250k": 250000, "1M": 10**6, "2.5M": 2500000, "3G": 3 * 10**9}
+    assert budgets_in("1.001k") == {"1.001k": 1001}  # 1001 but for a float's last bit
 
 
 def test_masked_tokens_have_no_teacher_to_be_the_same():
