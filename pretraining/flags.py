@@ -9,11 +9,12 @@ from pathlib import Path
 
 from utils.command_line import FlagParser, add_flags
 from utils.errors import UserError, quoted
-from utils.flags import MANY, POSITIVE, WHOLE_FROM_1, check_flags, fields_of, flag, nearest, no_choice
+from utils.flags import MANY, POSITIVE, WHOLE_FROM_1, check_flags, fields_of, flag, nearest, no_choice, spellings
 
 DESCRIPTION = ("Pre-train an encoder in miniature on the text of task tables, and save it at several budgets of "
                "tokens, as folders that main_lm.py --model takes.")
 OBJECTIVES = ("distillation", "mlm")
+OF_TEACHERS = ("teacher", "learns", "cache")  # flags of distillation alone
 PER_HEAD = 32  # of the hidden size
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
@@ -70,12 +71,17 @@ def parse(argv: list[str] | None, tasks: Sequence[str], prog: str = "pretrain.py
     parser = FlagParser(prog, f"Tasks: {', '.join(tasks)}. A line for each model goes to stdout, everything "
                         "else to stderr.", "pretrain.py --task NAME[,NAME] --out DIR [flags]", DESCRIPTION, [])
     add_flags(parser, PretrainFlags)
+    parser.set_defaults(**dict.fromkeys(OF_TEACHERS))  # None says that one is not given
     options, others = parser.parse_known_args(argv)
+    given = {name: value for name, value in vars(options).items() if value is not None}
     try:
         if others:
-            near = nearest(others[0].partition("=")[0].removeprefix("--"), vars(options))
+            near = nearest(others[0].partition("=")[0].removeprefix("--"), spellings(PretrainFlags))
             raise UserError(f"unrecognized arguments: {' '.join(others)}{near}")
-        return checked(PretrainFlags(**vars(options)), tasks)
+        for name in OF_TEACHERS:
+            if name in given and options.objective == "mlm":
+                raise UserError(f"--{name} {given[name]}: --objective mlm has no teacher; leave it out")
+        return checked(PretrainFlags(**given), tasks)
     except UserError as error:
         parser.error(str(error))
 
@@ -121,6 +127,6 @@ def budgets_in(value: str) -> dict[str, int]:
 
 def fixed(flags: PretrainFlags) -> dict[str, object]:
     """Return {flag: value} of what must be the same where models are added to a folder; mlm has no teacher."""
-    unused = () if flags.objective == "distillation" else ("teacher", "learns")
+    unused = () if flags.objective == "distillation" else OF_TEACHERS
     return {field.name: getattr(flags, field.name) for field in fields_of(flags)
             if not field.metadata["may_change"] and field.name not in unused}
