@@ -126,7 +126,11 @@ def budgets_in(value: str) -> dict[str, int]:
 
 
 def fixed(flags: PretrainFlags) -> dict[str, object]:
-    """Return {flag: value} of what must be the same where models are added to a folder; mlm has no teacher."""
+    """Return {flag: value} of what must be the same where models are added to a folder; mlm has no teacher.
+
+    Domains are sorted: as they are typed they choose the same text. That of tasks and files has their order.
+    """
     unused = () if flags.objective == "distillation" else OF_TEACHERS
-    return {field.name: getattr(flags, field.name) for field in fields_of(flags)
-            if not field.metadata["may_change"] and field.name not in unused}
+    found = {field.name: getattr(flags, field.name) for field in fields_of(flags)
+             if not field.metadata["may_change"] and field.name not in unused}
+    return found | {"domains": ",".join(sorted(names_in(flags.domains)))}

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reports.pretrained import TEXT, amount, first_digit
+from reports.pretrained import TEXT, amount, asked, first_digit
 from reports.pretraining import Pretraining
 from reports.rungs import Rung
 
@@ -79,7 +79,7 @@ def factor_rungs(rungs: Sequence[Rung]) -> dict[Axis, list[Rung]]:
             if rung.card is not None and axis.place(rung) is not None:
                 same = {"tokens": rung.card["budget"], "domains": sorted(rung.card["domains"]),
                         "vocabulary": first_digit(rung.card["vocabulary"])} | {axis.name: None}
-                rest = {name: value for name, value in rung.card["asked"].items() if name not in (*TEXT, "vocab")}
+                rest = {name: value for name, value in asked(rung.card).items() if name not in (*TEXT, "vocab")}
                 groups[json.dumps([same, rest], sort_keys=True)].append(rung)
         several = [some for some in groups.values() if len({axis.place(rung) for rung in some}) > 1]
         if several:

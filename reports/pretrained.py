@@ -31,12 +31,20 @@ def check_pretraining(found: object, where: str) -> None:
 
 def identity(found: Mapping) -> str:
     """Return a text that is the same of two models where all that was asked for is, but for the seed."""
-    return json.dumps([found["asked"], found["budget"], sorted(found["domains"])], sort_keys=True)
+    return json.dumps([asked(found), found["budget"], sorted(found["domains"])], sort_keys=True)
+
+
+def asked(found: Mapping) -> dict:
+    """Return the flags that set models apart.
+
+    Without `domains`: the card names those of the text in full; and without `threads`: they change last bits alone.
+    """
+    return {name: value for name, value in found["asked"].items() if name not in ("domains", "threads")}
 
 
 def differing(cards: Sequence[Mapping]) -> tuple[str, ...]:
     """Return the flags in which what was asked for of some models differs, but for those that a name has words for."""
-    names = dict.fromkeys(name for card in cards for name in card["asked"] if name not in WORDED)
+    names = dict.fromkeys(name for card in cards for name in asked(card) if name not in WORDED)
     return tuple(name for name in names if len({json.dumps(card["asked"].get(name)) for card in cards}) > 1)
 
 

@@ -17,6 +17,14 @@ def test_masked_tokens_have_no_teacher_to_be_the_same():
     assert there["distillation"].keys() - there["mlm"].keys() == {"teacher", "learns"}
 
 
+def test_the_order_of_domains_makes_no_other_models():
+    one, two, more = (fixed(parse(f"--out a --task rte --domains {names}".split(), TASKS))
+                      for names in ("movie,tweets", "tweets,movie,tweets", "movie,tweets,news"))
+    assert one == two != more
+    assert fixed(parse("--out a --task rte,sentiment".split(), TASKS)) != fixed(
+        parse("--out a --task sentiment,rte".split(), TASKS))
+
+
 @pytest.mark.parametrize(("flags", "said"), [
     ("--task rte", "--out: name the folder"),
     ("--out a", "--task, --text: name tasks or files"),

@@ -50,8 +50,10 @@ def test_seeds_of_one_pretraining_are_one_model_and_others_are_not(found):
 
 def test_models_of_other_flags_are_others_and_their_names_say_in_what(tmp_path):
     gains = {"iid-linear": 0.0}
-    for place, (tokens, asked) in enumerate(((10_490, {}), (10_510, {}), (10_500, {"learns": "mean"}))):
-        each = card(tokens, **asked) | {"budget": 10_000}
+    same = {"threads": 2, "domains": "movie,sentiment/product"}  # threads, and all domains by other names
+    for place, (tokens, asked) in enumerate(((10_490, {}), (10_510, same), (10_500, {"learns": "mean"}))):
+        each = card(tokens) | {"budget": 10_000}
+        each["asked"] |= asked
         write_rung(tmp_path / str(place), "10k", 0.66, gains, pretraining=each, seeds=(place,), rows=20)
     write_rung(tmp_path, "1M", 0.66, gains, pretraining=card(1_000_000), rows=20)
     found = contents(read_records([tmp_path]))
