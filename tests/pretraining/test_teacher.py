@@ -1,5 +1,7 @@
 """A teacher's vectors: what transformers alone says, kept for all runs, made anew where they are damaged."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -48,7 +50,7 @@ def test_vectors_are_kept_for_each_domain_and_made_anew_where_damaged(place, tmp
     values = before.of(np.arange(4))
     files = sorted((tmp_path / "cache").glob("*/values.npy"))
     times = [file.stat().st_mtime_ns for file in files]
-    alone = PretrainFlags(**{**vars(place), "domains": "two"})
+    alone = replace(place, domains="two")
     _, found = vectors(alone)
     assert torch.equal(found.of(np.array([0])), values[2:3]) and len(files) == 2
     assert [file.stat().st_mtime_ns for file in sorted((tmp_path / "cache").glob("*/values.npy"))] == times
@@ -60,9 +62,9 @@ def test_vectors_are_kept_for_each_domain_and_made_anew_where_damaged(place, tmp
 @pytest.mark.parametrize("family", ["gpt2", "t5"])
 def test_a_teacher_that_is_no_encoder_is_refused(family, place, tmp_path):
     with pytest.raises(UserError, match=f"--teacher .*: a {family} model is no encoder"):
-        vectors(PretrainFlags(**{**vars(place), "teacher": str(tiny_once(tmp_path, family))}))
+        vectors(replace(place, teacher=str(tiny_once(tmp_path, family))))
 
 
 def test_a_teacher_that_is_not_there_is_named(place):
     with pytest.raises(UserError, match="--teacher ./nothing: no model there"):
-        vectors(PretrainFlags(**{**vars(place), "teacher": "./nothing"}))
+        vectors(replace(place, teacher="./nothing"))
