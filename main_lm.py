@@ -19,9 +19,7 @@ from strategies import check_strategy
 from utils.clock import Clock
 from utils.command_line import parse_flags
 from utils.config import RunConfig
-from utils.console import NOTES, notes_to_stderr
-from utils.errors import RoundFailed, UserError
-from utils.machine.durable import DISK_REFUSES
+from utils.machine.ending import exit_code
 from utils.machine.process import run_program
 from utils.machine.workers import check_machine, pause_collector, quiet_environment, resume_collector
 from utils.record.progress import Progress
@@ -37,22 +35,14 @@ if TYPE_CHECKING:  # heavy imports wait until they are needed: --help and a wron
 def main(argv: list[str] | None = None, opened: Callable = running_engine) -> int:
     """Run one command line, on an engine of its own or one that `opened` gives; return the exit code."""
     config = parse_flags(argv, preprocess.task_names())
-    notes_to_stderr()
-    try:
+
+    def work() -> None:
         quiet_environment(own_ray=not config.ray_address)
         run(config, opened)
-        return 0
-    except (UserError, RoundFailed) as error:
-        NOTES.error("main_lm.py: %s", error)
-        return error.exit_code
-    except OSError as error:
-        if error.errno not in DISK_REFUSES:
-            raise
-        NOTES.error("main_lm.py: %s: free some space and go on with --resume, or name another --run_dir", error)
-        return 2
-    except KeyboardInterrupt:
-        NOTES.error("main_lm.py: interrupted: the same flags and --resume go on from the last whole round")
-        return 130
+
+    return exit_code("main_lm.py", work,
+                     lambda error: f"{error}: free some space and go on with --resume, or name another --run_dir",
+                     "the same flags and --resume go on from the last whole round")
 
 
 def run(config: RunConfig, opened: Callable = running_engine) -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import preprocess.common as preprocess
 from merging.flags import Asked, parse
-from utils.console import NOTES, notes_to_stderr
-from utils.errors import RoundFailed, UserError
-from utils.machine.durable import DISK_REFUSES
+from utils.console import NOTES
+from utils.machine.ending import exit_code
 from utils.machine.new_folder import new_folder
 from utils.machine.process import run_program
 from utils.machine.workers import check_machine, quiet_environment
@@ -22,22 +21,13 @@ from utils.machine.workers import check_machine, quiet_environment
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
     asked = parse(argv, preprocess.task_names())
-    notes_to_stderr()
-    try:
+
+    def work() -> None:
         quiet_environment(own_ray=True)
         merge(asked)
-        return 0
-    except (UserError, RoundFailed) as error:
-        NOTES.error("merge.py: %s", error)
-        return error.exit_code
-    except OSError as error:
-        if error.errno not in DISK_REFUSES:
-            raise
-        NOTES.error("merge.py: --out %s: %s: free some space, or name another folder", asked.flags.out, error.strerror)
-        return 2
-    except KeyboardInterrupt:
-        NOTES.error("merge.py: interrupted: nothing is written")
-        return 130
+
+    return exit_code("merge.py", work, lambda error: f"--out {asked.flags.out}: {error.strerror}: free some space, or "
+                                                     "name another folder", "nothing is written")
 
 
 def merge(asked: Asked) -> None:

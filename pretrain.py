@@ -9,9 +9,7 @@ of the program; 2: the input is wrong; 130: interrupted.
 
 import preprocess.common as preprocess
 from pretraining.flags import PretrainFlags, parse
-from utils.console import NOTES, notes_to_stderr
-from utils.errors import UserError
-from utils.machine.durable import DISK_REFUSES
+from utils.machine.ending import exit_code
 from utils.machine.process import run_program
 from utils.machine.workers import pause_collector, quiet_environment, resume_collector
 
@@ -19,27 +17,15 @@ from utils.machine.workers import pause_collector, quiet_environment, resume_col
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
     flags = parse(argv, preprocess.task_names())
-    notes_to_stderr()
-    try:
-        quiet_environment(own_ray=True)
-        make(flags)
-        return 0
-    except UserError as error:
-        NOTES.error("pretrain.py: %s", error)
-        return error.exit_code
-    except OSError as error:
-        if error.errno not in DISK_REFUSES:
-            raise
-        NOTES.error("pretrain.py: %s: %s: free some space, or name another folder", error.filename or
-                    f"--out {flags.out}", error.strerror)
-        return 2
-    except KeyboardInterrupt:
-        NOTES.error("pretrain.py: interrupted: the same command goes on from the last checkpoint")
-        return 130
+    return exit_code("pretrain.py", lambda: make(flags),
+                     lambda error: f"{error.filename or f'--out {flags.out}'}: {error.strerror}: free some space, or "
+                                   "name another folder",
+                     "the same command goes on from the last checkpoint")
 
 
 def make(flags: PretrainFlags) -> None:
     """Make the models that the flags ask for."""
+    quiet_environment(own_ray=True)
     pause_collector()
     from pretraining.budgets import pretrain  # heavy imports wait: --help and a wrong flag answer at once
 

@@ -21,10 +21,10 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import IO
 
-from utils.console import NOTES, in_bytes, notes_to_stderr
+from utils.console import NOTES, in_bytes
 from utils.errors import UserError
 from utils.hub_names import split_revision
-from utils.machine.durable import DISK_REFUSES
+from utils.machine.ending import exit_code
 from utils.machine.new_folder import new_folder
 from utils.machine.process import run_program
 from utils.machine.workers import quiet_models
@@ -58,26 +58,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("name", metavar="NAME", help="a model of the hub, NAME@REV, or a folder")
     parser.add_argument("out", metavar="OUT", type=Path, help="a new folder for what --model then takes")
     options = parser.parse_args(argv)
-    notes_to_stderr()
-    try:
-        quiet_models()
-        convert(options.name, options.out)
-        return 0
-    except UserError as error:
-        NOTES.error("convert: %s", error)
-        return error.exit_code
-    except OSError as error:
-        if error.errno not in DISK_REFUSES:
-            raise
-        NOTES.error("convert: OUT %s: %s: free some space, or name another folder", options.out, error.strerror)
-        return 2
-    except KeyboardInterrupt:
-        NOTES.error("convert: interrupted: nothing is written")
-        return 130
+    return exit_code("convert", lambda: convert(options.name, options.out),
+                     lambda error: f"OUT {options.out}: {error.strerror}: free some space, or name another folder",
+                     "nothing is written")
 
 
 def convert(name: str, out: Path) -> None:
     """Write the model `name` into the folder `out`, whole or not at all. Raises UserError for what is refused."""
+    quiet_models()
     with new_folder(out, "OUT") as folder:
         source = source_of(name)
         largest, total = sizes(name, source.folder)
