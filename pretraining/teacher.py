@@ -53,13 +53,12 @@ class Vectors:
 
     def of(self, texts: np.ndarray) -> torch.Tensor:
         """Return the vectors of some texts of the corpus, float32 [texts, width]."""
-        places = zip(self.corpus.part[texts], self.corpus.place[texts])
-        return torch.from_numpy(np.stack([self.values[part][place] for part, place in places]))
+        return torch.from_numpy(np.stack([self.values[part][place] for part, place in self.corpus.places(texts)]))
 
     def flops(self, texts: np.ndarray) -> int:
         """Return the teacher's FLOPs for these texts, each read once: 2 · parameters · tokens."""
-        places = zip(self.corpus.part[texts], self.corpus.place[texts])
-        return 2 * self.parameters * sum(int(self.lengths[part][place]) for part, place in places)
+        tokens = sum(int(self.lengths[part][place]) for part, place in self.corpus.places(texts))
+        return 2 * self.parameters * tokens
 
 
 def vectors_of(corpus: Corpus, flags: PretrainFlags, progress: Progress) -> Vectors:

@@ -26,7 +26,7 @@ class Part:
     @property
     def fingerprint(self) -> str:
         """64 hex digits, of the texts."""
-        return hashlib.sha256(json.dumps(self.texts).encode()).hexdigest()
+        return fingerprint_of(self.texts)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,11 @@ class Corpus:
     @property
     def fingerprint(self) -> str:
         """64 hex digits, of all texts."""
-        return Part("", self.texts).fingerprint
+        return fingerprint_of(self.texts)
+
+    def places(self, texts: np.ndarray) -> Iterator[tuple[int, int]]:
+        """Return the part of each of some texts, and its place there."""
+        return zip(self.part[texts], self.place[texts])
 
     @classmethod
     def of(cls, flags: PretrainFlags) -> "Corpus":
@@ -65,6 +69,11 @@ class Corpus:
         NOTES.info("text: %d different ones in %d training rows of %s", len(first), n_rows, ", ".join(found))
         part, place = np.array([*first.values()], np.int64).T
         return cls(parts, [*first], part, place)
+
+
+def fingerprint_of(texts: Sequence[str]) -> str:
+    """Return 64 hex digits, of texts in their order."""
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
 def rows(flags: PretrainFlags) -> Iterator[tuple[str, str]]:

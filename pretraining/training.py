@@ -51,18 +51,21 @@ class Training:
         self.parameters: dict[str, torch.nn.Parameter] = dict(named)
         self.optimizer = torch.optim.AdamW(self.parameters.values(), lr=0.0, weight_decay=0.0, fused=True)
 
+    @property
+    def steps_per_pass(self) -> int:
+        """Batches that the text makes."""
+        return -(-self.tokens.n_rows // self.flags.batch_size)
+
     def batches(self) -> Iterator[np.ndarray]:
         """Yield the texts of each step from here on, int64 [texts]: pass after pass, each text once in each."""
-        per_pass = -(-self.tokens.n_rows // self.flags.batch_size)
-        number, first = divmod(self.done.steps, per_pass)
+        number, first = divmod(self.done.steps, self.steps_per_pass)
         while True:
             yield from self._pass(number)[first:]
             number, first = number + 1, 0
 
     def texts_read(self) -> np.ndarray:
         """Return the texts that the steps so far have read, int64, each once."""
-        per_pass = -(-self.tokens.n_rows // self.flags.batch_size)
-        if self.done.steps >= per_pass:
+        if self.done.steps >= self.steps_per_pass:
             return np.arange(self.tokens.n_rows)
         return np.concatenate([np.zeros(0, np.int64), *self._pass(0)[:self.done.steps]])
 
