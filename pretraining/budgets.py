@@ -58,10 +58,10 @@ class Maker:
         missing = {label for label in wanted if not self.models.has(label)}
         if checkpoint.is_file() and saved(checkpoint).tokens < min(wanted[label] for label in missing):
             training.restore(checkpoint)
-        left = {label: tokens for label, tokens in wanted.items() if tokens > training.done.tokens or not tokens}
-        if not training.done.steps and 0 in left.values():
-            self.write(next(label for label in left if not left[label]))
-        left = {label: tokens for label, tokens in left.items() if tokens}
+        for label, tokens in wanted.items():
+            if not tokens and not training.done.steps:
+                self.write(label)
+        left = {label: tokens for label, tokens in wanted.items() if tokens > training.done.tokens}
         batches, saved_at = training.batches(), time.monotonic()
         while missing & left.keys():
             self.show()
