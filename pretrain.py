@@ -27,7 +27,7 @@ def make(flags: PretrainFlags) -> None:
     """Make the models that the flags ask for."""
     quiet_environment(own_ray=True)
     pause_collector()
-    from pretraining.budgets import pretrain  # heavy imports wait: --help and a wrong flag answer at once
+    from pretraining.maker import pretrain  # heavy imports wait: --help and a wrong flag answer at once
 
     resume_collector()
     pretrain(flags)
