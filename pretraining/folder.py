@@ -36,7 +36,12 @@ class Models:
         try:
             if out.is_dir() and any(out.iterdir()) and not (out / MADE_BY).is_file() and not (out / "lock").is_file():
                 raise UserError(f"--out {out}: holds something else; name a new folder")
-            out.mkdir(parents=True, exist_ok=True)
+            try:
+                out.mkdir(parents=True, exist_ok=True)
+            except FileExistsError:
+                raise UserError(f"--out {out}: is a file; name a folder") from None
+            except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+                raise UserError(f"--out {out}: cannot be made: {error.strerror}; name another folder") from None
             with held(out / "lock"):
                 remove_halves(out)
                 models = cls(out)
@@ -48,8 +53,6 @@ class Models:
                         shutil.rmtree(out)
         except BlockingIOError:
             raise UserError(f"--out {out}: another process is at work there; name another folder") from None
-        except FileExistsError:
-            raise UserError(f"--out {out}: is a file; name a folder") from None
 
     def begin(self, flags: PretrainFlags, text_fingerprint: str) -> None:
         """Write down what the models are of. Raises UserError where those that are there are of another text."""

@@ -138,6 +138,7 @@ def test_what_cannot_be_made_is_one_line(called, place):
     assert "--lr 0.5: the models in models are of 0.001; name another --out" in wrong("--out", "models", "--lr", 0.5)
     assert "--out data: holds something else" in wrong("--out", "data")
     assert "--out teacher/config.json: is a file" in wrong("--out", "teacher/config.json")
+    assert "--out /proc/models: cannot be made: No such file" in wrong("--out", "/proc/models")
     assert "--domains 'news': no such domain; the text has rte/all" in wrong("--out", "new", "--domains", "news")
     assert "--text nothing.txt: No such file" in wrong("--out", "new", "--text", "nothing.txt")
     (place / "spoilt.txt").write_bytes(b"\xff\xfe")
