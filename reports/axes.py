@@ -45,18 +45,19 @@ def power_of_ten(exponent: float) -> str:
     return f"{10 ** (exponent - whole):.1f}e{whole:+d}"
 
 
-def known(rung: Rung) -> Pretraining:
+def pretraining_of(rung: Rung) -> Pretraining:
     """Return what a rung was pre-trained with, nothing where that is not known."""
-    return rung.known if isinstance(rung.known, Pretraining) else Pretraining()
+    return rung.pretrained if isinstance(rung.pretrained, Pretraining) else Pretraining()
 
 
 POWER = Axis("power", "point of representation power", "representation power: the probe's score, points",
              lambda rung: rung.power)
 COMPUTE = Axis("compute", "tenfold of pre-training compute", "pre-training compute, FLOPs (6·N·D)",
-               lambda rung: known(rung).flops, 10)
+               lambda rung: pretraining_of(rung).flops, 10)
 FIGURE_1 = Axis("figure 1", "tenfold of compute", "pre-training compute in figure 1's unit, 10^15 · 6·N·sequences",
-                lambda rung: known(rung).figure_1, 10)
-WORDS = Axis("words", "tenfold of pre-training text", "words of pre-training text", lambda rung: known(rung).words, 10)
+                lambda rung: pretraining_of(rung).figure_1, 10)
+WORDS = Axis("words", "tenfold of pre-training text", "words of pre-training text",
+             lambda rung: pretraining_of(rung).words, 10)
 #: of models pre-trained in miniature: what is varied where the rest is the same
 FACTORS = (Axis("tokens", "tenfold of pre-training tokens", "pre-training tokens",
                 lambda rung: None if rung.card is None else rung.card["budget"], 10),

@@ -2,7 +2,7 @@
 
 The law that the report looks for (Chung et al., FL@FM-NeurIPS 2023): the more representation power a model has, from
 pre-training compute, diversity of data and vocabulary, the more averaging gains; above some power it gains at all. Here
-representation power is measured: by a linear probe on the same rows (`reports/rungs.py`).
+representation power is measured: by a probe on the same rows (`reports/rungs.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from reports.intervals import LEVEL
 from reports.lines import Line
 from reports.rungs import Rung
 
-FEWEST = 3  # rungs by which a law is decided: through two there is always a line
+FEWEST = 3  # places of rungs by which a law is decided: through two there is always a line
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Law:
     """A mixture's gains on one evaluation set against one axis, and the line through them.
 
     `line` is None with fewer than 2 different places, or no seed that all rungs have. `lacking`: {rung: why it gives no
-    point}; `learnt`: the line through the points alone on which averaging has learnt, None where those are all, or too
-    few; `corrected`: the slope's p value among those of the set's mixtures.
+    point}; `of_learnt`: the line through the points alone on which averaging has learnt, None where those are all,
+    or too few; `corrected`: the slope's p value among those of the set's mixtures.
     """
 
     ladder: str
@@ -46,7 +46,7 @@ class Law:
     points: list[Point]
     lacking: dict[str, str] = field(default_factory=dict)
     line: Line | None = None
-    learnt: Line | None = None
+    of_learnt: Line | None = None
     seeds: tuple[int, ...] = ()
     corrected: float | None = None
 
@@ -67,14 +67,24 @@ class Law:
         return draws.size > 0 and not np.isnan(draws).any((1, 2)).all()
 
     @property
+    def places(self) -> int:
+        """How many different places its points have."""
+        return len({point.x for point in self.points})
+
+    @property
     def p(self) -> float | None:
-        """The p value of no slope, uncorrected; None without a line, and with one seed, which decides nothing."""
-        return self.line.slope.p if self.line is not None and len(self.seeds) > 1 else None
+        """The p value of no slope, uncorrected; None where there is nothing to decide by: too few places or seeds."""
+        return self.line.slope.p if self.line is not None and self.places >= FEWEST and len(self.seeds) > 1 else None
+
+    @property
+    def hangs_on_one(self) -> bool:
+        """Whether the slope's sign is another one without some rung."""
+        return self.line is not None and (ends := self.line.without_one) is not None and ends[0] * ends[1] <= 0
 
     @property
     def verdict(self) -> str:
         """Whether the gain grows along the axis: yes, no (it falls), or undecided."""
-        if self.line is None or len(self.points) < FEWEST or self.corrected is None or self.corrected > 1 - LEVEL:
+        if self.line is None or self.corrected is None or self.corrected > 1 - LEVEL or self.hangs_on_one:
             return "undecided"
         return "yes" if self.line.slope.mean > 0 else "no"
 
@@ -116,7 +126,7 @@ def law(ladder: str, axis: Axis, key: tuple[str, str], placed: list[tuple[Rung, 
     if not all(np.array_equal(cell.rows, cells[0].rows) for cell in cells):
         gains = gains[:, :, :1]  # draws of other rows are no draws of the same rows: over seeds alone
     x, learnt = np.array([point.x for point in points]), np.array([point.gain.learnt for point in points])
-    return replace(found, line=line(x, gains), learnt=None if learnt.all() else line(x[learnt], gains[:, learnt]))
+    return replace(found, line=line(x, gains), of_learnt=None if learnt.all() else line(x[learnt], gains[:, learnt]))
 
 
 def line(x: np.ndarray, gains: np.ndarray) -> Line | None:

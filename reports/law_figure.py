@@ -93,13 +93,13 @@ def draw_law(panel: Any, law: Law, style: tuple, places: np.ndarray) -> Any:
         if law.has_interval:
             panel.fill_between(places, [100 * each.low for each in heights], [100 * each.high for each in heights],
                                color=colour, alpha=0.15 if law.in_domain else 0.06, linewidth=0)
-        if law.in_domain and law.line.crossing is not None:
+        if law.in_domain:
             draw_crossing(panel, law, colour, places)
     return drawn
 
 
 def draw_crossing(panel: Any, law: Law, colour: str, places: np.ndarray) -> None:
-    """Mark where the line is zero, with its interval as a bar on the zero line; an arrow where it goes on."""
+    """Mark where the line is zero, with its interval as a bar on the zero line, as far as the panel goes."""
     found = law.line.crossing if law.line else None
     if found is None:
         return

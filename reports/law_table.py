@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reports.axes import COMPUTE, POWER, Axis, known
+from reports.axes import COMPUTE, POWER, Axis, pretraining_of
 from reports.gain_tables import gain_cell
 from reports.gains import Gain
 from reports.intervals import LEVEL
@@ -17,11 +17,12 @@ from reports.rungs import Rung
 from reports.tables import MISSING, ReportTable, p_shown, signed
 
 HOW_LAW = (f"The law shows (yes) where the gain's slope is above zero, and does not (no) where it is below, with p at "
-           f"most {1 - LEVEL:.2f}, by at least {FEWEST} rungs. The line is a least-squares fit of each seed's gains, "
+           f"most {1 - LEVEL:.2f}, by at least {FEWEST} places, and on the same side without any one rung. The line is "
+           "a least-squares fit of each seed's gains, "
            f"all rungs weighing the same. [low, high]: the {LEVEL:.0%} confidence interval of its slope over seeds and "
            "test rows, drawn the same for all rungs. It is of these rungs, at their measured places, not of other "
            "models: see the slope without each one. p is corrected (Holm) over the mixtures of a set. Zero: where the "
-           "line says that averaging and the baseline are even, with Fieller's interval; ∞: it has no end there, as "
+           "line says that averaging and the baseline are even, with Fieller's interval; none: it has no end there, as "
            "the slope may be 0, and the line may cross nowhere, or beyond the other end, too. A rung on which neither "
            "averaging nor its baseline has learnt gives no point; where the baseline alone has, that is averaging's "
            "loss. Representation power is the probe's mean score on the test rows: the head alone fine-tuned on all "
@@ -47,9 +48,10 @@ def finding(law: Law) -> str:
     if law.line is None:
         return f"{where} there is no line: {counted(law)}"
     zero = f", and is zero at {crossing_cell(law)}" if law.line.crossing else ""
-    few = f", too few to tell by (it takes {FEWEST})" if len(law.points) < FEWEST else ""
+    few = f", too few to tell by (it takes {FEWEST})" if law.places < FEWEST else ""
+    one = ", and has another sign without one of them" if law.hangs_on_one else ""
     slope = f"{slope_cell(law, law.line)} points for each {law.axis.each}"
-    return f"{where} averaging's gain changes by {slope}{zero}, by {counted(law)}{few}"
+    return f"{where} averaging's gain changes by {slope}{zero}, by {counted(law)}{few}{one}"
 
 
 def counted(law: Law) -> str:
@@ -58,10 +60,17 @@ def counted(law: Law) -> str:
     reasons: dict[str, list[str]] = defaultdict(list)
     for rung, reason in law.lacking.items():
         reasons[reason].append(rung)
-    losses = (f"; {len(law.unlearnt)} of them averaging's losses, where fine-tuning alone has learnt: "
-              f"{', '.join(law.unlearnt)} (without these {slope_cell(law, law.learnt)})") if law.unlearnt else ""
+    verdicts = [point.gain.verdict for point in law.points]
+    decided = f"; averaging is ahead on {verdicts.count('ahead')} and behind on {verdicts.count('behind')} of them"
+    losses = (f", and has not learnt on {len(law.unlearnt)}, where fine-tuning has, which are losses: "
+              f"{', '.join(law.unlearnt)} (without these {slope_cell(law, law.of_learnt)})") if law.unlearnt else ""
     left = "".join(f"; {len(names)} without a point, {reason}: {', '.join(names)}" for reason, names in reasons.items())
-    return f"{len(law.points)} rungs, {len(law.seeds)} seeds{losses}{left}"
+    return f"{many(len(law.points), 'rung')}, {many(len(law.seeds), 'seed')}{decided}{losses}{left}"
+
+
+def many(number: int, what: str) -> str:
+    """Return `1 rung`, `2 rungs`."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def slope_cell(law: Law, line: Line | None) -> str:
@@ -73,7 +82,7 @@ def slope_cell(law: Law, line: Line | None) -> str:
 
 
 def crossing_cell(law: Law) -> str:
-    """Return where the line is zero, `at [low, high]`, ∞ where there is no end."""
+    """Return where the line is zero, `at [low, high]`, none where there is no end."""
     found: Crossing | None = law.line.crossing if law.line else None
     if found is None:
         return MISSING
@@ -85,7 +94,7 @@ def crossing_cell(law: Law) -> str:
 
 def end_cell(axis: Axis, end: float) -> str:
     """Return the end of an interval of places on an axis."""
-    return axis.shown(end) if math.isfinite(end) else "−∞" if end < 0 and not axis.base else "0" if end < 0 else "∞"
+    return axis.shown(end) if math.isfinite(end) else "none"
 
 
 def law_tables(laws: Sequence[Law]) -> list[ReportTable]:
@@ -115,16 +124,25 @@ def law_tables(laws: Sequence[Law]) -> list[ReportTable]:
 def rungs_table(ladder: str, rungs: Sequence[Rung]) -> ReportTable:
     """Each rung's representation power, compute and gains."""
     keys = list(dict.fromkeys(key for rung in rungs for key in rung.cells))
-    rows = [["rung", "probe", "FLOPs", *(f"{mixture}, {evaluated}" for evaluated, mixture in keys)]]
-    for rung in sorted(rungs, key=lambda rung: (rung.power or 0.0, known(rung).flops or 0.0)):
-        flops = known(rung).flops
+    taught = [rung for rung in rungs if rung.card and rung.card["teacher_flops"]]
+    rows = [["rung", "probe", "FLOPs", *["teacher's"] * bool(taught),
+             *(f"{mixture}, {evaluated}" for evaluated, mixture in keys)]]
+    for rung in sorted(rungs, key=lambda rung: (rung.power or 0.0, pretraining_of(rung).flops or 0.0)):
         gains = [rung.cells.get(key) for key in keys]
         rows.append([rung.name, MISSING if rung.power is None else POWER.shown(rung.power),
-                     MISSING if flops is None else COMPUTE.shown(math.log10(flops)) if flops else "0",
+                     flops_cell(pretraining_of(rung).flops),
+                     *[flops_cell(rung.card["teacher_flops"] if rung.card else None)] * bool(taught),
                      *("no runs" if cell is None else cell.lacking or rung_cell(cell.gain) for cell in gains)])
     return ReportTable(f"Rungs: {ladder}", rows, [
-        "probe: the mean score on test rows of the head alone fine-tuned on all rows. Gains as in each model's own "
-        "table, in points; not learnt: averaging's loss where fine-tuning alone has learnt."])
+        "probe: the mean score on test rows of the head alone, its pooler included, fine-tuned on all rows. Gains as "
+        "in each model's own table, in points; not learnt: averaging's loss where fine-tuning alone has learnt.",
+        *["teacher's: FLOPs of its forward passes, which those of the model, and the axis of compute, leave out."
+          ] * bool(taught)])
+
+
+def flops_cell(flops: float | None) -> str:
+    """Return a number of FLOPs as a power of ten."""
+    return MISSING if flops is None else COMPUTE.shown(math.log10(flops)) if flops else "0"
 
 
 def rung_cell(gain: Gain) -> str:
@@ -136,9 +154,9 @@ def compute_notes(rungs: Sequence[Rung]) -> list[str]:
     """Return a sentence for each reason why models have no place on the axis of compute."""
     reasons: dict[str, list[str]] = defaultdict(list)
     for rung in rungs:
-        if not known(rung).flops:
-            why = rung.known if isinstance(rung.known, str) else (
-                "random weights have had no pre-training" if known(rung).flops == 0 else "its compute is not known")
+        if not (flops := pretraining_of(rung).flops):
+            why = rung.pretrained if isinstance(rung.pretrained, str) else (
+                "random weights have had no pre-training" if flops == 0 else "its compute is not known")
             reasons[why].append(rung.name)
     return [f"Not on the axis of compute: {', '.join(names)} ({why})." for why, names in reasons.items()]
 

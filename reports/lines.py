@@ -19,7 +19,7 @@ import numpy as np
 
 from reports.intervals import LEVEL, Interval, interval
 
-LEVEL_SLOPE = 1e-12  # a slope below this is none: its line crosses nothing
+FLAT = 1e-12  # a slope below this is none: its line crosses nothing
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Line:
     @cached_property
     def crossing(self) -> Crossing | None:
         """Where the line is zero, with Fieller's interval; None for a level line."""
-        if abs(self.slope.mean) < LEVEL_SLOPE:
+        if abs(self.slope.mean) < FLAT:
             return None
         unit = float(np.ptp(self.x))
         zero = -self.at(self.centre).mean / (self.slope.mean * unit)  # in ranges of x from their centre

@@ -11,8 +11,8 @@ from reports.values import NUMBER, Kind, take
 from utils.errors import UserError
 
 KINDS: dict[str, Kind] = {"objective": str, "tokens": int, "sequences": int, "domains": list, "vocabulary": int,
-                          "layers": int, "hidden": int, "body_parameters": int, "flops": NUMBER, "budget": int,
-                          "asked": dict}
+                          "layers": int, "hidden": int, "body_parameters": int, "flops": NUMBER,
+                          "teacher_flops": NUMBER, "budget": int, "asked": dict}
 TEXT = ("task", "text", "domains")  # the flags that say which text
 WORDED = (*TEXT, "vocab", "objective", "layers", "hidden")  # the flags that a name has words of its own for
 

@@ -1,6 +1,7 @@
 """Runs, read from their records and sorted into what can be compared."""
 
 import os
+import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -151,7 +152,8 @@ def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
             continue
         finished.append(run)
     apart = differing([run.pretraining for run in finished if run.pretraining])
-    for run in (replace(run, apart=apart) for run in finished):
+    of_seeds = folders_of_seeds(finished)
+    for run in (replace(run, apart=apart, of_seeds=of_seeds.get(run.summary["model"], "")) for run in finished):
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
         asked = identity(run.pretraining) if run.pretraining else ""
         model = run.model, asked, str(run.config.get("model_commit", "")), run.flag("random_init")
@@ -164,6 +166,17 @@ def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
     names = [name for name in varied(groups.values()) if name not in tuned]
     compared = [comparison(some, apart, tuned) for runs in groups.values() for apart, some in by_flags(runs, names)]
     return Records(with_titles(compared), unfinished, later)
+
+
+def folders_of_seeds(runs: Sequence[FinishedRun]) -> dict[str, str]:
+    """Return {model's folder: itself with `seed{seed}` for a part as `seed3`} where each seed has its own there."""
+    of_seeds, shared = {}, set()
+    for run in runs:
+        folder = run.summary["model"]
+        of_seeds[folder] = re.sub(r"(?<![^/])seed\d+(?=/)", "seed{seed}", folder)
+        if of_seeds[folder].replace("{seed}", str(run.seed)) != folder:
+            shared.add(of_seeds[folder])
+    return {folder: name for folder, name in of_seeds.items() if name != folder and name not in shared}
 
 
 def check_tuned(tuned: Sequence[str], known: set[str]) -> None:
@@ -228,8 +241,8 @@ def called(model: str, layers: int) -> str:
 
 
 def model_name(run: FinishedRun) -> str:
-    """Return the name of a run's model: of an absolute path, its last folder."""
-    return Path(run.model).name if os.path.isabs(run.model) else run.model
+    """Return the name of a run's model: of an absolute path, or one that has the seed in it, its last folder."""
+    return Path(run.model).name if os.path.isabs(run.model) or run.of_seeds and not run.pretraining else run.model
 
 
 def model_title(run: FinishedRun) -> str:

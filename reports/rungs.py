@@ -4,7 +4,7 @@ import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Cell:
         the rungs on which averaging does well.
         """
         if not self.gain.differences or not self.gain.same_budget:
-            return self.gain.verdict
+            return replace(self.gain, learnt=True).verdict  # that it has not learnt is no reason
         return "" if self.gain.learnt or self.baseline_learnt else "neither has learnt"
 
 
@@ -46,13 +46,13 @@ class Cell:
 class Rung:
     """A model on one task: `cells[set, mixture]` are its gains, `power` its probe's mean score on test rows in points.
 
-    `power` is None without a probe. `known`: what it was pre-trained with, or why that is not known; `card`: its record
-    of a pre-training in miniature.
+    `power` is None without a probe. `pretrained`: with what, or why that is not known; `card`: its record of a
+    pre-training in miniature.
     """
 
     name: str
     power: float | None
-    known: Pretraining | str
+    pretrained: Pretraining | str
     card: dict | None
     cells: dict[tuple[str, str], Cell]
 

@@ -31,7 +31,8 @@ SET_FACTS = ("sets", "rows_fingerprint"), ("ood", "fingerprint"), ("overlap", "d
 class FinishedRun:
     """A finished run's record: its folder, config.json, rounds.jsonl and summary.json.
 
-    `apart`: flags of pretrain.py in which its model may differ from others', and which are a part of its name.
+    `apart`: flags of pretrain.py in which its model may differ from others', and which are a part of its name;
+    `of_seeds`: its model's folder as a study has it, with `seed{seed}`, where each seed has one of its own.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class FinishedRun:
     rounds: list[dict]
     summary: dict
     apart: tuple[str, ...] = ()
+    of_seeds: str = ""
 
     @property
     def method(self) -> str:
@@ -84,9 +86,10 @@ class FinishedRun:
     def flag(self, name: str) -> object:
         """Return the value of a flag; None where the run's plug-ins have no such flag.
 
-        A model that was pre-trained in miniature has a folder for each seed: its --model is its name.
+        Of a model that has a folder for each seed --model is its name.
         """
-        return self.model if name == "model" and self.pretraining else self.config["flags"].get(name)
+        own = self.pretraining or self.of_seeds
+        return self.model if name == "model" and own else self.config["flags"].get(name)
 
     @property
     def pretraining(self) -> dict | None:
@@ -96,8 +99,9 @@ class FinishedRun:
     @property
     def model(self) -> str:
         """What it starts from: a model's name or folder, or the name of what was pre-trained in miniature."""
-        model = self.summary["model"]
-        return pretrained_name(Path(model).name, self.pretraining, self.apart) if self.pretraining else model
+        if self.pretraining:
+            return pretrained_name(Path(self.summary["model"]).name, self.pretraining, self.apart)
+        return self.of_seeds or self.summary["model"]
 
     @property
     def step_ratio(self) -> float | None:

@@ -65,6 +65,24 @@ def test_models_of_other_flags_are_others_and_their_names_say_in_what(tmp_path):
     assert sorted(rung.name for rung in factor_rungs(rungs)[FACTORS[0]]) == ["10k tokens", "1M tokens"]
 
 
+def test_models_that_each_seed_has_its_own_of_are_one_rung_by_their_folder(tmp_path):
+    for place, (step, power) in enumerate({"20k": 0.7, "200k": 0.75, "2000k": 0.8}.items()):
+        write_rung(tmp_path, f"models/seed{{seed}}/multiberts-step_{step}", power, {"iid-linear": 0.01 * place},
+                   rows=100)
+    found = contents(read_records([tmp_path]))
+    law = law_of(found, "iid", "test", COMPUTE)
+    assert [point.rung for point in law.points] == [f"multiberts-step_{step}" for step in ("20k", "200k", "2000k")]
+    assert law.seeds == (1, 2, 3) and law.line is not None
+    assert {sets[0].compared.model for sets in found.judged} == {point.rung for point in law.points}
+
+
+def test_a_model_in_a_folder_of_one_seed_is_one_model_to_all_seeds(tmp_path):
+    for seed in (1, 2, 3):
+        write_run(tmp_path / str(seed), "iid", seed, (0.6, 0.5), model="log/models/seed1/small")
+    one, = read_records([tmp_path]).comparisons
+    assert one.model == "log/models/seed1/small" and [run.seed for run in one.methods["iid"]] == [1, 2, 3]
+
+
 def test_a_line_is_least_squares_of_the_models_mean_gains_at_their_probes_scores(found):
     law = law_of(found, "iid", "test", POWER)
     judged = {sets[0].compared.model: sets[0] for sets in found.judged}
@@ -116,15 +134,17 @@ def test_the_law_shows_in_a_sentence_by_iid_on_test_rows(found):
 
 def test_where_fine_tuning_alone_has_learnt_averaging_has_lost_and_where_neither_has_there_is_no_point(found):
     law = law_of(found, "iid", "test", POWER)
+    ahead, behind = (sum(point.gain.verdict == word for point in law.points) for word in ("ahead", "behind"))
     assert law.unlearnt == ["m1"] and not law.lacking and law.points[0].gain.mean < -0.03
-    assert (f"1 of them averaging's losses, where fine-tuning alone has learnt: m1 (without these "
-            f"{slope_cell(law, law.learnt)})") in law_sentences(found.laws)[0]
+    sentence, without = law_sentences(found.laws)[0], slope_cell(law, law.of_learnt)
+    assert f"; averaging is ahead on {ahead} and behind on {behind} of them, and has not learnt on 1" in sentence
+    assert sentence.endswith(f", where fine-tuning has, which are losses: m1 (without these {without})")
     slope, _ = np.polyfit([point.x for point in law.points[1:]], [point.gain.mean for point in law.points[1:]], 1)
-    assert law.learnt.slope.mean == pytest.approx(slope)
+    assert law.of_learnt.slope.mean == pytest.approx(slope)
     rungs = [replace(rung, cells={key: replace(cell, baseline_learnt=rung.name != "m1")
                                   for key, cell in rung.cells.items()}) for rung in found.ladders["toy"]]
     without, *_ = laws({"toy": rungs})
-    assert without.lacking == {"m1": "neither has learnt"} and without.learnt is None
+    assert without.lacking == {"m1": "neither has learnt"} and without.of_learnt is None
     assert without.line.slope.mean == pytest.approx(slope)
     assert law_sentences([without])[0].endswith("; 1 without a point, neither has learnt: m1")
 
@@ -139,6 +159,16 @@ def test_compute_and_factors_have_lines_where_the_rest_is_equal(found):
     assert tokens.verdict == "undecided"  # through two models there is always a line
     notes = " ".join(found.law_notes)
     assert "0 tokens (random weights have had no pre-training)" in notes and "m1, m2, m3, m4, m5 (its pre-" in notes
+
+
+def test_a_law_is_decided_by_three_places_and_not_by_one_rung(found):
+    law = law_of(found, "iid", "test", POWER)
+    assert law.verdict == "yes" and law.places == len(law.points) and not law.hangs_on_one
+    two = replace(law, points=[replace(point, x=float(point.x > law.points[0].x)) for point in law.points])
+    assert two.places == 2 and two.p is None
+    gains = np.tile(np.array([0.02, 0.01, 0.0, 0.2])[None, :, None], (3, 1, 2001))  # the last one turns the slope
+    one = replace(law, line=Line(np.arange(4.0), gains), corrected=0.01)
+    assert one.line.slope.mean > 0 > one.line.without_one[0] and one.verdict == "undecided" and one.hangs_on_one
 
 
 def test_p_is_corrected_over_the_mixtures_of_a_set(found):

@@ -1,6 +1,7 @@
 """A ladder of made-up runs: rungs of rising probe scores, each with answers to the same rows."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 
@@ -29,8 +30,8 @@ def card(tokens, domains=("sentiment/movie", "sentiment/product"), vocabulary=40
 def write_rung(folder, model, power, gains, *, seeds=(1, 2, 3), rows=300, pretraining=None):
     """Runs of one model: its probe at about `power`, fine-tuning above it, the arms of `gains` that much above that.
 
-    `pretraining`: the card of config.json, with each run's seed. Answers of all runs are to the same rows; a row's
-    difficulty is the same for all models.
+    `pretraining`: the card of config.json, with each run's seed. `{seed}` in `model` is the run's.
+    Answers of all runs are to the same rows; a row's difficulty is the same for all models.
     """
     labels = np.random.default_rng(7).integers(0, 2, 2 * rows)
     difficulty = {name: np.random.default_rng(place).random(2 * rows) for place, name in enumerate(SETS)}
@@ -39,9 +40,9 @@ def write_rung(folder, model, power, gains, *, seeds=(1, 2, 3), rows=300, pretra
             continue
         score = power if "head" in arm else power + 0.05 + gains.get(arm, 0.0)
         for seed in seeds:
-            where = f"{model}/{arm}-seed{seed}"
+            where = f"{Path(model).name}/{arm}-seed{seed}"
             facts = {"evaluation_sets": list(SETS), "pretraining": pretraining and pretraining | {"seed": seed}}
-            path = f"log/models/seed{seed}/{model}" if pretraining else model
+            path = f"log/models/seed{seed}/{model}" if pretraining else model.format(seed=seed)
             run = write_run(folder / where, arm, seed, dict.fromkeys("ab", score), facts=facts, model=path,
                             **flags)
             add_round_sets(run)

@@ -1,4 +1,4 @@
-"""A linear probe: the head alone is trained, with the pooler that it reads (Alain & Bengio 2016, arXiv:1610.01644).
+"""A probe: the head alone is trained, with the pooler that it reads (Alain & Bengio 2016, arXiv:1610.01644).
 
 What the first layer of a head puts out may hardly differ from row to row: the pooler on the first layers of MiniLM has
 deviations of 2e-4 around 0.06, and a few passes of AdamW see a constant. So a probe's features are standardised, as by
