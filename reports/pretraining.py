@@ -69,7 +69,7 @@ def pretraining(run: FinishedRun, known: dict[str, Pretraining]) -> Pretraining 
     if card is not None:
         return Pretraining(float(card["flops"]), 6.0 * card["body_parameters"] * card["sequences"] / FIGURE_1_UNIT)
     name = split_revision(run.summary["model"])[0].rstrip("/").rpartition("/")[2].lower()
-    return known.get(name, f"its pre-training compute is not in {TABLE.name}")
+    return known.get(name, f"its pre-training compute is not in {TABLE.parent.name}/{TABLE.name}")
 
 
 def published_points(path: Path = FIGURE_1) -> list[PublishedPoint]:

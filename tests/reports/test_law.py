@@ -189,7 +189,7 @@ def test_without_probes_there_is_no_law_against_power(tmp_path):
         COMPUTE, "iid", ["bert-base-uncased", "google/electra-base-discriminator"], None)
     assert not law_sentences(here.laws) and here.headline.startswith("Averaging beats")
     assert here.law_notes == ["Not on the axis of compute: unheard (its pre-training compute is not in "
-                              "pretraining.json)."]
+                              "reports/pretraining.json)."]
     for method in ("centralized", "iid"):  # another learning rate is no third model on the line
         write_run(tmp_path / f"faster{method}", method, 1, (0.5, 0.5), model="bert-base-uncased", lr=1e-3)
     here = contents(read_records([tmp_path]))

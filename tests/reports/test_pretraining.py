@@ -55,7 +55,7 @@ def test_a_runs_own_card_comes_first(tmp_path):
     facts = {"pretraining": CARD}  # of 2 layers
     assert "a part of a model" in of_run(tmp_path / "f", model="m", layers=1, facts=facts)
     assert of_run(tmp_path / "g", model="m", layers=2, facts=facts).flops == 6e12
-    assert of_run(tmp_path / "e", model="unheard") == "its pre-training compute is not in pretraining.json"
+    assert of_run(tmp_path / "e", model="unheard") == "its pre-training compute is not in reports/pretraining.json"
 
 
 @pytest.mark.parametrize("spoilt, message", [
