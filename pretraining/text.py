@@ -51,20 +51,21 @@ class Corpus:
     def of(cls, flags: PretrainFlags) -> "Corpus":
         """Return the text that the flags name, and note how much it is; tables that are absent are made.
 
-        A text of two parts is the first one's. Raises UserError, naming the flag, for an unknown domain or a file that
-        cannot be read, and where there is no text.
+        A text of two parts is the first one's. Raises UserError, naming the flag, for an unknown domain, a file that
+        cannot be read, and a domain or a file without text.
         """
         found: dict[str, list[str]] = defaultdict(list)
         for name, text in (*rows(flags), *lines(flags)):
             found[name].append(text)
         found = chosen(flags.domains, found)
         parts = [Part(name, [*dict.fromkeys(text for text in texts if text.strip())]) for name, texts in found.items()]
+        for part in parts:
+            if not part.texts:
+                raise UserError(f"--task {flags.task}: the rows of {part.name} have no text; name others by --domains")
         first: dict[str, tuple[int, int]] = {}
         for number, part in enumerate(parts):
             for place, text in enumerate(part.texts):
                 first.setdefault(text, (number, place))
-        if not first:
-            raise UserError(f"--task {flags.task}, --text {flags.text}: there is no text")
         n_rows = sum(map(len, found.values()))
         NOTES.info("text: %d different ones in %d training rows of %s", len(first), n_rows, ", ".join(found))
         part, place = np.array([*first.values()], np.int64).T
@@ -88,16 +89,21 @@ def rows(flags: PretrainFlags) -> Iterator[tuple[str, str]]:
 
 
 def lines(flags: PretrainFlags) -> Iterator[tuple[str, str]]:
-    """Yield (text/FILE, line) of the files. Raises UserError, naming one, for what is no text."""
+    """Yield (text/FILE, line) of the files, blank ones left out. Raises UserError, naming one, for what is no text."""
     for name in names_in(flags.text):
-        path = Path(name)
+        path, n_lines = Path(name), 0
         try:
             with path.open(encoding="utf-8") as file:
-                yield from ((f"text/{path.stem}", line.rstrip("\n")) for line in file)
+                for line in file:
+                    if line.strip():
+                        n_lines += 1
+                        yield f"text/{path.stem}", line.rstrip("\n")
         except OSError as error:
             raise UserError(f"--text {name}: {error.strerror}") from None
         except UnicodeDecodeError as error:
             raise UserError(f"--text {name}: is no UTF-8 ({error.reason})") from None
+        if not n_lines:
+            raise UserError(f"--text {name}: has no text, only blank lines, if any; leave it out")
 
 
 def chosen(domains: str, found: dict[str, list[str]]) -> dict[str, list[str]]:
