@@ -9,7 +9,7 @@ from pathlib import Path
 
 from utils.command_line import FlagParser, add_flags
 from utils.errors import UserError, quoted
-from utils.flags import MANY, POSITIVE, WHOLE_FROM_1, check_flags, fields_of, flag, nearest, no_choice, spellings
+from utils.flags import POSITIVE, WHOLE_FROM_1, check_flags, fields_of, flag, nearest, no_choice, spellings
 
 DESCRIPTION = ("Pre-train an encoder in miniature on the text of task tables, and save it at several budgets of "
                "tokens, as folders that main_lm.py --model takes.")
@@ -36,8 +36,9 @@ class PretrainFlags:
     data_dir: str = flag("data", "folder of the preprocessed tables", valid=(bool, "the name of a folder"),
                          may_change=True)
     max_length: int = flag(128, "tokens kept of each text, and the longest sequence that the model can read",
-                           valid=(lambda value: 8 <= value <= MANY, "a whole number from 8 (to 10^9)"))
-    layers: int = flag(2, "layers of the encoder", valid=WHOLE_FROM_1, opens="the model, a BERT")
+                           valid=(lambda value: 8 <= value <= 2**16, "a whole number from 8 (to 65536)"))
+    layers: int = flag(2, "layers of the encoder", opens="the model, a BERT",
+                       valid=(lambda value: 1 <= value <= 1000, "a whole number from 1 (to 1000)"))
     hidden: int = flag(128, f"its width, a multiple of {PER_HEAD}, which is a head's",
                        valid=(lambda value: 0 < value <= 2**14 and not value % PER_HEAD,
                               f"a multiple of {PER_HEAD} (to {2**14})"))
@@ -50,7 +51,8 @@ class PretrainFlags:
                                "output, which classifiers read, or both alike", choices=("both", "mean", "pooler"))
     cache: str = flag("", "folder where teachers' vectors are kept, for all runs (default: teachers/ in --data_dir)",
                       may_change=True)
-    batch_size: int = flag(32, "sequences per step", valid=WHOLE_FROM_1)
+    batch_size: int = flag(32, "sequences per step",
+                           valid=(lambda value: 1 <= value <= 2**16, "a whole number from 1 (to 65536)"))
     lr: float = flag(1e-3, "AdamW's learning rate, after a linear rise", valid=POSITIVE)
     warmup: int = flag(100, "steps of that rise", valid=WHOLE_FROM_1)
     threads: int = flag(1, "threads of the arithmetic; other numbers give other last bits",
@@ -90,6 +92,9 @@ def checked(flags: PretrainFlags, tasks: Sequence[str]) -> PretrainFlags:
     """Return the flags. Raises UserError, naming one, where what they ask for cannot be made."""
     if not flags.out:
         raise UserError("--out: name the folder for the models")
+    for name, value in (("task", flags.task), ("text", flags.text), ("domains", flags.domains)):
+        if value and not names_in(value):
+            raise UserError(f"--{name} {quoted(value)}: names nothing; give NAME[,NAME], or leave it out")
     if not (flags.task or flags.text):
         raise UserError("--task, --text: name tasks or files to have text from")
     for name in names_in(flags.task):
