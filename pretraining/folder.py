@@ -14,6 +14,7 @@ from pretraining.flags import PretrainFlags, fixed
 from pretraining.made_by import MADE_BY, check_made_by, made_by
 from utils.errors import UserError
 from utils.machine.durable import held, remove_halves, whole_file, whole_folder
+from utils.machine.new_folder import make_folder
 from utils.model.pretraining import CARD, sentence
 from utils.record.runlog import versions
 
@@ -36,12 +37,7 @@ class Models:
         try:
             if out.is_dir() and any(out.iterdir()) and not (out / MADE_BY).is_file() and not (out / "lock").is_file():
                 raise UserError(f"--out {out}: holds something else; name a new folder")
-            try:
-                out.mkdir(parents=True, exist_ok=True)
-            except FileExistsError:
-                raise UserError(f"--out {out}: is a file; name a folder") from None
-            except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-                raise UserError(f"--out {out}: cannot be made: {error.strerror}; name another folder") from None
+            make_folder(out, f"--out {out}")
             with held(out / "lock"):
                 remove_halves(out)
                 models = cls(out)

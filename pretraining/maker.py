@@ -8,7 +8,7 @@ from pretraining.folder import Models
 from pretraining.objectives import Distillation, MaskedTokens
 from pretraining.pieces import tokenised, train_tokenizer
 from pretraining.student import arithmetic, new_student, sizes
-from pretraining.teacher import vectors_of
+from pretraining.teacher import Teacher
 from pretraining.text import Corpus
 from pretraining.training import Training, saved
 from utils.console import NOTES
@@ -28,9 +28,10 @@ def pretrain(flags: PretrainFlags) -> None:
             NOTES.info("%s: is there", models.folder / label)
         if len(there) == len(flags.budgets):
             return
+        teacher = Teacher(flags) if flags.objective == "distillation" else None  # what is wrong with it is said at once
         progress.phase("reading text")
         corpus = Corpus.of(flags)
-        maker = Maker(flags, models, corpus, progress)
+        maker = Maker(flags, models, corpus, teacher, progress)
         models.begin(flags, corpus.fingerprint)
         with arithmetic(flags.threads, maker.training.student, maker.training.objective):
             maker.make()
@@ -39,7 +40,8 @@ def pretrain(flags: PretrainFlags) -> None:
 class Maker:
     """The training of a folder's models, and what their cards say."""
 
-    def __init__(self, flags: PretrainFlags, models: Models, corpus: Corpus, progress: Progress) -> None:
+    def __init__(self, flags: PretrainFlags, models: Models, corpus: Corpus, teacher: Teacher | None,
+                 progress: Progress) -> None:
         self.flags, self.models, self.corpus, self.progress = flags, models, corpus, progress
         progress.phase("learning word pieces", brief=True)
         tokenizer = train_tokenizer(corpus.texts, flags.vocab, flags.max_length)
@@ -48,7 +50,7 @@ class Maker:
         tokens = tokenised(corpus.texts, tokenizer, flags.max_length)
         NOTES.info("text: %d tokens in a pass over it", tokens.offsets[-1])
         student = new_student(flags, tokenizer)
-        self.vectors = vectors_of(corpus, flags, progress) if flags.objective == "distillation" else None
+        self.vectors = teacher.vectors(corpus, progress) if teacher else None
         objective = Distillation(flags, self.vectors) if self.vectors else MaskedTokens(flags, student, tokenizer)
         self.training = Training(flags, tokens, tokenizer, student, objective)
 

@@ -18,6 +18,7 @@ from pretraining.text import Corpus, Part
 from utils.data.batches import evaluation_batches
 from utils.errors import UserError
 from utils.machine.durable import held, remove_halves, whole_folder
+from utils.machine.new_folder import make_folder
 from utils.model.adapter import CONFIG
 from utils.model.body import load_body
 from utils.model.byte_order import without_marks
@@ -61,20 +62,11 @@ class Vectors:
         return 2 * self.parameters * tokens
 
 
-def vectors_of(corpus: Corpus, flags: PretrainFlags, progress: Progress) -> Vectors:
-    """Return the vectors of the teacher that the flags name: from the cache, where another run has put them there.
-
-    Each is the mean of the last layer's tokens, scaled to length 1 (Reimers & Gurevych 2019). Raises UserError, naming
-    the flag, for a teacher that is no encoder or does not load.
-    """
-    teacher = Teacher(flags)
-    cache = Path(flags.cache or Path(flags.data_dir) / "teachers")
-    found = [teacher.part(part, cache, progress) for part in corpus.parts]
-    return Vectors(corpus, teacher.parameters, *zip(*found))
-
-
 class Teacher:
-    """An encoder to learn from; its weights are loaded when a text is not in the cache. `parameters`: how many."""
+    """The encoder that the flags name to learn from, of `parameters`; loaded when a text is not in the cache.
+
+    Raises UserError, naming the flag, for one that is no encoder, and for a cache that cannot be made.
+    """
 
     def __init__(self, flags: PretrainFlags) -> None:
         self.asked, self.max_length, self.threads = f"--teacher {flags.teacher}", flags.max_length, flags.threads
@@ -89,15 +81,25 @@ class Teacher:
             with torch.device("meta"):
                 self.parameters = sum(each.numel() for each in AutoModel.from_config(config).parameters())
         check_weight_files(self.asked, self.folder)
+        self.cache = Path(flags.cache or Path(flags.data_dir) / "teachers")
+        make_folder(self.cache, f"--cache {self.cache}")
         self.loaded: tuple[PreTrainedModel, PreTrainedTokenizerFast] | None = None
 
-    def part(self, part: Part, cache: Path, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+    def vectors(self, corpus: Corpus, progress: Progress) -> Vectors:
+        """Return what it says of a corpus: from the cache, where another run has put it there.
+
+        Each vector is the mean of the last layer's tokens, scaled to length 1 (Reimers & Gurevych 2019). Raises
+        UserError, naming the flag, for a teacher that does not load.
+        """
+        found = [self.part(part, progress) for part in corpus.parts]
+        return Vectors(corpus, self.parameters, *zip(*found))
+
+    def part(self, part: Part, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
         """Return (values, lengths) of a part's texts, as in Vectors, mapped from the cache."""
-        folder = cache / hashlib.sha256(f"{self.key} {part.fingerprint}".encode()).hexdigest()
-        cache.mkdir(parents=True, exist_ok=True)
+        folder = self.cache / hashlib.sha256(f"{self.key} {part.fingerprint}".encode()).hexdigest()
         found = _read(folder, len(part.texts))
         if found is None:
-            with waiting_for(cache / f"{folder.name}.lock", progress):
+            with waiting_for(self.cache / f"{folder.name}.lock", progress):
                 if (found := _read(folder, len(part.texts))) is None:
                     made = self._compute(part, progress)
                     with whole_folder(folder) as new:

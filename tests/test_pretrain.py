@@ -143,7 +143,9 @@ def test_what_cannot_be_made_is_one_line(called, place):
     assert "--text nothing.txt: No such file" in wrong("--out", "new", "--text", "nothing.txt")
     (place / "spoilt.txt").write_bytes(b"\xff\xfe")
     assert "--text spoilt.txt: is no UTF-8" in wrong("--out", "new", "--text", "spoilt.txt")
-    assert "--teacher nothing/at/all: no model there" in wrong("--out", "new", "--teacher", "nothing/at/all")
+    assert "--teacher nothing/at/all: no model there" in wrong("--out", "new", "--teacher", "nothing/at/all",
+                                                               "--text", "nothing.txt")  # before any text is read
+    assert "--cache spoilt.txt: is a file" in wrong("--out", "new", "--cache", "spoilt.txt")
     assert not (place / "new").exists()
     with held(place / "models" / "lock"):
         assert "--out models: another process is at work there" in wrong("--out", "models", "--tokens", "5M")

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from pretraining.flags import PretrainFlags
-from pretraining.teacher import vectors_of
+from pretraining.teacher import Teacher
 from pretraining.text import Corpus
 from tests.tiny import tiny_once
 from utils.errors import UserError
@@ -28,7 +28,7 @@ def vectors(flags):
     """Return a corpus and its teacher's vectors."""
     corpus = Corpus.of(flags)
     with Progress() as progress:
-        return corpus, vectors_of(corpus, flags, progress)
+        return corpus, Teacher(flags).vectors(corpus, progress)
 
 
 def test_vectors_are_the_mean_of_the_last_layer(place):
@@ -65,6 +65,11 @@ def test_a_teacher_that_is_no_encoder_is_refused(family, place, tmp_path):
         vectors(replace(place, teacher=str(tiny_once(tmp_path, family))))
 
 
-def test_a_teacher_that_is_not_there_is_named(place):
+def test_a_teacher_that_is_not_there_and_a_cache_that_cannot_be_made_are_named(place):
     with pytest.raises(UserError, match="--teacher ./nothing: no model there"):
-        vectors(replace(place, teacher="./nothing"))
+        Teacher(replace(place, teacher="./nothing"))
+    file = f"{place.teacher}/config.json"
+    for cache, why in ((file, "is a file"), (f"{file}/a", "cannot be made: Not a directory"),
+                       ("/proc/a", "cannot be made: No such file or directory")):
+        with pytest.raises(UserError, match=f"--cache {cache}: {why}; name another folder"):
+            Teacher(replace(place, cache=cache))

@@ -21,8 +21,8 @@ def new_folder(out: Path, asked: str = "--out") -> Iterator[Path]:
         raise UserError(f"{asked} {out}: is there already; name a new folder, or remove it")
     whole = Path(os.path.realpath(out))  # a link to an empty folder stays one
     half = whole.with_name(f".{whole.name}.half")
+    make_folder(half, f"{asked} {out}")
     try:
-        half.mkdir(parents=True, exist_ok=True)
         with held(half / "lock"):
             for left in half.iterdir():
                 if left.name != "lock":
@@ -40,5 +40,15 @@ def new_folder(out: Path, asked: str = "--out") -> Iterator[Path]:
                 shutil.rmtree(half, ignore_errors=True)
     except BlockingIOError:
         raise UserError(f"{asked} {out}: another process is at work there; name another folder") from None
+
+
+def make_folder(folder: Path, asked: str) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises UserError, which begins with what `asked` for it, where it cannot be made; OSError where the disk refuses.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        raise UserError(f"{asked} {out}: cannot be made: {error.strerror}; name another folder") from None
+        why = "is a file" if os.path.isfile(folder) else f"cannot be made: {error.strerror}"
+        raise UserError(f"{asked}: {why}; name another folder") from None

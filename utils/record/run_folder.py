@@ -16,6 +16,7 @@ from utils.console import NOTES
 from utils.errors import UserError
 from utils.hub_names import split_revision
 from utils.machine.durable import held, remove_halves, sync_folder, whole_file
+from utils.machine.new_folder import make_folder
 from utils.machine.scratch import PREFIX
 from utils.record.older_runs import recorded_flags
 from utils.record.runlog import CHECKPOINTS, CONFIG, ROUNDS, SUMMARY, RunLog, json_line, read_json, versions
@@ -159,7 +160,7 @@ class RunFolder:
         """Lock the folder until the end, a new run's once it is made; see to what a killed run has left."""
         try:
             if self.config.run_dir or self.config.resume and self.path.exists():
-                self.path.mkdir(parents=True, exist_ok=True)
+                make_folder(self.path, f"--run_dir {self.path}")
             else:
                 self.path = make_numbered(self.path)
             if not self._held.enter_context(held(self.path / LOCK)):
