@@ -55,10 +55,11 @@ class Maker:
         self.training = Training(flags, tokens, tokenizer, student, objective)
 
     def make(self) -> None:
-        """Train up to each budget and write the models that are not there."""
+        """Train up to each budget and write the models that are not there; a checkpoint that is further stays."""
         training, checkpoint, wanted = self.training, self.models.checkpoint, self.flags.budgets
         missing = {label for label in wanted if not self.models.has(label)}
-        if checkpoint.is_file() and saved(checkpoint).tokens < min(wanted[label] for label in missing):
+        furthest = saved(checkpoint).tokens if checkpoint.is_file() else 0
+        if 0 < furthest < min(wanted[label] for label in missing):
             training.restore(checkpoint)
         for label, tokens in wanted.items():
             if not tokens and not training.done.steps:
@@ -74,7 +75,7 @@ class Maker:
                 del left[label]
             if reached:
                 training.done.loss, training.done.n_losses = 0.0, 0
-            if reached or time.monotonic() - saved_at > SECONDS_TO_SAVE:
+            if training.done.tokens > furthest and (reached or time.monotonic() - saved_at > SECONDS_TO_SAVE):
                 training.save(checkpoint)
                 saved_at = time.monotonic()
 

@@ -115,10 +115,12 @@ def called(place, monkeypatch, capsys):
 
 def test_a_budget_between_is_made_from_the_beginning_and_no_other_touched(place, called):
     times = {label: os.stat(place / "models" / label / "model.safetensors").st_mtime_ns for label in BUDGETS}
+    further = (place / "models" / "checkpoint.safetensors").read_bytes()
     code, said, _ = called("--tokens", "0,1k,60k", "--out", "models")
     assert code == 0 and said.startswith("model=models/1k ") and said.count("\n") == 1
     assert times == {label: os.stat(place / "models" / label / "model.safetensors").st_mtime_ns for label in BUDGETS}
     assert read_pretraining(place / "models" / "1k")["tokens"] < 1256
+    assert (place / "models" / "checkpoint.safetensors").read_bytes() == further
 
 
 def test_masked_tokens_are_learnt_without_a_teacher(place, monkeypatch):
