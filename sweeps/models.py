@@ -100,12 +100,14 @@ def check_start(study: Study, run: PlannedRun) -> None:
 def of_table(study: Study, name: str, runs: Sequence[PlannedRun]) -> Iterator[PlannedModels]:
     """Yield the models of the table [pretrain.`name`]: for each of the runs' seeds, if it has `{seed}` in a text."""
     table = study.tables["pretrain"][name]
-    by_seed = any("{seed}" in str(value) for value in table.values())
+    of_two = [filled(as_words(table), seed, study.folder, f"{study.path}: models/{name}") for seed in (0, 1)]
+    by_seed = of_two[0] != of_two[1]
     flags = {"out": f"{{out}}/models/{'seed{seed}/' * by_seed}{name}", "data_dir": runs[0].config.data_dir} | table
     for seed in sorted({run.config.seed for run in runs}) if by_seed else [0]:
         called = f"models/{name}{f'-seed{seed}' * by_seed}"
-        words = filled(as_words(flags), seed, study.folder)
-        yield PlannedModels(called, words, parse([*words], study.tasks, prog=f"{study.path}: {called}"))
+        prog = f"{study.path}: {called}"
+        words = filled(as_words(flags), seed, study.folder, prog)
+        yield PlannedModels(called, words, parse([*words], study.tasks, prog=prog))
 
 
 def make(models: Sequence[PlannedModels], folder: Path, jobs: int) -> dict[str, str]:

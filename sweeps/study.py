@@ -1,5 +1,6 @@
 """A study → the runs it asks for, each with its name and its flags. sweeps/study_file.py says what is in its file."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +13,9 @@ from sweeps.arms import Arm, Flags, of_one_client, ready_arms
 from sweeps.study_file import parse_study
 from utils.command_line import parse_flags
 from utils.config import RunConfig
-from utils.errors import UserError
+from utils.errors import UserError, quoted
 from utils.file_names import file_name
+from utils.flags import nearest
 from utils.record.runlog import SUMMARY
 
 
@@ -91,7 +93,8 @@ class Study:
         At each point of the grid each rung has its arms in turn.
 
         A baseline that would be another run once more is left out. A flag that main_lm.py would not take exits with 2
-        and one line that names the run. Raises UserError for two runs of one name, or where nothing can be chosen by.
+        and one line that names the run. Raises UserError for a study without runs, two runs of one name, a placeholder
+        that is none, or where nothing can be chosen by.
         """
         grid, runs = self.tables.get("grid", {}), list[PlannedRun]()
         there = set[RunConfig]()
@@ -104,6 +107,8 @@ class Study:
                         if arm.first or what not in there:
                             runs.append(run)
                         there.add(what)
+        if not runs:
+            raise UserError(f"{self.path}: asks for no run: its baselines are made from methods, of which it has none")
         if twice := [name for name, times in Counter(run.name for run in runs).items() if times > 1]:
             raise UserError(f"{self.path}: two runs are called {min(twice)}; a value stands twice in [grid], or names "
                             "of methods or rungs differ only in characters that no file's name may have, or one is "
@@ -143,8 +148,9 @@ class Study:
             value = "-".join(part(key, value, tune[key]) for key, value in zip(tune, values))
             name = "-".join([*of, *([value] if value else []),
                              *(part(key, value, grid[key]) for key, value in point.items())])
-            words = (*self.words(arm, dict(zip(tune, values))), "--run_dir", str(self.folder / name), "--resume")
-            yield PlannedRun(name, *self.parsed(name, words), cell, value if several else "")
+            words = self.words(arm, dict(zip(tune, values)))
+            folder = ("--run_dir", str(self.folder / name), "--resume")
+            yield PlannedRun(name, *self.parsed(name, words, folder), cell, value if several else "")
 
     def words(self, arm: Arm, tuned: Flags) -> tuple[str, ...]:
         """Return an arm's flags as main_lm.py takes them, with these values of what is tuned."""
@@ -152,15 +158,16 @@ class Study:
         return (*as_words({name: value for name, value in before.items() if name not in after}), *self.extra,
                 *as_words(after))
 
-    def parsed(self, name: str, words: Sequence[str]) -> tuple[tuple[str, ...], RunConfig]:
+    def parsed(self, name: str, words: Sequence[str], more: Sequence[str] = ()) -> tuple[tuple[str, ...], RunConfig]:
         """Return the words of a run, with its seed and the study's folder in their places, and its configuration.
 
-        A flag that main_lm.py would not take exits with 2.
+        There are no places in `more` of them. A flag that main_lm.py would not take exits with 2. Raises UserError as
+        `filled` does.
         """
         prog = f"{self.path}: run {name}"
-        config = parse_flags([*words], self.tasks, prog=prog)
-        whole = filled(words, config.seed, self.folder)
-        return whole, config if whole == (*words,) else parse_flags([*whole], self.tasks, prog=prog)
+        config = parse_flags([*words, *more], self.tasks, prog=prog)
+        whole = *filled(words, config.seed, self.folder, prog), *more
+        return whole, config if whole == (*words, *more) else parse_flags([*whole], self.tasks, prog=prog)
 
 
 def read_study(path: Path, out: Path | None, extra: Sequence[str], tasks: Sequence[str], quick: bool = False) -> Study:
@@ -186,9 +193,23 @@ def untuned(flags: Flags) -> Flags:
     return {flag: value for flag, value in flags.items() if flag != "tune"}
 
 
-def filled(words: Sequence[str], seed: int, folder: Path) -> tuple[str, ...]:
-    """Return words of a command line with a run's seed and the study's folder in their places."""
-    return tuple(word.replace("{seed}", str(seed)).replace("{out}", str(folder)) for word in words)
+def filled(words: Sequence[str], seed: int, folder: Path, asked: str) -> tuple[str, ...]:
+    """Return words of a command line with a run's seed and the study's folder in their places; {{ and }} are braces.
+
+    Raises UserError, which begins with what has `asked`, for another name in braces.
+    """
+    values = {"seed": str(seed), "out": str(folder)}
+
+    def put(found: re.Match[str]) -> str:
+        name = found[1]
+        if name is None:
+            return found[0][0]
+        if name not in values:
+            raise UserError(f"{asked}: {quoted(found.string)}: {found[0]} is neither {{seed}} nor {{out}}"
+                            f"{nearest(name, values)}; braces that are to stay are written {{{{ and }}}}")
+        return values[name]
+
+    return tuple(re.sub(r"\{\{|\}\}|\{([^{}]*)\}", put, word) for word in words)
 
 
 def part(key: str, value: object, values: Sequence[object]) -> str:

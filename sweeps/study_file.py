@@ -7,7 +7,7 @@
     [rungs.random]                 # representations to be compared: each arm is run with the flags of each rung, which
     random_init = true             # come after [common] and before the arm's
     [rungs.small]
-    model = "{out}/models/seed{seed}/1M"     # a text may have the study's folder and the run's seed
+    model = "{out}/models/seed{seed}/1M"     # a text may have the study's folder and the run's seed; {{ is a brace
     [pretrain.small]               # models that pretrain.py makes before the runs, by its flags; `out` is where
     task = "sentiment"             # (default: {out}/models/NAME, or …/models/seed{seed}/NAME where {seed} is used)
     tokens = "0,1M"
@@ -72,6 +72,8 @@ def quick_cut(study: dict[str, Any], folder: Path) -> dict[str, Any]:
     cut = {key: value for key, value in study.items() if key != "quick"}
     quick = {"out": f"{study.get('out', folder)}-quick"} | study.get("quick", {})
     try:
+        if "quick" in quick:
+            raise UserError("quick: a cut has none of its own; leave it out")
         for key, value in quick.items():
             there = study.get(key, {})
             if key in NAMED and isinstance(value, list):
@@ -95,6 +97,10 @@ def check(study: dict[str, Any]) -> None:
     for key, value in study.items():
         if key not in TABLES or not isinstance(value, TABLES[key]):
             raise UserError(f"{key}: a study has {', '.join(TABLES)} (a text, a list, and tables)")
+    if not study.get("rungs", {"": {}}):
+        raise UserError("rungs: must have a table, such as [rungs.small]")
+    if not study.get("methods", "baselines" not in study) and not study.get("baselines"):
+        raise UserError("methods: must have a table, such as [methods.iid], where there are no baselines")
     for where, flags in named(study):
         if not isinstance(flags, dict):
             raise UserError(f"{where}: must be a table of flags")

@@ -1,8 +1,12 @@
 """What a study's file asks for: names, the order of flags, values to be tried, more seeds."""
 
+import re
 from pathlib import Path
 
+import pytest
+
 from sweeps.study import read_study
+from utils.errors import UserError
 
 
 def asked(tmp_path, text, *extra):
@@ -112,6 +116,21 @@ def test_a_text_may_have_the_seed_of_its_run_and_the_folder_of_the_study(tmp_pat
         assert run.config.model == f"log/study/models/seed{seed}/1M" in run.words
     [run] = asked(tmp_path, "", "--seed", "7", "--load_model", "{out}/{seed}").runs()  # of the command line, too
     assert run.config.load_model == "log/study/7"
+    [run] = asked(tmp_path, "", "--load_model", "{out}/{{seed}}/{{{seed}}}/}").runs()  # doubled ones are braces
+    assert run.config.load_model == "log/study/{seed}/{0}/}" in run.words
+    [run] = read_study(tmp_path / "study.toml", tmp_path / "{a}", [], ("sentiment",)).runs()
+    assert run.config.run_dir == f"{tmp_path}/{{a}}/run"
+
+
+@pytest.mark.parametrize("text, message", [
+    ("[common]\nmodel = '{outt}/models/seed{seed}'\n",
+     "run run: '{outt}/models/seed{seed}': {outt} is neither {seed} nor {out}; nearest: out; braces that are to stay"),
+    ("[rungs.a]\nload_model = 'a/seed{sed}'\n", "run run-a: 'a/seed{sed}': {sed} is neither {seed} nor {out}; near"),
+    ("[common]\nmodel = 'a{}'\n", "run run: 'a{}': {} is neither {seed} nor {out}; braces that are to stay are wr"),
+    ("baselines = ['centralized-optimizer']\n", "asks for no run: its baselines are made from methods, of which it h")])
+def test_what_is_no_place_and_a_study_without_runs_are_named(text, message, tmp_path):
+    with pytest.raises(UserError, match=f"{tmp_path}/study.toml: {re.escape(message)}"):
+        asked(tmp_path, text).runs()
 
 
 QUICK = """
