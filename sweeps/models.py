@@ -15,6 +15,7 @@ from sweeps.board import Board, last_words
 from sweeps.study import PlannedRun, Study, as_words, filled
 from utils.config import RunConfig
 from utils.errors import UserError
+from utils.flags import FEW, nearest
 from utils.machine.workers import usable_cores
 from utils.model.pretraining import CARD, read_pretraining
 from utils.record.runlog import CONFIG
@@ -60,7 +61,7 @@ def planned_models(study: Study, runs: Sequence[PlannedRun]) -> list[PlannedMode
     tables of one folder, for a run that starts from what a table's models lack, for models that were made by other
     flags than the table has now, and for a finished run of another model than is there now.
     """
-    found = [models for name in study.tables.get("pretrain", {}) for models in of_table(study, name, runs)]
+    found = every_table(study, runs)
     folders = [models.folder for models in found]
     for models in found:
         if folders.count(models.folder) > 1:
@@ -83,6 +84,24 @@ def planned_models(study: Study, runs: Sequence[PlannedRun]) -> list[PlannedMode
     return needed
 
 
+def check_there(study: Study, runs: Sequence[PlannedRun]) -> None:
+    """Raise UserError where one of the runs is to start from what is not in the study's folder, and is not made there.
+
+    Models of the tables [pretrain.NAME] are made there, and the runs' records.
+    """
+    made = every_table(study, runs)
+    folders = [*(one.folder for one in made), *(run.folder for run in runs)]
+    for run in runs:
+        start = start_of(run.config)
+        below = study.folder.parts and start.is_relative_to(study.folder)  # of ".", models of the hub would be, too
+        if below and not run.has_ended and not start.exists() and not any(map(start.is_relative_to, folders)):
+            names = [str(one.folder / label) for one in made for label in one.flags.budgets]
+            tables = f"the tables make {', '.join(str(one.folder) for one in made[:FEW])}{', …' * (len(made) > FEW)}"
+            raise UserError(f"{study.path}: run {run.name}: --{run.config.start_flag} {start}: is not there, and no "
+                            f"table [pretrain.NAME] makes it{nearest(str(start), names)}; "
+                            f"{tables if made else 'there are none'}")
+
+
 def check_start(study: Study, run: PlannedRun) -> None:
     """Raise UserError where a finished run is of another model than lies where it starts from; none may lie there."""
     if run.config.load_model or run.config.random_init:
@@ -95,6 +114,11 @@ def check_start(study: Study, run: PlannedRun) -> None:
     if now is not None and recorded != now:
         raise UserError(f"{study.path}: run {run.name}: --model {start_of(run.config)} is another model now than "
                         f"{path} has; remove the run's folder, or give another --out")
+
+
+def every_table(study: Study, runs: Sequence[PlannedRun]) -> list[PlannedModels]:
+    """Return the models of all tables [pretrain.NAME], for the seeds of these runs."""
+    return [models for name in study.tables.get("pretrain", {}) for models in of_table(study, name, runs)]
 
 
 def of_table(study: Study, name: str, runs: Sequence[PlannedRun]) -> Iterator[PlannedModels]:

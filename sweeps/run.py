@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))  # when this file is run as a script
 import preprocess.common as preprocess  # noqa: E402
 from sweeps.choosing import chosen_values, runs_left, tuning_runs  # noqa: E402
 from sweeps.drivers import Driver, Sweep, kept_drivers, ray_for  # noqa: E402
-from sweeps.models import PlannedModels, make, planned_models  # noqa: E402
+from sweeps.models import PlannedModels, check_there, make, planned_models  # noqa: E402
 from sweeps.study import PlannedRun, Study, read_study  # noqa: E402
 from sweeps.until import FOUND, check_until, further, look  # noqa: E402
 from utils.console import NOTES, notes_to_stderr  # noqa: E402
@@ -59,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         study = read_study(options.study, options.out, extra, preprocess.task_names(), options.quick)
         runs = study.runs()
         models = planned_models(study, runs)
+        check_there(study, runs)
         if any(run.config.ray_address for run in runs):
             raise UserError("--ray_address: a study starts a Ray of its own for all its runs; leave it out")
         if options.until:

@@ -4,14 +4,17 @@ import json
 import os
 import signal
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pretraining.flags import fixed
 from pretraining.made_by import MADE_BY
 from sweeps import models
-from sweeps.models import planned_models
+from sweeps.models import check_there, planned_models
 from sweeps.study import read_study
+from utils.config import RunConfig
 from utils.errors import UserError
 from utils.model.pretraining import CARD, ENTRIES
 from utils.record.runlog import CONFIG, SUMMARY
@@ -43,6 +46,7 @@ def planned(tmp_path, text=STUDY):
     """Return a study's models and runs."""
     (tmp_path / "study.toml").write_text(text)
     study = read_study(tmp_path / "study.toml", tmp_path / "log", [], ("sentiment", "rte"))
+    check_there(study, study.runs())
     return planned_models(study, study.runs()), study.runs()
 
 
@@ -70,6 +74,24 @@ def test_models_are_finished_when_all_of_their_budgets_are_there(tmp_path):
 def test_a_run_without_its_model_and_two_tables_of_one_folder_are_wrong(before, after, message, tmp_path):
     with pytest.raises(UserError, match=message):
         planned(tmp_path, STUDY.replace(before, after))
+
+
+@pytest.mark.parametrize("tables", [True, False])
+def test_a_run_whose_model_is_nowhere_and_is_not_made_is_named(tables, tmp_path):
+    text = STUDY.replace("seed{seed}/small/0", "seed{seed}/smal/0")
+    text = text if tables else "[rungs.none]" + text.partition("[rungs.none]")[2]
+    made = (rf"; nearest: {tmp_path}/log/models/seed3/small/0, .*; the tables make {tmp_path}/log/models/seed3/small, "
+            ".*/log/other" if tables else "; there are none$")
+    with pytest.raises(UserError, match=f"run run-none-seed3: --model {tmp_path}/log/models/seed3/smal/0: is not "
+                                        rf"there, and no table .pretrain.NAME. makes it{made}"):
+        planned(tmp_path, text)
+    for seed in (3, 5):
+        (tmp_path / f"log/models/seed{seed}/smal/0").mkdir(parents=True)
+    if tables:
+        planned(tmp_path, text)  # what is there needs no table
+        planned(tmp_path, STUDY.replace("{out}/other/1M", "{out}/run-none-seed3"))  # nor does another run's
+        study = read_study(tmp_path / "study.toml", Path("."), [], ("sentiment", "rte"))
+        check_there(study, [replace(study.runs()[0], config=RunConfig())])  # nor does minilm
 
 
 def test_models_of_other_flags_than_the_table_has_now_are_named(tmp_path):
