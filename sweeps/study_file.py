@@ -99,7 +99,7 @@ def check(study: dict[str, Any]) -> None:
             raise UserError(f"{key}: a study has {', '.join(TABLES)} (a text, a list, and tables)")
     if not study.get("rungs", {"": {}}):
         raise UserError("rungs: must have a table, such as [rungs.small]")
-    if not study.get("methods", "baselines" not in study) and not study.get("baselines"):
+    if {"methods", "baselines"} & {*study} and not (study.get("methods") or study.get("baselines")):
         raise UserError("methods: must have a table, such as [methods.iid], where there are no baselines")
     for where, flags in named(study):
         if not isinstance(flags, dict):
