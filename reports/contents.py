@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from reports.axes import FIGURE_1, POWER
+from reports.axes import FIGURE_1
 from reports.gain_tables import gain_table, overview_table
 from reports.gains import HOW, Judged, judge
 from reports.law import Law, laws
-from reports.law_table import HOW_LAW, compute_notes, finding, law_sentences, law_tables, rungs_table
+from reports.law_table import HOW_LAW, compute_notes, law_findings, law_sentences, law_tables, rungs_table
 from reports.mcnemar_table import check_mcnemar, mcnemar_table
 from reports.records import Records
 from reports.rule import FILE
@@ -59,8 +59,7 @@ class Contents:
         """Each law against representation power, and the gains' count; without any, each gain on test rows."""
         if not law_sentences(self.laws):
             return [gain_sentence(judged, method) + "." for judged in self.on_test for method in judged.averaging]
-        return [headline_sentence(self.on_test) + ".", *(
-            f"{law.verdict}: {finding(law)}." for law in self.laws if law.axis == POWER)]
+        return [headline_sentence(self.on_test) + ".", *law_findings(self.laws)]
 
     @property
     def law_notes(self) -> list[str]:

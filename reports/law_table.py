@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -34,38 +34,56 @@ def law_sentences(laws: Sequence[Law]) -> list[str]:
 
     The choice is by name, not by result, as that of the headline.
     """
-    of_ladder: dict[str, list[Law]] = defaultdict(list)
+    return [f"The law shows: {law.verdict}. On {finding(law)}" for law in chosen(laws) if law.axis == POWER]
+
+
+def law_findings(laws: Sequence[Law]) -> list[str]:
+    """Return a sentence for each line against representation power, then for the chosen ones against all else."""
+    some = [law for law in laws if law.axis == POWER] + [law for law in chosen(laws) if law.axis != POWER]
+    return [f"{law.verdict}: {finding(law)}." for law in some]
+
+
+def chosen(laws: Sequence[Law]) -> list[Law]:
+    """Return of each ladder and axis the law of IID averaging, else of the first mixture, on test rows."""
+    groups: dict[tuple[str, Axis], list[Law]] = defaultdict(list)
     for law in laws:
-        if law.axis == POWER and law.in_domain:
-            of_ladder[law.ladder].append(law)
-    chosen = [min(some, key=lambda law: law.mixture != "iid") for some in of_ladder.values()]
-    return [f"The law shows: {law.verdict}. On {finding(law)}" for law in chosen]
+        if law.in_domain:
+            groups[law.ladder, law.axis].append(law)
+    return [min(some, key=lambda law: law.mixture != "iid") for some in groups.values()]
 
 
 def finding(law: Law) -> str:
-    """Say what one mixture's line on one set is."""
-    where = f"{law.ladder} ({law.mixture}, {law.evaluated})"
-    if law.line is None:
-        return f"{where} there is no line: {counted(law)}"
-    zero = f", and is zero at {crossing_cell(law)}" if law.line.crossing else ""
-    few = f", too few to tell by (it takes {FEWEST})" if law.places < FEWEST else ""
-    one = ", and has another sign without one of them" if law.hangs_on_one else ""
-    slope = f"{slope_cell(law, law.line)} points for each {law.axis.each}"
-    return f"{where} averaging's gain changes by {slope}{zero}, by {counted(law)}{few}{one}"
-
-
-def counted(law: Law) -> str:
-    """Return how many rungs and seeds a line is of, on which averaging has not learnt, and which give no point and why.
+    """Say what one mixture's line on one set is, and on how many rungs averaging is ahead or behind, or has not learnt.
     """
+    where = f"{law.ladder} ({law.mixture}, {law.evaluated})"
+    of = f"{many(len(law.points), 'rung')}, {many(len(law.seeds), 'seed')}"
+    if law.line is None:
+        return f"{where} there is no line for each {law.axis.each}: {of}{left_out(law)}"
+    why = f"; it takes {FEWEST}" if law.places < FEWEST else "; another sign without one of them" * law.hangs_on_one
+    zero = f", and is zero at {crossing_cell(law)}" if law.line.crossing else ""
+    verdicts = [point.gain.verdict for point in law.points]
+    slope = f"{slope_cell(law, law.line)} points for each {law.axis.each}"
+    return (f"{where} averaging's gain changes by {slope} ({of}{why}){zero}; it is ahead on "
+            f"{verdicts.count('ahead')} and behind on {verdicts.count('behind')} of the rungs"
+            + f", and has not learnt on {len(law.unlearnt)} on which fine-tuning has" * bool(law.unlearnt)
+            + left_out(law))
+
+
+def left_out(law: Law) -> str:
+    """Say on how many rungs a law has no point, and why."""
+    reasons = Counter(law.lacking.values())
+    return "".join(f"; {many(number, 'rung')} without a point, {reason}" for reason, number in reasons.items())
+
+
+def rung_notes(law: Law) -> list[str]:
+    """Return notes that name the rungs on which averaging has not learnt, and those without a point."""
     reasons: dict[str, list[str]] = defaultdict(list)
     for rung, reason in law.lacking.items():
-        reasons[reason].append(rung)
-    verdicts = [point.gain.verdict for point in law.points]
-    decided = f"; averaging is ahead on {verdicts.count('ahead')} and behind on {verdicts.count('behind')} of them"
-    losses = (f", and has not learnt on {len(law.unlearnt)}, where fine-tuning has, which are losses: "
-              f"{', '.join(law.unlearnt)} (without these {slope_cell(law, law.of_learnt)})") if law.unlearnt else ""
-    left = "".join(f"; {len(names)} without a point, {reason}: {', '.join(names)}" for reason, names in reasons.items())
-    return f"{many(len(law.points), 'rung')}, {many(len(law.seeds), 'seed')}{decided}{losses}{left}"
+        reasons[f"{reason}, no point"].append(rung)
+    if law.unlearnt:
+        without = slope_cell(law, law.of_learnt)
+        reasons[f"fine-tuning has learnt, averaging has not (without these the slope is {without})"] = law.unlearnt
+    return [f"{law.mixture}, {law.evaluated}: {reason}: {'; '.join(names)}." for reason, names in reasons.items()]
 
 
 def many(number: int, what: str) -> str:
@@ -112,8 +130,7 @@ def law_tables(laws: Sequence[Law]) -> list[ReportTable]:
                          slope_cell(law, law.line),
                          " to ".join(signed(slope, 2) for slope in without) if without else MISSING,
                          p_shown(law.corrected), law.verdict, crossing_cell(law)])
-        notes = dict.fromkeys(f"{law.mixture}, {law.evaluated}: {counted(law)}." for law in some
-                              if law.lacking or law.unlearnt)
+        notes = dict.fromkeys(note for law in some for note in rung_notes(law))
         alone = [f"{law.mixture}, {law.evaluated}" for law in some if law.has_interval and not law.over_rows]
         notes |= dict.fromkeys([f"Over seeds alone, as no seed has the answers to the same rows of all rungs: "
                                 f"{'; '.join(alone)}."] * bool(alone))

@@ -127,7 +127,7 @@ def test_a_seed_without_all_answers_leaves_the_rows_part_to_the_others(found):
 def test_the_law_shows_in_a_sentence_by_iid_on_test_rows(found):
     sentence, = law_sentences(found.laws)
     assert sentence.startswith("The law shows: yes. On toy (iid, test) averaging's gain changes by +0.")
-    assert sentence == found.headline and "points for each point of representation power, and is zero at " in sentence
+    assert sentence == found.headline and " points for each point of representation power (" in sentence
     assert found.text().startswith(sentence)
     assert found.findings[2].startswith(f"{law_of(found, 'noniid', 'test', POWER).verdict}: toy (noniid, test) averag")
 
@@ -136,9 +136,10 @@ def test_where_fine_tuning_alone_has_learnt_averaging_has_lost_and_where_neither
     law = law_of(found, "iid", "test", POWER)
     ahead, behind = (sum(point.gain.verdict == word for point in law.points) for word in ("ahead", "behind"))
     assert law.unlearnt == ["m1"] and not law.lacking and law.points[0].gain.mean < -0.03
-    sentence, without = law_sentences(found.laws)[0], slope_cell(law, law.of_learnt)
-    assert f"; averaging is ahead on {ahead} and behind on {behind} of them, and has not learnt on 1" in sentence
-    assert sentence.endswith(f", where fine-tuning has, which are losses: m1 (without these {without})")
+    assert (f"; it is ahead on {ahead} and behind on {behind} of the rungs, and has not learnt on 1 on which "
+            "fine-tuning has") in law_sentences(found.laws)[0]
+    assert (f"iid, test: fine-tuning has learnt, averaging has not (without these the slope is "
+            f"{slope_cell(law, law.of_learnt)}): m1.") in law_tables([law])[0].notes
     slope, _ = np.polyfit([point.x for point in law.points[1:]], [point.gain.mean for point in law.points[1:]], 1)
     assert law.of_learnt.slope.mean == pytest.approx(slope)
     rungs = [replace(rung, cells={key: replace(cell, baseline_learnt=rung.name != "m1")
@@ -146,7 +147,8 @@ def test_where_fine_tuning_alone_has_learnt_averaging_has_lost_and_where_neither
     without, *_ = laws({"toy": rungs})
     assert without.lacking == {"m1": "neither has learnt"} and without.of_learnt is None
     assert without.line.slope.mean == pytest.approx(slope)
-    assert law_sentences([without])[0].endswith("; 1 without a point, neither has learnt: m1")
+    assert law_sentences([without])[0].endswith("; 1 rung without a point, neither has learnt")
+    assert law_tables([without])[0].notes == ["iid, test: neither has learnt, no point: m1."]
 
 
 def test_compute_and_factors_have_lines_where_the_rest_is_equal(found):

@@ -220,7 +220,8 @@ def test_records_that_cannot_be_written_are_one_line(base):
 
 @pytest.mark.parametrize("study, n_runs, word", [
     ("mini", 35, "--model minilm"), ("law_mini", 613, "models/seed5/vocab8000 "),
-    ("cola_mini", 16, "--domain_by natural"), ("bert_large_cola", 10, "--model bert-large-uncased"), ("t5_mnli", 10, "--model t5-base"),
+    ("cola_mini", 16, "--domain_by natural"),
+    ("bert_large_cola", 10, "--model bert-large-uncased"), ("t5_mnli", 10, "--model t5-base"),
     ("representation_ladder", 81, "--model xlm-roberta-large"),
     ("law_multiberts", 210, "--model log/models/seed0/multiberts-step_600k"),
     ("law_roberta_data", 100, "--model log/models/seed1/roberta-base-1B")])
