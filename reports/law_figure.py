@@ -127,7 +127,7 @@ def name_rungs(panel: Any, rungs: dict[str, float], low: float, high: float) -> 
     names = sorted(rungs, key=rungs.__getitem__)
     wanted = [(rungs[name] - low) / (high - low) for name in names]
     for name, place, at in zip(names, wanted, spread(wanted, ALONG)):
-        panel.annotate(short(name, 26), (place, 1.0), (at, 1.06), xycoords="axes fraction", textcoords="axes fraction",
+        panel.annotate(short(name, 40), (place, 1.0), (at, 1.06), xycoords="axes fraction", textcoords="axes fraction",
                        rotation=50, rotation_mode="anchor", ha="left", va="center", fontsize=7,
                        arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 0})
 
