@@ -5,12 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryFile
 
 from engine.cluster import ray_folder
 from tests.conftest import ROOT
 
 #: the environment of the cluster and of what joins it: else Ray makes the machine's own address of 127.0.0.1
 LOOPBACK = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+TRIES = 3
 STORE_BYTES = 3_000_000_000  # of each node; only what is used is taken
 
 
@@ -18,13 +20,21 @@ STORE_BYTES = 3_000_000_000  # of each node; only what is used is taken
 def ray_cluster(nodes: int, cores: int) -> Iterator[str]:
     """Start a cluster of so many nodes with `cores` each; yield its address, on loopback; end it.
 
-    It is a process of its own, which ends when this one does, too.
+    It is a process of its own, which ends when this one does, too. Raises RuntimeError, with the last that it has said,
+    where none comes up: on a busy machine a node of Ray may give up waiting for another, so it is tried again.
     """
-    with subprocess.Popen([sys.executable, "-m", "tests.ray_cluster", str(nodes), str(cores)], cwd=ROOT, text=True,
-                          env={**os.environ, **LOOPBACK}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL) as cluster:
-        assert cluster.stdout is not None  # a pipe
-        yield cluster.stdout.readline().strip()
+    for _ in range(TRIES):
+        with TemporaryFile("w+") as said, subprocess.Popen(
+                [sys.executable, "-m", "tests.ray_cluster", str(nodes), str(cores)], cwd=ROOT, text=True, stderr=said,
+                env={**os.environ, **LOOPBACK}, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as cluster:
+            assert cluster.stdout is not None  # a pipe
+            if address := cluster.stdout.readline().strip():
+                yield address
+                return
+            cluster.wait()
+            said.seek(0)
+            last_words = said.read()[-2000:]
+    raise RuntimeError(f"no cluster of {nodes} nodes came up in {TRIES} tries: {last_words}")
 
 
 def main(nodes: int, cores: int) -> None:
