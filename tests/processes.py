@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,21 @@ def wait_until(condition: Callable[[], object], process: subprocess.Popen, secon
 def model(folder: Path) -> bytes:
     """Return the bytes of a run's weights."""
     return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """Return what a run's summary says but for its time."""
+    found = json.loads((folder / "summary.json").read_text())
+    del found["seconds"]
+    return found
+
+
+def rounds(folder: Path) -> list[dict[str, Any]]:
+    """Return a run's rounds but for their times."""
+    found = [json.loads(line) for line in (folder / "rounds.jsonl").read_text().splitlines()]
+    for timed in (*found, *(client for record in found for client in record["clients"])):
+        del timed["seconds"]
+    return found
 
 
 def newest(folder: Path) -> int:

@@ -51,18 +51,6 @@ def measured(model, folder: Path) -> tuple[float, float]:
             torch.nn.functional.cross_entropy(logits, labels).item())
 
 
-def summary(folder: Path) -> dict:
-    return json.loads((folder / "summary.json").read_text()) | {"seconds": 0}
-
-
-def rounds(folder: Path) -> list[dict]:
-    """Return a run's rounds without what depends on the hour."""
-    found = [json.loads(line) | {"seconds": 0} for line in (folder / "rounds.jsonl").read_text().splitlines()]
-    for record in found:
-        record["clients"] = [client | {"seconds": 0} for client in record["clients"]]
-    return found
-
-
 def with_adapter(base: str, folder: Path):
     """Return what the code on the adapter's card makes of it."""
     config = AutoConfig.from_pretrained(folder)
@@ -118,7 +106,7 @@ def test_a_run_that_keeps_no_model_has_the_same_record(base, name):
     assert parts(kept) - parts(alone) >= {"model", "best_model", "adapter", "best_adapter"}
     assert parts(alone) == {".lock", "config.json", "rounds.jsonl", "predictions.parquet", "summary.json"}
     assert (alone / "predictions.parquet").read_bytes() == (kept / "predictions.parquet").read_bytes()
-    assert summary(alone) == summary(kept) and rounds(alone) == rounds(kept)
+    assert processes.summary(alone) == processes.summary(kept) and processes.rounds(alone) == processes.rounds(kept)
 
 
 def test_the_ways_are_different_ones(base):

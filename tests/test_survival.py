@@ -29,6 +29,7 @@ from tests.processes import (
     model,
     newest,
     start,
+    summary,
     wait_until,
     workers,
 )
@@ -137,13 +138,6 @@ def kill_driver_often(base: Path, name: str, flags: str, family: str, undisturbe
 
 def rounds(folder: Path) -> list[int]:
     return [json.loads(line)["round"] for line in (folder / "rounds.jsonl").read_text().splitlines()]
-
-
-def summary(folder: Path) -> dict:
-    """Return what a run's summary says but for its time."""
-    found = json.loads((folder / "summary.json").read_text())
-    del found["seconds"]
-    return found
 
 
 def wait_until_gone(children: dict[int, str]) -> None:
