@@ -1,7 +1,7 @@
 """The command line of pretrain.py, and what its budgets are."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -17,6 +17,11 @@ OBJECTIVES = ("distillation", "mlm")
 OF_TEACHERS = ("teacher", "learns", "cache")  # flags of distillation alone
 PER_HEAD = 32  # of the hidden size
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+
+
+def whole(low: int, high: int) -> tuple[Callable[[int], bool], str]:
+    """Return which values a flag has that is a whole number of this range, and what messages call them."""
+    return lambda value: low <= value <= high, f"a whole number from {low} (to {high})"
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,9 @@ class PretrainFlags:
     data_dir: str = flag("data", "folder of the preprocessed tables", valid=(bool, "the name of a folder"),
                          may_change=True)
     max_length: int = flag(128, "tokens kept of each text, and the longest sequence that the model can read",
-                           valid=(lambda value: 8 <= value <= 2**16, "a whole number from 8 (to 65536)"))
+                           valid=whole(8, 2**16))
     layers: int = flag(2, "layers of the encoder", opens="the model, a BERT",
-                       valid=(lambda value: 1 <= value <= 1000, "a whole number from 1 (to 1000)"))
+                       valid=whole(1, 1000))
     hidden: int = flag(128, f"its width, a multiple of {PER_HEAD}, which is a head's",
                        valid=(lambda value: 0 < value <= 2**14 and not value % PER_HEAD,
                               f"a multiple of {PER_HEAD} (to {2**14})"))
@@ -51,8 +56,7 @@ class PretrainFlags:
                                "output, which classifiers read, or both alike", choices=("both", "mean", "pooler"))
     cache: str = flag("", "folder where teachers' vectors are kept, for all runs (default: teachers/ in --data_dir)",
                       may_change=True)
-    batch_size: int = flag(32, "sequences per step",
-                           valid=(lambda value: 1 <= value <= 2**16, "a whole number from 1 (to 65536)"))
+    batch_size: int = flag(32, "sequences per step", valid=whole(1, 2**16))
     lr: float = flag(1e-3, "AdamW's learning rate, after a linear rise", valid=POSITIVE)
     warmup: int = flag(100, "steps of that rise", valid=WHOLE_FROM_1)
     threads: int = flag(1, "threads of the arithmetic; other numbers give other last bits",
