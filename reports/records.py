@@ -152,7 +152,7 @@ def read_records(folders: list[Path], tuned: Sequence[str] = ()) -> Records:
             continue
         finished.append(run)
     apart = differing([run.pretraining for run in finished if run.pretraining])
-    of_seeds = folders_of_seeds(finished)
+    of_seeds = folders_of_seeds([run for run in finished if not run.pretraining])  # those have names of their own
     for run in (replace(run, apart=apart, of_seeds=of_seeds.get(run.summary["model"], "")) for run in finished):
         tested_on = tuple(run.config["flags"][name] for name in TESTED_ON)
         asked = identity(run.pretraining) if run.pretraining else ""
@@ -242,7 +242,7 @@ def called(model: str, layers: int) -> str:
 
 def model_name(run: FinishedRun) -> str:
     """Return the name of a run's model: of an absolute path, or one that has the seed in it, its last folder."""
-    return Path(run.model).name if os.path.isabs(run.model) or run.of_seeds and not run.pretraining else run.model
+    return Path(run.model).name if os.path.isabs(run.model) or run.of_seeds else run.model
 
 
 def model_title(run: FinishedRun) -> str:
