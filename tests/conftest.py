@@ -3,8 +3,6 @@
 import gc
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,14 +126,3 @@ def endpoint(hub, monkeypatch) -> Iterator[Callable[..., None]]:
     point(hub.url)
     yield point
     forget_session()
-
-
-@pytest.fixture(scope="session")
-def run_script():
-    """Return run(script, *flags, **environment) → CompletedProcess of a script of the repository, as typed."""
-
-    def run(script: str, *flags: object, **environment: str) -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, script, *map(str, flags)], cwd=ROOT, capture_output=True, text=True,
-                              env={**os.environ, **environment}, timeout=120)
-
-    return run

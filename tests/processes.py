@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+#: seconds; no program of a test takes half as long on two busy cores, unless it hangs
+HANGS = 600
 COMMON = "--lr 1e-3 --precision fp32 --fp32_products torch --seed 4"
 
 
@@ -27,17 +29,45 @@ def command(base: Path, name: str, flags: str, family: str = "bert", task: str =
             f"--run_dir {base}/{name} {flags}")
 
 
+def begun(words: Sequence[object], environment: Mapping[str, str] | None = None, cwd: Path = ROOT, **pipes: object
+          ) -> subprocess.Popen:
+    """Start a program, without the hub, in `environment` beside this one's; its streams are caught but for `pipes`."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | pipes
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONFAULTHANDLER": "1", **(environment or {})}
+    return subprocess.Popen([str(word) for word in words], cwd=cwd, env=env, text=True, **pipes)
+
+
+def finish(process: subprocess.Popen, text: str | None = None) -> subprocess.CompletedProcess:
+    """Hand a program `text`, wait for its end and return what it said.
+
+    One that hangs fails the test, with the stacks of its threads: Python says them when it is told to abort.
+    """
+    try:
+        out, err = process.communicate(text, timeout=HANGS)
+    except subprocess.TimeoutExpired:
+        below = descendants(process.pid)
+        for pid in (process.pid, *below):
+            kill(pid, signal.SIGABRT)
+        out, err = process.communicate()
+        raise AssertionError(f"{process.args} hung, with {sorted(below.values())}: {err}") from None
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def outcome_of(words: Sequence[object], environment: Mapping[str, str] | None = None, cwd: Path = ROOT,
+               text: str | None = None, **pipes: object) -> subprocess.CompletedProcess:
+    """Run a program to its end as `begun` and `finish` do, and return what it said."""
+    stdin = {} if text is None else {"stdin": subprocess.PIPE}
+    return finish(begun(words, environment, cwd, **stdin, **pipes), text)
+
+
+def run_script(script: str, *flags: object, **environment: str) -> subprocess.CompletedProcess:
+    """Run a script of the project to its end, as typed in its folder."""
+    return outcome_of([sys.executable, script, *flags], environment)
+
+
 def start(base: Path, name: str, flags: str, family: str = "bert", task: str = "rte", **pipes) -> subprocess.Popen:
     """Start a run whose record is base/name."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | pipes
-    return subprocess.Popen([sys.executable, *command(base, name, flags, family, task).split()], cwd=ROOT, text=True,
-                            env={**os.environ, "HF_HUB_OFFLINE": "1"}, **pipes)
-
-
-def finish(process: subprocess.Popen) -> subprocess.CompletedProcess:
-    """Wait for a run's end and return what it said."""
-    out, err = process.communicate(timeout=300)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    return begun([sys.executable, *command(base, name, flags, family, task).split()], **pipes)
 
 
 def drive(commands: list[str], cwd: Path = ROOT) -> None:
@@ -46,12 +76,11 @@ def drive(commands: list[str], cwd: Path = ROOT) -> None:
     `cwd`: the project's folder.
     """
     words = [shlex.split(command)[1:] for command in commands]
-    done = subprocess.run([sys.executable, "-m", "tests.runs"], cwd=cwd, input=json.dumps(words), text=True,
-                          capture_output=True, timeout=600, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-    assert done.returncode == 0, done.stderr[-3000:]
+    driver = outcome_of([sys.executable, "-m", "tests.runs"], cwd=cwd, text=json.dumps(words))
+    assert driver.returncode == 0, driver.stderr[-3000:]
 
 
-def wait_until(condition: Callable[[], object], process: subprocess.Popen, seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], object], process: subprocess.Popen, seconds: float = HANGS) -> None:
     """Wait until `condition()` holds or the process has ended."""
     end = time.time() + seconds
     while process.poll() is None and not condition():
@@ -105,10 +134,25 @@ def workers(pid: int) -> list[int]:
     return sorted(child for child, name in descendants(pid).items() if name.startswith("ray::ClientAppActor"))
 
 
-def kill(pid: int) -> None:
-    """Kill it, if it is still there."""
+def wait_until_gone(below: dict[int, str]) -> None:
+    """Wait until none of these processes is left: the kernel ends them with the driver that started them."""
+    end = time.time() + 60
+    while left := [name for pid, name in below.items() if command_line(pid)]:
+        assert time.time() < end, left
+        time.sleep(0.1)
+
+
+def command_line(pid: int) -> bytes:
+    """Return a process's command line; nothing if it has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def kill(pid: int, number: int = signal.SIGKILL) -> None:
+    """Kill it, or send it another signal, if it is still there."""
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
 
 
 def isolated(*options: str) -> list[str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from transformers.utils.logging import disable_progress_bar
 
 from tests.conftest import ROOT
-from tests.processes import command, finish, kill, model, newest, wait_until, workers
+from tests.processes import begun, command, finish, kill, model, newest, wait_until, workers
 from tests.tiny import tiny_once
 
 PLACE = ROOT / ".same_bits"
@@ -92,8 +92,7 @@ def weights(tree: Path, base: Path, name: str) -> str:
         line = command(base, run, flags + more, family, task)
         if "fp32_products" not in (tree / "utils" / "config.py").read_text():  # older than the flag
             line = line.replace("--fp32_products torch", "")
-        return subprocess.Popen([sys.executable, *line.split()], cwd=tree, text=True, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE)
+        return begun([sys.executable, *line.split()], cwd=tree)
 
     process = start()
     if "resumed" in name or "kill" in name:

@@ -1,7 +1,6 @@
 """Whole runs that train adapters: model/ and adapter/ give the record's metrics, and a resume changes no bit."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 
 from tests import processes
 from tests.adapter_runs import RESUMED, RUNS
-from tests.conftest import ROOT
 from tests.loading import loaded
+from tests.processes import outcome_of
 from tests.tiny import tiny_once
 from tests.toy import toy_rows, toy_table
 
@@ -27,8 +26,7 @@ def base(tmp_path_factory):
     toy_table(base / "data")
     for family in ("bert", "gpt2"):
         tiny_once(base, family)
-    done = subprocess.run([sys.executable, "-m", "tests.adapter_runs", base], cwd=ROOT, capture_output=True, text=True,
-                          timeout=300)
+    done = outcome_of([sys.executable, "-m", "tests.adapter_runs", base])
     assert done.returncode == 0, done.stderr[-3000:]
     (base / "interrupted").write_text(done.stdout)
     (base / "notes").write_text(done.stderr)

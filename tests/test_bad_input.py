@@ -23,8 +23,8 @@ from tests.bad_input import Case, Place, nothing
 from tests.bad_input.models import MODELS
 from tests.bad_input.sources import SPOILT, source
 from tests.bad_input.tables import TABLES
-from tests.conftest import ROOT
 from tests.fuzz_readers import SOURCES
+from tests.processes import outcome_of
 from tests.tiny import tiny_once
 
 
@@ -232,8 +232,7 @@ def test_the_table_is_long_and_has_no_row_twice():
 
 def as_typed(words: list[str], prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     """Run main_lm.py as a user would, without the hub."""
-    return subprocess.run([*prefix, sys.executable, "main_lm.py", *words], cwd=ROOT, text=True,
-                          capture_output=True, env={**os.environ, "HF_HUB_OFFLINE": "1"}, timeout=300)
+    return outcome_of([*prefix, sys.executable, "main_lm.py", *words])
 
 
 def test_the_same_as_a_user_types_it(bert, tmp_path):

@@ -4,7 +4,6 @@ Their metrics are compared with those of the saved model, computed by plain tran
 """
 
 import json
-import os
 import subprocess
 import sys
 
@@ -17,6 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from preprocess.common import load
 from preprocess.rte import SPEC
 from tests.conftest import copied_tree
+from tests.processes import outcome_of
 from tests.tiny import tiny_once
 from tests.toy import toy_rows
 from utils.data.evaluation import TAKEN
@@ -74,8 +74,7 @@ def project(tmp_path_factory):
     def start(name: str, flags: str = "") -> subprocess.CompletedProcess:
         words = (f"main_lm.py --data rte --model {bert} --run_dir log/{name} --max_length 32 --lr 1e-3 --seed 4 "
                  f"--precision fp32 --fp32_products torch --n_iterations 1 --val_ratio 0.2 {flags}")
-        return subprocess.run([sys.executable, *words.split()], cwd=folder, text=True, capture_output=True,
-                              env={**os.environ, "HF_HUB_OFFLINE": "1"}, timeout=300)
+        return outcome_of([sys.executable, *words.split()], cwd=folder)
 
     return folder, start
 

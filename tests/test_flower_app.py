@@ -15,7 +15,7 @@ from flwr.app import ConfigRecord, Context, RecordDict
 from engine.supernodes import check_supernodes
 from preprocess.common import load
 from tests.conftest import ROOT
-from tests.processes import descendants, finish, kill, model, start, wait_until
+from tests.processes import descendants, finish, kill, model, outcome_of, start, wait_until
 from tests.tiny import tiny_once
 from tests.toy import toy_rows, toy_table
 from utils.config import WITH_FLAGS, RunConfig
@@ -84,8 +84,7 @@ def submit(base: Path, name: str, environment: dict[str, str], **flags: object) 
              "batch_size": 8, "n_iterations": 1, "n_clients": 2, "strategy": "fedavgm", "server_lr": 0.5,
              "train": "lora", **flags}
     words = " ".join(f"{key}={json.dumps(value)}" for key, value in flags.items())
-    done = subprocess.run([FLOWER / "flwr", "run", ".", "--stream", "--run-config", words], cwd=ROOT, env=environment,
-                          capture_output=True, text=True, timeout=240)
+    done = outcome_of([FLOWER / "flwr", "run", ".", "--stream", "--run-config", words], environment)
     return done.stdout + done.stderr
 
 

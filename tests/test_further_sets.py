@@ -10,6 +10,7 @@ from reports.gain_tables import gain_table
 from reports.gains import judge
 from reports.records import read_records
 from reports.scores import score_table
+from tests.processes import run_script
 from tests.reports.toy_records import add_set, write_study
 from utils.errors import UserError
 
@@ -30,7 +31,7 @@ def runs(tmp_path):
     return tmp_path / "log"
 
 
-def test_each_output_has_a_sets_own_scores_and_gains(runs, tmp_path, run_script):
+def test_each_output_has_a_sets_own_scores_and_gains(runs, tmp_path):
     done = run_script("report.py", runs, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     scores, gains = "35.0 ± 2.8", "+9.0 [−3.7, +21.7]"  # of 33 and 37; of 43 − 33 and 45 − 37, by t of 1 degree

@@ -15,6 +15,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 from preprocess.common import load, prepare
 from tests.hub import Hub
 from tests.hub.store import Repository
+from tests.processes import run_script
 from utils.data.task import CONVERTED
 from utils.errors import UserError
 
@@ -130,7 +131,7 @@ def anli():
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory, run_script):
+def both(tmp_path_factory):
     """Return the folder with the official files of each task, and the tables `hub/TASK` and `files/TASK`."""
     base = tmp_path_factory.mktemp("both")
     with Hub(base) as hub:

@@ -15,6 +15,7 @@ from huggingface_hub.errors import (
 from transformers import AutoModel
 
 from tests.hub import Hub
+from tests.processes import run_script
 from tests.tiny import tiny_once
 
 
@@ -27,7 +28,7 @@ def client(hub: Hub, token: str | bool = False) -> HfApi:
     return HfApi(endpoint=hub.url, token=token)
 
 
-def test_models_and_data_sets_load_by_their_real_clients(hub, folder, run_script):
+def test_models_and_data_sets_load_by_their_real_clients(hub, folder):
     hub.add_model("tiny/bert", folder, "refs/pr/1")
     rows = Dataset.from_dict({"text": ["a", "b"], "label": [0, 1]})
     hub.add_dataset("tiny/rows", {"one": {"train": rows, "test": rows}, "two": {"train": rows}})

@@ -16,6 +16,7 @@ from preprocess.common import prepare
 from tests.conftest import SHIPPED
 from tests.hub import Hub
 from tests.hub.store import Repository, parquet_files
+from tests.processes import run_script
 
 ROWS = 40  # of each file
 ODD = ' "a ""b" \u2028c\x85\xa0\x0bd\r\ufeffe’ '
@@ -44,7 +45,7 @@ MORE_SPLITS = {"mrpc": {**SPLITS, "test": "msr_paraphrase_test.txt"},
 
 
 @pytest.fixture(scope="module")
-def both(shared_data, tmp_path_factory, run_script):
+def both(shared_data, tmp_path_factory):
     """Return the folder with the tables `hub/TASK` and `files/TASK`, and what making the hub's said, per task."""
     base = tmp_path_factory.mktemp("both")
     with Hub(base) as hub:

@@ -17,8 +17,20 @@ from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.conftest import ROOT
-from tests.processes import command, descendants, isolated, model, newest, wait_until
+from tests.processes import (
+    HANGS,
+    begun,
+    command,
+    descendants,
+    isolated,
+    model,
+    newest,
+    outcome_of,
+    wait_until,
+    wait_until_gone,
+)
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.machine.limits import NEEDS
@@ -51,14 +63,12 @@ def start(base: Path, name: str, flags: str = FLAGS, before: str = "", environme
           **options) -> subprocess.Popen:
     """Start a run whose record is base/name, after the shell has done what is `before`."""
     words = [sys.executable, str(ROOT / command(base, name, flags))]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": ROOT} | options
-    return subprocess.Popen(["bash", "-c", f"{before}\nexec {' '.join(words)}"], text=True,
-                            env={**os.environ, "HF_HUB_OFFLINE": "1", **(environment or {})}, **options)
+    return begun(["bash", "-c", f"{before}\nexec {' '.join(words)}"], environment, **options)
 
 
 def finish(process: subprocess.Popen, code: int = 0) -> str:
     """Wait for a run's end with exit code `code`; return its stderr."""
-    error = process.communicate(timeout=300)[1] or ""
+    error = processes.finish(process).stderr or ""
     assert process.returncode == code, error[-3000:]
     assert "Traceback" not in error and "Exception ignored" not in error, error[-3000:]
     return error
@@ -109,12 +119,9 @@ def test_a_closed_terminal_ends_a_run_as_ctrl_c_does_but_for_nohup(base):
     kept.send_signal(signal.SIGINT)  # a shell's background job ignores it
     os.close(ours)
     kept.send_signal(signal.SIGHUP)
-    assert ended.wait(20) == 130 and kept.wait(120) == 0
+    assert ended.wait(60) == 130 and kept.wait(HANGS) == 0
     assert (base / "kept" / "summary.json").exists()
-    end = time.time() + 30
-    while any(Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children):
-        assert time.time() < end
-        time.sleep(0.1)
+    wait_until_gone(children)
 
 
 def test_a_terminal_that_is_closed_while_ray_starts_ends_the_run_too(base):
@@ -220,7 +227,6 @@ unshare --user --map-user=12345 {sys.executable} {command(base, place.name + '/r
 cmp {place}/run/model/model.safetensors {base}/plain/model/model.safetensors
 mount -t tmpfs -o ro tmpfs /dev/shm; code=0
 {sys.executable} {command(base, place.name + '/other', FLAGS)} || code=$?; [ $code = 2 ]"""
-    done = subprocess.run([*isolated("--mount"), "bash", "-c", script], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, "HF_HUB_OFFLINE": "1"}, timeout=300)
+    done = outcome_of([*isolated("--mount"), "bash", "-c", script])
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-3000:]
     assert "is too long a path for Ray's sockets" in done.stderr.splitlines()[-1]

@@ -5,7 +5,6 @@ The runs are started together, two at a time, and each test looks at what some o
 
 import importlib.metadata
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,8 +17,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from tests.conftest import ROOT
 from tests.loading import loaded
+from tests.processes import begun, finish, outcome_of
 from tests.tiny import tiny_once
 from tests.toy import toy_rows, toy_table
 from utils.model.pretraining import CARD, ENTRIES
@@ -41,11 +40,8 @@ RUNS = {  # name: flags
 
 def command_line(words: list[str], **pipes) -> subprocess.CompletedProcess:
     """Run main_lm.py as a user would, from the repository; the result has the process's `pid` too."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | pipes
-    with subprocess.Popen([sys.executable, "main_lm.py", *words], cwd=ROOT, text=True,
-                          env={**os.environ, "HF_HUB_OFFLINE": "1"}, **pipes) as process:
-        out, err = process.communicate(timeout=600)
-    done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
+    process = begun([sys.executable, "main_lm.py", *words], **pipes)
+    done = finish(process)
     done.pid = process.pid
     return done
 
@@ -224,8 +220,7 @@ def test_nothing_is_left_in_shared_memory(runs):
 
 
 def test_a_closed_stdout_is_no_traceback(tmp_path):
-    closed = subprocess.run(["bash", "-c", f"{sys.executable} main_lm.py --data x >&-"], cwd=ROOT,
-                            capture_output=True, text=True, timeout=60)
+    closed = outcome_of(["bash", "-c", f"{sys.executable} main_lm.py --data x >&-"])
     assert closed.returncode == 2 and closed.stderr.count("\n") == 1
 
 
@@ -250,5 +245,5 @@ def test_help_answers_at_once():
     """Help imports nothing heavy: no torch, no transformers, no Ray; NumPy is what strategies are written in."""
     code = "import sys, main_lm\ntry: main_lm.main(['--help'])\nexcept SystemExit: pass\n" \
            "print([name for name in ('torch', 'transformers', 'ray', 'flwr', 'datasets') if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = outcome_of([sys.executable, "-c", code])
     assert done.stdout.splitlines()[-1] == "[]" and "--lang_mix" in done.stdout

@@ -1,7 +1,6 @@
 """merge.py as it is typed: over finished runs, with an evaluation; killed; with many models in little memory."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 
 from tests.conftest import ROOT
 from tests.merging.children import child, weights
+from tests.processes import outcome_of
 from tests.tiny import tiny_once
 from tests.toy import toy_rows, toy_table
 
@@ -35,8 +35,7 @@ def place(tmp_path_factory):
 
 def typed(folder, script, *words, **environment):
     """Run a script in a folder."""
-    return subprocess.run([sys.executable, ROOT / script, *map(str, words)], cwd=folder, capture_output=True, text=True,
-                          timeout=300, env={**os.environ, "HF_HUB_OFFLINE": "1", **environment})
+    return outcome_of([sys.executable, ROOT / script, *words], environment, folder)
 
 
 def trained_rows(run) -> int:

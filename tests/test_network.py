@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.hub import Hub
 from tests.preprocess.test_sources import GLUE, splits
-from tests.processes import finish, kill, newest, wait_until
+from tests.processes import finish, kill, newest, run_script, wait_until
 from tests.tiny import tiny_once
 
 #: Python runs it at the start of each process that has its folder on the path
@@ -124,7 +124,7 @@ def test_nobody_is_asked_but_the_hub_and_for_nothing_but_what_is_needed(moved):
 
 
 @pytest.mark.parametrize("script", ["main_lm.py", "preprocess/rte.py"])
-def test_an_endpoint_that_is_no_address_is_one_line(run_script, script):
+def test_an_endpoint_that_is_no_address_is_one_line(script):
     """The client of the hub cannot even be imported with it."""
     done = run_script(script, HF_ENDPOINT="http://[::1")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1) and "HF_ENDPOINT" in done.stderr

@@ -15,6 +15,7 @@ from transformers import AutoModel, AutoTokenizer
 import preprocess.common as preprocess
 import pretrain
 from tests.conftest import ROOT
+from tests.processes import outcome_of
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
@@ -46,7 +47,7 @@ def words(*more) -> list[str]:
 
 def typed(folder, *more):
     """Run pretrain.py in a folder."""
-    return subprocess.run(words(*more), cwd=folder, capture_output=True, text=True, timeout=300)
+    return outcome_of(words(*more), cwd=folder)
 
 
 def bits(folder) -> dict:

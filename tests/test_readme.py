@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, copied_tree
-from tests.processes import drive
+from tests.processes import drive, outcome_of
 from tests.tiny import tiny_once
 from utils.flags import fields_of
 from utils.plugins import STRATEGIES
@@ -88,8 +88,7 @@ def write_tickets(folder: Path) -> None:
 def run(command: str, folder: Path) -> subprocess.CompletedProcess:
     """Run a shell command in `folder` with this Python first on the path."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=600,
-                          env={**os.environ, "PATH": path, "HF_HUB_OFFLINE": "1"})
+    return outcome_of(["bash", "-c", command], {"PATH": path}, folder)
 
 
 def test_the_pages_commands_run(workplace):

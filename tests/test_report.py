@@ -13,6 +13,7 @@ from reports.figures import read_curve
 from reports.records import read_records
 from reports.style import data_uri, drawing
 from reports.training_figures import draw_drift, shard_panels
+from tests.processes import HANGS, run_script
 from tests.reports.toy_records import write_run, write_study
 
 HOSTILE = '"><script>alert(1)</script><img src=http://x/y>$\\frac|_&'
@@ -36,7 +37,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, run_script):
+def made(tmp_path_factory):
     """The report of a study with a hostile model, two known models, drift, labels and an unfinished run."""
     folder = tmp_path_factory.mktemp("report")
     write_study(folder / "log" / "study")
@@ -104,7 +105,7 @@ def test_curves_shards_and_drift_are_those_of_the_record(tmp_path):
     assert data_uri(figure).startswith("data:image/svg+xml")
 
 
-def test_wrong_input_is_one_line(tmp_path, run_script):
+def test_wrong_input_is_one_line(tmp_path):
     run = write_run(tmp_path / "run", "iid", 1, (0.5, 0.5))
     for flags, message in (((tmp_path / "nowhere",), "no such folder"),
                            ((tmp_path, "--baseline", "iidd"), "--baseline iidd: no such method here; there are iid"),
@@ -117,7 +118,7 @@ def test_wrong_input_is_one_line(tmp_path, run_script):
     assert done.stderr == f"report.py: {run / 'summary.json'} line 1: is not JSON, or broken off\n"
 
 
-def test_one_run_without_a_partner_makes_a_report(tmp_path, run_script):
+def test_one_run_without_a_partner_makes_a_report(tmp_path):
     write_run(tmp_path / "run", "centralized", 1, (0.5, 0.5))
     done = run_script("report.py", tmp_path, "--out", tmp_path / "out")
     assert done.returncode == 0 and "No run of parameter averaging" in done.stdout
@@ -133,7 +134,7 @@ def test_a_browser_shows_the_page(made, tmp_path, width):
     shot = tmp_path / "page.png"
     subprocess.run([browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
                     f"--window-size={width},2000", f"--screenshot={shot}", (made[1] / "report.html").as_uri()],
-                   capture_output=True, timeout=120, check=True)
+                   capture_output=True, timeout=HANGS, check=True)
     from PIL import Image
 
     assert len(Image.open(shot).convert("RGB").getcolors(1 << 24)) > 50  # not a blank page

@@ -4,7 +4,6 @@ Every run is a process of its own on real Ray; what is killed is killed by SIGKI
 """
 
 import json
-import os
 import random
 import resource
 import shutil
@@ -18,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.processes import (
     addresses,
+    begun,
     command,
     descendants,
     finish,
@@ -28,9 +27,11 @@ from tests.processes import (
     kill,
     model,
     newest,
+    outcome_of,
     start,
     summary,
     wait_until,
+    wait_until_gone,
     workers,
 )
 from tests.tiny import tiny_once
@@ -140,15 +141,6 @@ def rounds(folder: Path) -> list[int]:
     return [json.loads(line)["round"] for line in (folder / "rounds.jsonl").read_text().splitlines()]
 
 
-def wait_until_gone(children: dict[int, str]) -> None:
-    """Wait for the processes to be gone: the kernel ends them with the driver that started them."""
-    end = time.time() + 30
-    while left := [name for pid, name in children.items()
-                   if Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/cmdline").read_bytes()]:
-        assert time.time() < end, left
-        time.sleep(0.1)
-
-
 @pytest.mark.parametrize("name, signal_sent", [("interrupted", signal.SIGINT), ("terminated", signal.SIGTERM)])
 def test_an_interrupted_run_ends_at_once_and_says_how_to_go_on(base, name, signal_sent):
     process = start(base, name, LONG)
@@ -224,8 +216,7 @@ def test_a_full_disk_ends_a_run_with_one_line_and_a_usable_checkpoint(base, undi
     disk = base / "disk"
     disk.mkdir()
     script = FULL_DISK.format(disk=disk, python=sys.executable, command=command(base, "disk/run", SHORT, "t5"))
-    done = subprocess.run([*isolated("--mount"), "bash", "-c", script], cwd=ROOT, capture_output=True, text=True,
-                          timeout=300, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    done = outcome_of([*isolated("--mount"), "bash", "-c", script])
     notes = Path(f"{disk}.err").read_text()
     assert done.returncode == 0, done.stderr + notes
     code, *checkpoints = done.stdout.split()
@@ -237,10 +228,8 @@ def test_a_full_disk_ends_a_run_with_one_line_and_a_usable_checkpoint(base, undi
 
 def test_a_run_needs_no_network_and_answers_no_other_machine(base):
     """It ends well where there is nothing but loopback; elsewhere its sockets are on loopback alone, both ends."""
-    lonely = subprocess.Popen(
-        [*isolated("--net"), "bash", "-c", f"ip link set lo up; exec {sys.executable} "
-         f"{command(base, 'lonely', '--n_iterations 1')}"], cwd=ROOT, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    lonely = begun([*isolated("--net"), "bash", "-c", f"ip link set lo up; exec {sys.executable} "
+                    f"{command(base, 'lonely', '--n_iterations 1')}"])
     process, seen = start(base, "watched", "--n_iterations 3"), set()
     wait_until(lambda: seen.update(addresses([process.pid, *descendants(process.pid)])), process)
     for done in (finish(process), finish(lonely)):
@@ -261,8 +250,8 @@ def test_ray_answers_nothing_without_the_runs_token(base):
     ray = dict(line.split("=", 1) for line in own if line.startswith("RAY_"))
 
     def knock(token: str) -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, "-c", STRANGER, f"127.0.0.1:{port.read_text()}"], capture_output=True,
-                              text=True, env={**os.environ, **ray, "RAY_AUTH_TOKEN": token}, timeout=120)
+        return outcome_of([sys.executable, "-c", STRANGER, f"127.0.0.1:{port.read_text()}"],
+                          {**ray, "RAY_AUTH_TOKEN": token})
 
     friend, stranger = map(knock, (ray["RAY_AUTH_TOKEN"], "0" * 64))
     kill(process.pid)

@@ -1,13 +1,12 @@
 """The program for GPUs, rehearsed on the CPU: every check of it runs, and all that must hold does."""
 
 import json
-import subprocess
 import sys
 
 import pytest
 import torch
 
-from tests.conftest import ROOT
+from tests.processes import outcome_of
 from utils.errors import UserError
 from utils.machine.compiler import check_compiler
 
@@ -55,6 +54,5 @@ def test_speed_is_measured_in_each_way_and_against_stock_flower(rehearsal):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
 def test_without_a_card_it_says_so():
-    done = subprocess.run([sys.executable, "-m", "benchmarks.gpu"], cwd=ROOT, capture_output=True, text=True,
-                          timeout=120)
+    done = outcome_of([sys.executable, "-m", "benchmarks.gpu"])
     assert done.returncode == 2 and "no CUDA card here; --rehearse" in done.stderr and not done.stdout

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import subprocess
 import sys
 import threading
 import weakref
@@ -18,8 +17,8 @@ from engine.engine import Engine, HandedOver
 from engine.messages import Nodes, RunStopped, StoppableGrid
 from engine.run import Run
 from tests import processes
-from tests.conftest import ROOT
 from tests.engine.several_runs import RUNS, SERVED
+from tests.processes import outcome_of
 from tests.tiny import tiny_once
 from tests.toy import toy_choices, toy_table
 from utils.config import RunConfig
@@ -35,8 +34,7 @@ def base(tmp_path_factory):
     toy_choices(base / "data")
     for family in ("bert", "electra"):
         tiny_once(base, family)
-    done = subprocess.run([sys.executable, "-m", "tests.engine.several_runs", base], cwd=ROOT, capture_output=True,
-                          text=True, timeout=240)
+    done = outcome_of([sys.executable, "-m", "tests.engine.several_runs", base])
     assert done.returncode == 0, done.stderr[-3000:]
     assert "interrupted after round" in done.stdout
     assert not (base / "interrupted" / "summary.json").exists()

@@ -1,19 +1,17 @@
 """The loop of rounds in the real engine, with clients that fail for good and one that holds the others up."""
 
 import json
-import subprocess
 import sys
 
 import numpy as np
 
-from tests.conftest import ROOT
 from tests.engine.unreliable import CLIENTS, FAILING, update
+from tests.processes import outcome_of
 
 
 def test_clients_that_fail_for_good_leave_the_others_updates_whole():
     """Two of the first group fail while a slow one keeps the mean waiting and the nodes go on to later clients."""
-    done = subprocess.run([sys.executable, "-m", "tests.engine.unreliable"], cwd=ROOT, capture_output=True,
-                          text=True, timeout=120)
+    done = outcome_of([sys.executable, "-m", "tests.engine.unreliable"])
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)
     good = [client for client in range(CLIENTS) if client not in FAILING]

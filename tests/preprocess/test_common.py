@@ -11,6 +11,7 @@ import pytest
 from preprocess.common import load, prepare, prepare_run, specs_of, task_names
 from preprocess.sources import Glue
 from tests.conftest import ROOT, SHIPPED
+from tests.processes import run_script
 from utils.config import RunConfig
 from utils.data.task import TABLE_FORMAT
 from utils.errors import UserError
@@ -228,19 +229,19 @@ def test_a_table_opens_where_nothing_may_be_written(rte, tmp_path):
     assert (done.stdout, done.stderr) == ("2 False\n", "")
 
 
-def test_the_command_makes_a_table(run_script, rte, tmp_path):
+def test_the_command_makes_a_table(rte, tmp_path):
     done = run_script("preprocess/rte.py", "--source", rte.parent, "--out", tmp_path / "data")
     assert (done.returncode, done.stdout) == (0, "")
     assert "has train 2 rows, dev 2 rows" in done.stderr
     assert (tmp_path / "data" / "rte" / "card.json").is_file()
 
 
-def test_the_command_says_what_it_leaves_out_of_the_environment(run_script, rte, tmp_path):
+def test_the_command_says_what_it_leaves_out_of_the_environment(rte, tmp_path):
     done = run_script("preprocess/rte.py", "--source", rte, "--out", tmp_path / "data", OMP_PLACES="{0}")
     assert "left out of the environment (docs/environment.md says why): OMP_PLACES\n" in done.stderr
 
 
-def test_the_command_answers_wrong_input_with_one_line(run_script, rte, tmp_path):
+def test_the_command_answers_wrong_input_with_one_line(rte, tmp_path):
     (rte / "dev.tsv").write_bytes(b"index\tsentence1\tsentence2\tlabel\n0\t\xff\tB\tentailment\n")
     done = run_script("preprocess/rte.py", "--source", rte, "--out", tmp_path / "data")
     assert done.returncode == 2 and done.stdout == ""
@@ -249,7 +250,7 @@ def test_the_command_answers_wrong_input_with_one_line(run_script, rte, tmp_path
     assert "Traceback" not in done.stderr and not (tmp_path / "data").exists()
 
 
-def test_help_imports_nothing_heavy(run_script):
+def test_help_imports_nothing_heavy():
     code = ("import runpy, sys; sys.argv = ['x', '--help']\n"
             "try: runpy.run_path('preprocess/mnli.py', run_name='__main__')\n"
             "except SystemExit: print({'pyarrow', 'numpy', 'datasets', 'torch'} & set(sys.modules))")

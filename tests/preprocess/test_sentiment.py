@@ -14,6 +14,7 @@ import pytest
 from preprocess import sentiment, sst2
 from preprocess.common import prepare
 from tests.conftest import ROOT
+from tests.processes import run_script
 from utils.data.overlap import seen_in
 from utils.errors import UserError
 
@@ -119,7 +120,7 @@ def test_a_bomb_is_not_unpacked(folder, tmp_path, monkeypatch):
         sentiment.read_files(tmp_path / "bomb.tar.gz")
 
 
-def test_no_index_is_one_line(run_script, tmp_path):
+def test_no_index_is_one_line(tmp_path):
     done = run_script("preprocess/sentiment.py", "--out", tmp_path, PIP_NO_INDEX="1", PIP_FIND_LINKS="")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 2

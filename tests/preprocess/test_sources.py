@@ -9,6 +9,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 from preprocess import boolq, cola, copa, mnli, qasc, rte, stsb, xnli
 from preprocess.sources import hub_rows, hub_splits, load_hub, score
 from tests.hub.store import parquet_files
+from tests.processes import run_script
 from utils.data.readers import NO_LABEL
 from utils.data.table import open_table
 from utils.errors import UserError
@@ -124,7 +125,7 @@ def splits(n: int) -> dict[str, Dataset]:
     return {"train": glue_rte([0] * n), "validation": glue_rte([0] * 4)}
 
 
-def test_a_data_set_at_a_revision_and_from_the_cache(hub, run_script, tmp_path):
+def test_a_data_set_at_a_revision_and_from_the_cache(hub, tmp_path):
     def made(*flags: str, code: int = 0, **environment: str):
         """Run preprocess/rte.py; return what it says, and the table if there is one."""
         done = run_script("preprocess/rte.py", "--out", tmp_path, *flags, **{**hub.environment(), **environment})

@@ -8,6 +8,7 @@ from scipy import stats
 
 from reports.contents import contents
 from reports.records import read_records
+from tests.processes import run_script
 from tests.reports.toy_answers import add_answers
 from tests.reports.toy_records import write_run
 from utils.errors import UserError
@@ -44,7 +45,7 @@ def test_it_is_not_there_unless_asked_for(log):
     assert not any(table.caption.startswith("McNemar") for table in contents(read_records([log])).tables())
 
 
-def test_without_answers_it_is_refused(log, run_script):
+def test_without_answers_it_is_refused(log):
     for path in log.glob("*/predictions.parquet"):
         path.unlink()
     done = run_script("report.py", log, "--mcnemar")

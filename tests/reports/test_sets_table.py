@@ -12,6 +12,7 @@ from reports.figures import draw_sets, sets_figure
 from reports.records import read_records
 from reports.sets_table import side_by_side
 from reports.style import drawing
+from tests.processes import run_script
 from tests.reports.toy_records import add_set, write_run
 
 #: the gain of `iid`, and whether it is decided, on each set
@@ -74,7 +75,7 @@ def test_the_figure_says_what_has_not_learnt_on_a_set(log):
                                       "on hans."])
 
 
-def test_page_and_csv_have_it(log, tmp_path, run_script):
+def test_page_and_csv_have_it(log, tmp_path):
     done = run_script("report.py", log, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "In and out of domain: toy, m" in done.stdout

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.processes import run_script
 from tests.reports.toy_records import add_set, write_run
 
 
@@ -15,7 +16,7 @@ def log(tmp_path):
     return tmp_path
 
 
-def test_the_report_shows_the_values_the_choice_and_its_cost(log, tmp_path, run_script):
+def test_the_report_shows_the_values_the_choice_and_its_cost(log, tmp_path):
     done = run_script("report.py", log, "--tuned", "lr", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     table = done.stdout.split("Tuned: toy, m")[1].split("Scores:")[0]
@@ -29,6 +30,6 @@ def test_the_report_shows_the_values_the_choice_and_its_cost(log, tmp_path, run_
     assert "Tuned: toy, m" in page and page.count("<td>finished; another value was chosen</td>") == 2
 
 
-def test_a_flag_that_is_none_is_one_line(log, run_script):
+def test_a_flag_that_is_none_is_one_line(log):
     done = run_script("report.py", log, "--tuned", "lrate")
     assert (done.returncode, done.stderr) == (2, "report.py: --tuned lrate: no such flag in these runs\n")

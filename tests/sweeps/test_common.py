@@ -1,19 +1,17 @@
 """The batch scripts: the runs that each asks for, and what sweeps/common.sh does with a study."""
 
 import json
-import os
 import subprocess
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.processes import outcome_of
 from tests.reports.toy_records import write_run
 
 
 def bash(script: str, **environment: str) -> subprocess.CompletedProcess:
     """Run a script in the project's folder."""
-    return subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120,
-                          env={**os.environ, **environment})
+    return outcome_of(["bash", "-c", script], environment)
 
 
 def test_a_run_that_is_finished_is_skipped_and_one_of_other_flags_is_not_passed_off_as_it(tmp_path):

@@ -1,12 +1,10 @@
 """Studies: what a file asks for, what is wrong in one, and a small one run on its own Ray cluster, twice."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 import tomllib
 from pathlib import Path
 
@@ -57,9 +55,7 @@ def base(tmp_path_factory):
 
 def start(*words: object, cwd: Path = ROOT, **options) -> subprocess.Popen:
     """Start sweeps/run.py with its output redirected."""
-    return subprocess.Popen([sys.executable, ROOT / "sweeps/run.py", *map(str, words)], cwd=cwd, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "HF_HUB_OFFLINE": "1"},
-                            **options)
+    return processes.begun([sys.executable, ROOT / "sweeps/run.py", *words], cwd=cwd, **options)
 
 
 def test_a_study_runs_what_is_left_and_names_what_failed(base):
@@ -203,10 +199,7 @@ def test_an_interrupted_study_leaves_no_process_and_goes_on(base):
     sweep.send_signal(signal.SIGTERM)
     done = processes.finish(sweep)
     assert done.returncode == 130 and "interrupted" in done.stderr.splitlines()[-1]
-    end = time.time() + 20
-    while alive := [pid for pid in below if os.path.exists(f"/proc/{pid}")]:
-        assert time.time() < end, [below[pid] for pid in alive]
-        time.sleep(0.1)
+    processes.wait_until_gone(below)
     dry = processes.finish(start(base / "long.toml", "--out", out, "--dry_run"))
     assert dry.returncode == 0
     assert [line.split()[0] for line in dry.stdout.splitlines()] == ["resume", "resume", "resume"]

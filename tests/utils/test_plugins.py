@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.conftest import copied_tree
+from tests.processes import outcome_of
 
 PULL = """
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def tree(tmp_path_factory):
     (folder / "utils" / "data" / "partitioners" / "shared.py").write_text(SHARED)
 
     def run(*words: str) -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=120)
+        return outcome_of([sys.executable, *words], cwd=folder)
 
     return folder, run
 

@@ -3,13 +3,12 @@
 import os
 import resource
 import shutil
-import subprocess
 import sys
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.loading import loaded
+from tests.processes import outcome_of
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
@@ -56,8 +55,7 @@ def test_a_data_folder_that_may_only_be_read(tmp_path, tmp_path_factory):
     model = tiny_once(tmp_path_factory.getbasetemp(), "bert")
     folder.chmod(0o555)
     try:
-        done = subprocess.run([*prefix, sys.executable, "-c", OPENS_TWICE, tmp_path, model, tmp_path / "lent"],
-                              cwd=ROOT, capture_output=True, text=True, timeout=120)
+        done = outcome_of([*prefix, sys.executable, "-c", OPENS_TWICE, tmp_path, model, tmp_path / "lent"])
     finally:
         folder.chmod(0o755)
     assert done.returncode == 0, done.stderr

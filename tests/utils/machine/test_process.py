@@ -1,6 +1,5 @@
 """How programs begin and end: with streams that are closed or lose their reader, and by signals."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from tests.processes import outcome_of
 
 PROGRAMS = ("main_lm.py --help", "merge.py --help", "report.py --help", "sweeps/run.py --help",
             "sweeps/run.py sweeps/mini.toml --dry_run", "preprocess/rte.py --help")
@@ -15,8 +15,7 @@ PROGRAMS = ("main_lm.py --help", "merge.py --help", "report.py --help", "sweeps/
 
 def shell(script: str, **environment: str) -> subprocess.CompletedProcess:
     """Run a script of bash in the project's folder."""
-    return subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "PYTHON": sys.executable, **environment})
+    return outcome_of(["bash", "-c", script], {"PYTHON": sys.executable, **environment})
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

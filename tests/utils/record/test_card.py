@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 
 import preprocess.common as preprocess
 from preprocess import cola
-from tests.conftest import ROOT
+from tests.processes import outcome_of
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
@@ -173,8 +173,7 @@ def run(tmp_path_factory):
     def start(name: str, flags: str) -> subprocess.CompletedProcess:
         flags = (f"--data rte --max_length 32 --lr 1e-3 --precision fp32 --fp32_products torch --data_dir {base}/data "
                  f"--run_dir {base}/{name} {flags.format(base=base, bert=bert)}")
-        return subprocess.run([sys.executable, "main_lm.py", *flags.split()], cwd=ROOT, text=True, capture_output=True,
-                              env={**os.environ, "HF_HUB_OFFLINE": "1"}, timeout=300)
+        return outcome_of([sys.executable, "main_lm.py", *flags.split()])
     return start, base
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.hub.store import User
+from tests.processes import HANGS, outcome_of
 from tests.tiny import tiny_once
 from tests.toy import toy_table
 from utils.config import RunConfig
@@ -67,7 +67,7 @@ def arrived(hub, name: str = "me/toy") -> bool:
 def typed(command: str, hub) -> subprocess.CompletedProcess:
     """Run a command line as a user's bash does, in the project's environment or not."""
     environment = {"PATH": "/usr/bin:/bin", "HF_HUB_DISABLE_UPDATE_CHECK": "1", **hub.environment("hf_good")}
-    return subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, timeout=HANGS)
 
 
 def test_nothing_is_asked_or_sent_without_the_flag(hub, login, finished):
@@ -162,16 +162,17 @@ def test_a_terminal_shows_size_and_speed_and_a_log_file_gets_plain_lines(hub, fi
     code = ("import sys; from pathlib import Path; from utils.config import RunConfig; "
             "from utils.record.push import push; push(Path(sys.argv[1]), RunConfig(push_to_hub='me/toy'))")
     command = [sys.executable, "-c", code, str(finished)]
-    environment = {**os.environ, **hub.environment("hf_good")}
+    environment = hub.environment("hf_good")
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (40, 100))
-    subprocess.run(command, cwd=ROOT, env=environment, stderr=theirs, timeout=60, check=True)
+    assert outcome_of(command, environment, stderr=theirs).returncode == 0
     shown = os.read(ours, 65536).decode()
     assert "model.safetensors: 100%" in shown and "128k/128k" in shown and "B/s]" in shown
     for end in (ours, theirs):
         os.close(end)
     (finished / "model" / "model.safetensors").write_bytes(b"others")
-    logged = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    logged = outcome_of(command, environment)
+    assert logged.returncode == 0
     assert "\r" not in logged.stderr and "%" not in logged.stderr and "\x1b" not in logged.stderr
 
 
@@ -227,8 +228,7 @@ def main_lm(hub, base: Path, token: str, *flags: str) -> subprocess.CompletedPro
     """Run main_lm.py on a small table as a user would, in reach of the hub."""
     words = ["--data", "rte", "--data_dir", base / "data", "--model", tiny_once(base, "bert"), "--n_iterations", "1",
              "--run_dir", base / AWKWARD, "--max_length", "32", "--push_to_hub", "me/toy", *flags]
-    return subprocess.run([sys.executable, "main_lm.py", *words], cwd=ROOT, capture_output=True, text=True, timeout=300,
-                          env={**os.environ, **hub.environment(token)})
+    return outcome_of([sys.executable, "main_lm.py", *words], hub.environment(token))
 
 
 def test_a_run_is_whole_whatever_becomes_of_the_sending(hub, tmp_path):
