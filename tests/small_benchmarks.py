@@ -29,6 +29,7 @@ PROGRAMS = {
     "adapters": ["--small"],
     "two_nodes": ["--small", "--turns", "1"],
     "methods": ["--small", "--turns", "1"],
+    "trainer": ["--small", "--seeds", "1"],
 }
 SECONDS = 1200  # of a program, after which it hangs
 

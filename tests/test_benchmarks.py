@@ -52,6 +52,16 @@ def test_a_study_is_compared_with_stock_flowers_runs_and_with_its_floor(run):
     assert math.isclose(over_floor, ours / (products + start)) and min(products, start, ours) > 0
 
 
+def test_standard_fine_tuning_is_compared_with_the_trainer_on_the_same_rows(run):
+    stdout, figures = run("trainer")
+    for ours, theirs, less in (figures[:3], figures[3:]):
+        assert -100 <= ours["value"] <= 100 and -100 <= theirs["value"] <= 100
+        assert math.isclose(less["value"], ours["value"] - theirs["value"], abs_tol=1e-9)
+        low, high = map(float, less["what"].rpartition("[")[2].rstrip("]").split(", "))
+        assert less["holds"] == (low <= 0 <= high) and f"| {less['what']} |" in stdout
+    assert [figure["what"].split(", ")[1].split()[0] for figure in figures[::3]] == ["accuracy", "matthews"]
+
+
 def test_federated_tax_compares_the_same_steps(run):
     _, (ours, bare, ratio) = run("federated_tax")
     assert ours["value"] > 0 and bare["value"] > 0
