@@ -57,10 +57,17 @@ def foreign_sets(config: RunConfig, table: Table, foreign: Sequence[Table]) -> l
     """Return the sets that `--ood_data` names, in its order, of all their rows.
 
     `table` is that of the run's task; `foreign` are those of the other tasks that are named. A set's domains are those
-    of its rows. Raises UserError, naming the set, for rows that are not there, or are trained or tested on.
+    of its rows. Raises UserError, naming the set, for rows that are not there, are trained or tested on, or are those
+    of another set.
     """
     tables = {each.own.spec.name: each for each in (table, *foreign)}
-    return [_set(config, asked, tables[asked.task], table) for asked in asked_sets(config.ood_data)]
+    found: dict[tuple, tuple[Asked, Chosen]] = {}
+    for asked in asked_sets(config.ood_data):
+        each = _set(config, asked, tables[asked.task], table)
+        first, _ = found.setdefault((asked.task, each.split, each.domains.names), (asked, each))
+        if first != asked:
+            raise UserError(f"--ood_data {asked}: its rows are those of {first}; give one of them")
+    return [each for _, each in found.values()]
 
 
 def _set(config: RunConfig, asked: Asked, found: Table, table: Table) -> Chosen:

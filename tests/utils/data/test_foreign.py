@@ -74,11 +74,24 @@ def test_test_n_cuts_them_as_all_others(mnli, tmp_path):
 @pytest.mark.parametrize("ood_data, message", [
     ("mnli:moon", "--ood_data mnli:moon: no split 'moon'; mnli has train, dev_matched, dev_mismatched"),
     ("mnli@moon", "--ood_data mnli@moon: no domain 'moon'; dev_matched has fiction, slate, travel"),
-    ("rte", "--ood_data rte: dev is tested on anyway"), ("rte:train", "--ood_data rte:train: train is trained on")])
+    ("rte", "--ood_data rte: dev is tested on anyway"), ("rte:train", "--ood_data rte:train: train is trained on"),
+    ("mnli,mnli:dev_matched", "--ood_data mnli:dev_matched: its rows are those of mnli; give one of them"),])
 def test_rows_that_are_not_there_or_used_otherwise_are_one_line(mnli, tmp_path, ood_data, message):
     with pytest.raises(UserError) as raised:
         data_of(tmp_path, ood_data)
     assert str(raised.value).startswith(message)
+
+
+def test_a_split_of_one_domain_is_that_domain(tmp_path):
+    toy_table(tmp_path)
+    write_table(tmp_path / "wnli", WNLI, {"train": toy_rows(6, 3), "dev": toy_rows(6, 4)}, "toy")
+
+    def named(ood_data):
+        return TaskData(RunConfig(data="rte", data_dir=str(tmp_path), ood_data=ood_data), RTE, (WNLI,)).set_names
+
+    with pytest.raises(UserError, match="--ood_data wnli@all: its rows are those of wnli; give one of them"):
+        named("wnli:train,wnli,wnli@all")
+    assert named("wnli:train,wnli@all") == ["test", "wnli-train", "wnli-all"]
 
 
 def test_a_task_s_name_may_be_taken_in_records(mnli, tmp_path):
