@@ -77,12 +77,12 @@ def _set(config: RunConfig, asked: Asked, found: Table, table: Table) -> Chosen:
     split = asked.split or found.own.spec.test_split
     if split not in found.splits:
         raise UserError(f"--ood_data {asked}: no split {split!r}; {asked.task} has {', '.join(found.splits)}")
-    if found is table and split in (table.train_split, table.tested_split(config.test_split)):
-        raise UserError(f"--ood_data {asked}: {split} is {'trained' if split == table.train_split else 'tested'} on "
-                        "anyway; give another split or task, or leave it out")
     column = np.asarray(found.split(split)["domain"].to_pylist())
     names = sorted({*column.tolist()})
     if asked.domain and asked.domain not in names:
         raise UserError(f"--ood_data {asked}: no domain {asked.domain!r}; {split} has {', '.join(names)}")
+    if found is table and split in (table.train_split, table.tested_split(config.test_split)):
+        raise UserError(f"--ood_data {asked}: {split} is {'trained' if split == table.train_split else 'tested'} on "
+                        "anyway; give another split or task, or leave it out")
     kept = (asked.domain,) if asked.domain else tuple(names)
     return Chosen(asked.name, found, split, Domains(kept, tuple(np.flatnonzero(column == name) for name in kept)))

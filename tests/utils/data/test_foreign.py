@@ -75,6 +75,7 @@ def test_test_n_cuts_them_as_all_others(mnli, tmp_path):
     ("mnli:moon", "--ood_data mnli:moon: no split 'moon'; mnli has train, dev_matched, dev_mismatched"),
     ("mnli@moon", "--ood_data mnli@moon: no domain 'moon'; dev_matched has fiction, slate, travel"),
     ("rte", "--ood_data rte: dev is tested on anyway"), ("rte:train", "--ood_data rte:train: train is trained on"),
+    ("rte@moon", "--ood_data rte@moon: no domain 'moon'; dev has all"),
     ("mnli,mnli:dev_matched", "--ood_data mnli:dev_matched: its rows are those of mnli; give one of them"),])
 def test_rows_that_are_not_there_or_used_otherwise_are_one_line(mnli, tmp_path, ood_data, message):
     with pytest.raises(UserError) as raised:
