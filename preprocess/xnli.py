@@ -78,11 +78,12 @@ def read_hub(found: Snapshot) -> dict[str, Iterator[Row]]:
 def hub_language(data: dict[str, Dataset], name: str, language: str) -> Iterator[Row]:
     """Return the rows of one language's hub split; raises UserError when it is missing, or no row has a label."""
     if name not in data:
-        raise UserError(f"xnli: the hub's {language} rows have no split {name}; pass --source PATH with the official "
-                        "files")
+        raise UserError(f"xnli: the hub's {language} rows have no split {name}; python preprocess/xnli.py "
+                        "--source PATH reads the official files")
     dataset = data[name]
     if "label" in dataset.features and all(unlabelled(record, "label") for record in dataset.select_columns("label")):
-        raise UserError(f"xnli: the hub's {language} rows have no labels; pass --source PATH with the official files")
+        raise UserError(f"xnli: the hub's {language} rows have no labels; python preprocess/xnli.py --source PATH "
+                        "reads the official files")
     return hub_rows(dataset, SPEC, lambda record: table_row(
         record["premise"], record["hypothesis"], record["label"], language))
 

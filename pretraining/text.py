@@ -78,9 +78,16 @@ def fingerprint_of(texts: Sequence[str]) -> str:
 
 
 def rows(flags: PretrainFlags) -> Iterator[tuple[str, str]]:
-    """Yield (TASK/DOMAIN, text) of the tables' training rows, of each of a row's text columns."""
+    """Yield (TASK/DOMAIN, text) of the tables' training rows, of each of a row's text columns.
+
+    Raises UserError, naming the task, for a table that cannot be made.
+    """
     for task in names_in(flags.task):
-        table = preprocess.prepare(task, None, Path(flags.data_dir))
+        by_hand = f"make its table with python preprocess/{task}.py --source PATH --out {flags.data_dir}"
+        try:
+            table = preprocess.prepare(task, None, Path(flags.data_dir), otherwise=by_hand)
+        except UserError as error:
+            raise UserError(f"--task {task}: {str(error).removeprefix(f'{task}: ')}") from error
         split = table.split(table.train_split)
         domains = split["domain"].to_pylist()
         columns = [split[column].to_pylist() for column in table.spec.text]

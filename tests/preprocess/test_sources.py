@@ -112,11 +112,11 @@ def test_scores_are_those_of_the_files(dtype):
 def test_an_unlabelled_split_of_a_language_is_refused():
     data = made({"premise": ["P"], "hypothesis": ["H"], "label": [-1]}, premise=TEXT, hypothesis=TEXT,
                 label=ClassLabel(names=["entailment", "neutral", "contradiction"]))
-    with pytest.raises(UserError, match="xnli: the hub's sw rows have no labels; pass --source PATH"):
+    with pytest.raises(UserError, match="xnli: the hub's sw rows have no labels; python preprocess/xnli.py --source"):
         xnli.hub_language({"train": data}, "train", "sw")
     with pytest.raises(UserError, match="xnli: the hub's columns are premise, hypothesis; expected label"):
         xnli.hub_language({"train": data.remove_columns("label")}, "train", "sw")
-    with pytest.raises(UserError, match="xnli: the hub's sw rows have no split test; pass --source PATH"):
+    with pytest.raises(UserError, match="xnli: the hub's sw rows have no split test; python preprocess/xnli.py"):
         xnli.hub_language({"train": data}, "test", "sw")
 
 

@@ -19,6 +19,13 @@ def test_a_file_without_text_is_named(blank, tmp_path):
         Corpus.of(PretrainFlags(text=f"{tmp_path}/real.txt,{tmp_path}/blank.txt"))
 
 
+def test_a_table_that_is_not_there_and_cannot_be_made_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="^--task cola: nyu-mll/glue: .*; make its table with python preprocess/cola.py "
+                                        f"--source PATH --out {tmp_path}$"):
+        Corpus.of(PretrainFlags(task="cola", data_dir=str(tmp_path)))
+
+
 def test_a_domain_without_text_is_named(tmp_path):
     rows = toy_rows(8, 1)
     blank = [{**row, "sentence1": " ", "sentence2": "", "domain": "none"} for row in rows]
