@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+from torch.nn import Identity, Module
+
 from pretraining.flags import PretrainFlags, fixed
 from pretraining.folder import Models
 from pretraining.objectives import Distillation, MaskedTokens
@@ -50,8 +52,10 @@ class Maker:
         tokens = tokenised(corpus.texts, tokenizer, flags.max_length)
         NOTES.info("text: %d tokens in a pass over it", tokens.offsets[-1])
         student = new_student(flags, tokenizer)
-        self.vectors = teacher.vectors(corpus, progress) if teacher else None
-        objective = Distillation(flags, self.vectors) if self.vectors else MaskedTokens(flags, student, tokenizer)
+        trains = any(tokens for label, tokens in flags.budgets.items() if not models.has(label))
+        self.vectors = teacher.vectors(corpus, progress) if teacher and trains else None  # a pass over all of the text
+        objective: Module = MaskedTokens(flags, student, tokenizer) if not teacher else (
+            Distillation(flags, self.vectors) if self.vectors else Identity())  # random weights alone learn nothing
         self.training = Training(flags, tokens, tokenizer, student, objective)
 
     def make(self) -> None:
@@ -96,7 +100,8 @@ class Maker:
         parameters, body = sizes(training.student)
         return {"objective": flags.objective, "seed": flags.seed, "tokens": training.done.tokens,
                 "sequences": training.done.sequences, "parameters": parameters, "body_parameters": body,
-                "flops": 6 * parameters * training.done.tokens, "teacher": flags.teacher if vectors else "",
+                "flops": 6 * parameters * training.done.tokens,
+                "teacher": flags.teacher if flags.objective == "distillation" else "",
                 "teacher_flops": vectors.flops(training.texts_read()) if vectors else 0,
                 "domains": [part.name for part in self.corpus.parts], "vocabulary": len(training.tokenizer),
                 "layers": flags.layers, "hidden": flags.hidden, "budget": budget,

@@ -124,6 +124,14 @@ def test_a_budget_between_is_made_from_the_beginning_and_no_other_touched(place,
     assert (place / "models" / "checkpoint.safetensors").read_bytes() == further
 
 
+def test_the_teacher_of_random_weights_alone_reads_nothing(place, called):
+    code, _, _ = called("--tokens", "0", "--out", "random", "--cache", "unread")
+    assert code == 0 and bits(place / "random" / "0") == bits(place / "models" / "0")
+    assert list((place / "unread").iterdir()) == []
+    code, _, _ = called("--tokens", "0,2k", "--out", "random", "--cache", "unread")
+    assert code == 0 and bits(place / "random" / "2k") == bits(place / "models" / "2k")
+
+
 def test_masked_tokens_are_learnt_without_a_teacher(place, monkeypatch):
     monkeypatch.chdir(place)
     monkeypatch.setattr(os, "environ", os.environ.copy())
