@@ -22,6 +22,7 @@ from utils.config import RunConfig
 from utils.machine.ending import exit_code
 from utils.machine.process import run_program
 from utils.machine.workers import check_machine, pause_collector, quiet_environment, resume_collector
+from utils.model.local import check_layers
 from utils.record.progress import Progress
 from utils.record.push import check_push, push
 from utils.record.result_lines import print_finished
@@ -70,6 +71,7 @@ def rows_of(folder: RunFolder, progress: Progress) -> "TaskData":
     config = folder.config
     progress.phase("looking at the machine", brief=True)
     check_machine(config)
+    check_layers(config, folder.before.get("model_commit", ""))
     progress.phase(f"reading the rows: {config.data}, {config.model_name}, {config.method}")
     from utils.data.dataset import TaskData
     from utils.record.parents import parents

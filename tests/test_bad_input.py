@@ -225,6 +225,15 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_left(case, bert, here, tm
     check(case, code, out, err, tmp_path, before)
 
 
+def test_layers_are_counted_before_the_engine_starts(bert, tmp_path, capfd):
+    words, _ = prepared(Case("layers", nothing, "--data rte --layers 3", ()), tmp_path, bert)
+    try:
+        assert main_lm.main(words, lambda *_: pytest.fail("an engine was started")) == 2
+    finally:
+        gc.enable()
+    assert f"--layers 3: {bert} has 2 layers; give 1 to 2, or 0 for all" in capfd.readouterr().err
+
+
 def test_the_table_is_long_and_has_no_row_twice():
     assert len({case.id for case in ALONE}) == len(ALONE) >= 100
     assert set(BY_HAND) <= {case.id for case in ALONE}

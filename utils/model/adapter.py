@@ -14,11 +14,12 @@ from transformers import PreTrainedModel
 
 from utils.console import NOTES
 from utils.errors import UserError, in_short, quoted
+from utils.model.local import ADAPTER_CONFIG
 from utils.model.task_head import FormerHead
 from utils.model.trust import check_adapter_names, json_object
 from utils.model.weights import in_body, lacking
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG, WEIGHTS = ADAPTER_CONFIG, "adapter_model.safetensors"
 PREFIX = "base_model.model."  # of the weights' names in an adapter's file
 TYPES = ("LORA", "LOHA", "LOKR", "IA3")  # what they learn is a change of the base's matrices
 #: options that say what is added and where

@@ -12,6 +12,7 @@ import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from utils.errors import UserError, in_short
+from utils.model.local import check_number
 from utils.model.model_config import parts
 
 #: what a configuration calls its numbers of layers, by transformers' common names: an encoder-decoder has two
@@ -38,8 +39,7 @@ def keep_layers(called: str, config: PreTrainedConfig, n: int) -> PreTrainedConf
     refused = f"--layers {n}: {called}, a {config.model_type} model"
     if not have:
         raise UserError(f"{refused}, has no number of layers; leave the flag out")
-    if n > have:
-        raise UserError(f"--layers {n}: {called} has {have} layers; give 1 to {have}, or 0 for all")
+    check_number(called, have, n)
     for part, _, count in _counts(config):
         for name, value in _BY_NUMBER.items():
             if count > n and getattr(part, name, value) not in (value, None):

