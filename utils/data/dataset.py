@@ -91,17 +91,28 @@ class TaskData:
             for each in self.chosen for key in [keys[each.table, each.split]]]
 
     def _check_cuts(self) -> None:
-        length = self.config.max_length
+        """Say how many of the rows that are used are cut. Raises UserError as `tokenise`."""
+        length, used = self.config.max_length, self._used_rows()
+        found = {key: tokens.cuts(length, used[key]) for key, tokens in self.tokens.items()}
         for key, (table, split) in self.splits.items():
-            cuts, where = self.tokens[key].cuts, f"{table.own.spec.name} {split}"
-            rows = f"of {self.tokens[key].n_rows:,} rows"
+            cuts, where, rows = found[key], f"{table.own.spec.name} {split}", f"of {len(used[key]):,} rows"
             if cuts.lost and not self.config.truncate:
-                enough = max(tokens.cuts.enough for tokens in self.tokens.values())
+                enough = max(each.enough for each in found.values())
                 raise UserError(f"--max_length {length}: {cuts.lost:,} {rows} of {where} would lose a whole field; "
                                 f"give at least --max_length {enough}, or allow it by --truncate")
             if cuts.rows:
                 NOTES.info("%s: %s %s were cut to --max_length %d tokens%s", where, f"{cuts.rows:,}", rows, length,
                            f"; {cuts.lost:,} lost a whole field" if cuts.lost else "")
+
+    def _used_rows(self) -> dict[str, np.ndarray]:
+        """Return which rows of each split are trained on or evaluated, int64, each once."""
+        parts: dict[str, list[np.ndarray]] = {key: [] for key in self.splits}
+        if self.config.n_iterations:
+            parts["train"] += self.plan.shards
+        for key, place in self.splits.items():
+            parts[key] += [rows for each in self.chosen if (each.table, each.split) == place
+                           for rows in each.domains.rows]
+        return {key: np.unique(np.concatenate([np.zeros(0, np.int64), *some])) for key, some in parts.items()}
 
     @property
     def training(self) -> RunConfig:

@@ -11,7 +11,7 @@ import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from utils.data.table import Table
 
-CACHE_FORMAT = 3  # raise it when the files or the way rows become ids change: old caches are then made anew
+CACHE_FORMAT = 4  # raise it when the files or the way rows become ids change: old caches are then made anew
 _ROWS_AT_ONCE = 1000
 
 
@@ -47,7 +47,8 @@ class Tokens:
     choices: int
     #: int32 [n_rows]: tokens in the row's longest sequence
     lengths: np.ndarray
-    cuts: Cuts = Cuts()
+    #: int32 [n_rows]: what `least` says of a row that is cut, of its sequences the most; 0 of one that is not
+    needed: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
 
     @property
     def n_rows(self) -> int:
@@ -57,12 +58,17 @@ class Tokens:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays that a cache holds."""
-        return sum(array.nbytes for array in (self.ids, self.types, self.offsets) if array is not None)
+        return sum(array.nbytes for array in arrays_of(self).values())
 
     @property
     def on_disk(self) -> bool:
         """Whether these are mapped files."""
         return isinstance(self.ids, np.memmap)
+
+    def cuts(self, max_length: int, rows: np.ndarray | slice = slice(None)) -> Cuts:
+        """Return how many rows are cut to `max_length`, which it was when these were made: of all, or of some `rows`.
+        """
+        return Cuts.of(self.needed[rows], max_length)
 
     def sequences(self, row: int) -> list[np.ndarray]:
         """Return the row's `choices` sequences, each int32 [length] (views)."""
@@ -169,7 +175,7 @@ def tokenise(split: pa.Table, spec: TaskSpec, tokenizer: PreTrainedTokenizerFast
         ids=np.concatenate([np.zeros(0, np.int32), *ids]),
         types=np.concatenate([np.zeros(0, np.uint8), *types]) if typed else None,
         offsets=offsets, choices=inputs.choices, lengths=_longest(offsets, inputs.choices),
-        cuts=Cuts.of(needed.reshape(-1, inputs.choices), max_length))
+        needed=needed.reshape(-1, inputs.choices).max(axis=1).astype(np.int32))
 
 
 @contextmanager
@@ -202,11 +208,16 @@ def write_tokens(folder: Path, tokens: Tokens) -> None:
     """Write `folder` as `open_tokens` reads it. Raises OSError."""
     folder.mkdir(parents=True)
     checksums = {}
-    for name, array in (("ids", tokens.ids), ("types", tokens.types), ("offsets", tokens.offsets)):
-        if array is not None:
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-            checksums[name] = _checksum(folder / f"{name}.npy")
-    (folder / "meta.json").write_text(json.dumps({"crc32": checksums, "cuts": asdict(tokens.cuts)}) + "\n")
+    for name, array in arrays_of(tokens).items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        checksums[name] = _checksum(folder / f"{name}.npy")
+    (folder / "meta.json").write_text(json.dumps({"crc32": checksums}) + "\n")
+
+
+def arrays_of(tokens: Tokens) -> dict[str, np.ndarray]:
+    """Return the arrays that a cache holds, by their names in it."""
+    arrays = {"ids": tokens.ids, "types": tokens.types, "offsets": tokens.offsets, "needed": tokens.needed}
+    return {name: array for name, array in arrays.items() if array is not None}
 
 
 def _checksum(path: Path) -> int:
@@ -219,23 +230,22 @@ def _read(folder: Path, n_rows: int, choices: int, typed: bool) -> Tokens | None
     meta.json has each file's CRC-32: a disk's or a copy's fault would else train on other words.
     """
     try:
-        paths = {name: folder / f"{name}.npy" for name in ("ids", *["types"] * typed, "offsets")}
+        paths = {name: folder / f"{name}.npy" for name in ("ids", *["types"] * typed, "offsets", "needed")}
         meta = folder / "meta.json"
         if folder.is_symlink() or any(path.is_symlink() or not path.is_file() for path in (meta, *paths.values())):
             return None
         stated = json.loads(meta.read_bytes())
         if stated["crc32"] != {name: _checksum(path) for name, path in paths.items()}:
             return None
-        cuts = Cuts(**stated["cuts"])
         # open_memmap, not np.load: it reads neither pickles nor archives
         arrays = {name: np.lib.format.open_memmap(path, mode="r") for name, path in paths.items()}
-        ids, types, offsets = arrays["ids"], arrays.get("types"), arrays["offsets"]
+        ids, types, offsets, needed = arrays["ids"], arrays.get("types"), arrays["offsets"], arrays["needed"]
         whole = (
             ids.dtype == np.int32 and offsets.dtype == np.int64 and offsets.shape == (n_rows * choices + 1,)
             and offsets[0] == 0 and ids.shape == (offsets[-1],) and (np.diff(offsets) > 0).all()
             and (types is None or (types.dtype == np.uint8 and types.shape == ids.shape))
-            and {int} == {*map(type, astuple(cuts))} and 0 <= cuts.lost <= cuts.rows <= n_rows
+            and needed.dtype == np.int32 and needed.shape == (n_rows,) and needed.min(initial=0) == 0
         )
-        return Tokens(ids, types, offsets, choices, _longest(offsets, choices), cuts) if whole else None
+        return Tokens(ids, types, offsets, choices, _longest(offsets, choices), needed) if whole else None
     except Exception:  # NumPy's parser of a header raises all kinds; whatever it is, a cache can be made anew
         return None

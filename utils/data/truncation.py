@@ -12,7 +12,7 @@ SPECIAL = -2  # a token that the tokenizer adds; it is kept
 
 @dataclass(frozen=True)
 class Cuts:
-    """How many rows of a split `--max_length` cuts."""
+    """How many of some rows `--max_length` cuts."""
 
     #: rows that are cut
     rows: int = 0
@@ -23,9 +23,8 @@ class Cuts:
 
     @classmethod
     def of(cls, needed: np.ndarray, max_length: int) -> Cuts:
-        """Return the counts of `needed` (int64 [rows, sequences]): what `least` says, 0 where nothing is cut."""
-        of_row = needed.max(axis=1)
-        return cls(int((of_row > 0).sum()), int((of_row > max_length).sum()), int(of_row.max(initial=0)))
+        """Return the counts of rows by what each has `needed` (int [rows]): see `Tokens`."""
+        return cls(int((needed > 0).sum()), int((needed > max_length).sum()), int(needed.max(initial=0)))
 
 
 def fair(lengths: np.ndarray, room: int) -> np.ndarray:

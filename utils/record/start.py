@@ -81,7 +81,7 @@ def write_config(log: RunLog, data: TaskData, start: Start, workers: int) -> Non
             **start.model_facts, "pretraining": pretraining_of(data.config, start.model),
             "frozen_fingerprint": start.frozen.fingerprint, "workers": workers,
             "shards": data.shards_by_domain(), "shard_labels": data.shards_by_label(),
-            "rows_cut": {key: tokens.cuts.rows for key, tokens in data.tokens.items()},
+            "rows_cut": {key: tokens.cuts(data.config.max_length).rows for key, tokens in data.tokens.items()},
             "evaluation_sets": data.set_names, "sets": set_facts(data), "ood": ood_facts(data),
             "overlap": data.overlap()})
 

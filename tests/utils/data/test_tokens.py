@@ -39,7 +39,7 @@ def opened(tokenizer, cache, *, of=None, split="train", max_length=64, text_to_t
 
 def same(a: tokens.Tokens, b: tokens.Tokens) -> bool:
     return (np.array_equal(a.ids, b.ids) and np.array_equal(a.offsets, b.offsets) and a.choices == b.choices
-            and np.array_equal(a.lengths, b.lengths)
+            and np.array_equal(a.lengths, b.lengths) and np.array_equal(a.needed, b.needed)
             and (np.array_equal(a.types, b.types) if a.types is not None else b.types is None))
 
 
@@ -157,7 +157,8 @@ def test_a_hit_reads_and_writes_nothing(tokenizer_of, tmp_path, monkeypatch):
     assert same(opened(tokenizer_of("bert"), tmp_path), first)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
     [folder] = tmp_path.iterdir()
-    assert {path.name for path in folder.iterdir()} == {"ids.npy", "types.npy", "offsets.npy", "meta.json"}
+    assert {path.name for path in folder.iterdir()} == {"ids.npy", "types.npy", "offsets.npy", "needed.npy",
+                                                          "meta.json"}
 
 
 def test_a_damaged_cache_is_made_anew_with_a_note(tokenizer_of, tmp_path, caplog):
@@ -190,6 +191,7 @@ def test_a_damaged_cache_is_made_anew_with_a_note(tokenizer_of, tmp_path, caplog
         "offsets.npy": [flip, lambda path: np.save(path, np.zeros((2, 10**6), np.int64, "F")),
                         lambda path: np.save(path, np.zeros(3, np.int64)),
                         lambda path: path.write_bytes(b"x")],
+        "needed.npy": [flip, Path.unlink, lambda path: np.save(path, np.zeros(3, np.int32))],
         "meta.json": [pipe, lambda path: path.write_text("{}"), lambda path: path.write_text("[" * 10**5),
                       lambda path: path.write_text(path.read_text().replace(": ", ": 1")),
                       lambda path: path.write_text("{"), Path.unlink],
@@ -214,7 +216,7 @@ def test_a_cache_that_is_a_link_or_a_file_is_replaced_and_what_it_led_to_stays(t
         spoil()
         opened(tokenizer_of("bert"), tmp_path / "cache")
         assert [(path.name, path.is_symlink()) for path in (tmp_path / "cache").iterdir()] == [(folder.name, False)]
-        assert len(list((tmp_path / "elsewhere").iterdir())) == 4
+        assert len(list((tmp_path / "elsewhere").iterdir())) == 5
         shutil.rmtree(folder)
     (tmp_path / "link").symlink_to(tmp_path / "cache")
     with pytest.raises(UserError, match="link is a link: put the folder itself there"):

@@ -16,9 +16,10 @@ from transformers import AutoTokenizer
 import preprocess.common as preprocess
 from tests.loading import loaded
 from tests.tiny import FAMILIES, MULTIPLE_CHOICE, POSITIONS, QASC, RTE, TEXT_TO_TEXT, real_rows
-from tests.toy import toy_table
+from tests.toy import toy_rows, toy_table
 from utils.config import RunConfig
 from utils.data.dataset import TaskData
+from utils.data.table import write_table
 from utils.data.tokens import cache_key, tokenise
 from utils.data.truncation import Cuts, fair, shares
 from utils.errors import UserError
@@ -77,7 +78,8 @@ def test_pairs_are_cut_as_transformers_cuts_them(tiny, tokenizer_of, family):
                 ids.insert(expected.sequence_ids(0).index(1), plain.eos_token_id)
             assert found.sequences(row)[0].tolist() == ids
             cut += len(plain(*pair)["input_ids"]) + between > max_length
-        assert (found.cuts.rows, found.cuts.lost) == (cut, 0) and found.cuts.enough < 9
+        cuts = found.cuts(max_length)
+        assert (cuts.rows, cuts.lost) == (cut, 0) and cuts.enough < 9
     tokenizer.truncation_side = "right"
 
 
@@ -95,7 +97,7 @@ def test_of_a_question_and_a_choice_the_question_is_cut(tokenizer_of, family):
     question = " ".join(["when"] * 60)
     choices = [" ".join(["then"] * 20 + [end]) for end in "ABCDEFGH"]  # only their ends differ
     found = tokenise(pa.table({"question": [question], "choices": [choices]}), QASC, tokenizer, 64, False)
-    assert found.cuts.rows == 1 and found.cuts.lost == 0 and found.lengths.tolist() == [64]
+    assert (found.cuts(64).rows, found.cuts(64).lost) == (1, 0) and found.lengths.tolist() == [64]
     for ids, choice in zip(found.sequences(0), choices, strict=True):
         alone = tokenizer(choice, add_special_tokens=False)["input_ids"]
         assert ids.tolist()[-1 - len(alone):-1] == alone
@@ -112,7 +114,7 @@ def test_a_prompt_keeps_its_frame_and_something_of_each_field(tokenizer_of, fami
             (FRAMED, {"sentence1": [a], "sentence2": [b]}, f"first: {a} (second) {b}, the end"),
             (CHOSEN, {"question": [a], "choices": [[b, c, d]]}, f"a (A) {b} (B) {c} (C) {d} question: {a}")):
         found, whole = tokenise(pa.table(columns), spec, tokenizer, max_length, True), tokenizer(prompt)["input_ids"]
-        ids, cuts = found.sequences(0)[0].tolist(), found.cuts
+        ids, cuts = found.sequences(0)[0].tolist(), found.cuts(max_length)
         assert len(ids) == min(max_length, len(whole)) and cuts.rows == (len(whole) > max_length)
         if cuts.lost:
             assert max_length < cuts.enough and ids == [*whole[:max_length - 1], whole[-1]]  # its end goes
@@ -140,8 +142,10 @@ def test_no_row_of_rte_loses_its_second_sentence(tokenizer_of, shared_data):
     tokenizer, spec = tokenizer_of("t5"), preprocess.load("rte").SPEC
     found = tokenise(rows, spec, tokenizer, 128, True)
     whole = tokenise(rows, spec, tokenizer, 10**6, True)
-    assert found.n_rows == 2490 and found.cuts.lost == 0 and found.cuts.rows == (whole.lengths > 128).sum() > 264
-    assert whole.cuts == Cuts() and (found.lengths == np.minimum(whole.lengths, 128)).all()
+    cuts = found.cuts(128)
+    assert found.n_rows == 2490 and cuts.lost == 0 and cuts.rows == (whole.lengths > 128).sum() > 264
+    assert ((found.needed > 0) == (whole.lengths > 128)).all() and whole.cuts(10**6) == Cuts()
+    assert (found.lengths == np.minimum(whole.lengths, 128)).all()
     plain = [ids[:127] for ids in (whole.sequences(row)[0].tolist() for row in range(2490))]
     assert labels_that_meet(plain, label) > 0 == labels_that_meet(
         [found.sequences(row)[0].tolist() for row in range(2490)], label)
@@ -182,6 +186,30 @@ def test_what_was_cut_is_told_from_the_cache_too_and_a_lost_field_is_an_error(to
     assert "lost" not in "".join(noted(max_length=19))
 
 
+def test_what_is_cut_is_counted_of_the_rows_that_are_used(tokenizer_of, tmp_path, caplog):
+    """One row in four is too long."""
+    caplog.set_level(logging.INFO, "lm")
+    spec = replace(RTE, natural_by_default=True, domain="genre")
+    rows = [{**row, "sentence1": " ".join(["word"] * (60 if k % 4 == 0 else 3)), "domain": "ab"[k % 2]}
+            for k, row in enumerate(toy_rows(40, 1))]
+    write_table(tmp_path / "rte", spec, {"train": rows, "dev": rows[::-1]}, "toy")
+    tokenizer = tokenizer_of("bert")
+
+    def noted(**flags) -> list[str]:
+        caplog.clear()
+        data = TaskData(RunConfig(data="rte", data_dir=str(tmp_path), max_length=40, overlap="keep", **flags), spec)
+        data.tokenise(tokenizer, False)
+        rows = np.concatenate([*data.plan.shards, *data.plan.val.rows])
+        assert data.tokens["train"].cuts(40).rows == 10  # of all
+        return [*re.findall(r"rte \w+: [\d,]+ of [\d,]+ rows", caplog.text), int((rows % 4 == 0).sum())]
+
+    assert noted() == ["rte train: 10 of 40 rows", "rte dev: 10 of 40 rows", 10]
+    train, dev, cut = noted(test=5, val_ratio=0.2)
+    assert train == f"rte train: {cut} of 10 rows" and re.fullmatch(r"rte dev: [1-5] of 10 rows", dev)
+    assert noted(only_client=1)[:2] == ["rte dev: 10 of 40 rows", 0]  # no row of b is long
+    assert noted(only_client=0)[0] == "rte train: 10 of 20 rows"
+
+
 @pytest.mark.parametrize("text", ["", " ", "   \t  ", "\u2003"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_without_a_word_are_rows(tokenizer_of, family, text):
@@ -195,4 +223,4 @@ def test_rows_without_a_word_are_rows(tokenizer_of, family, text):
         for words in {family in TEXT_TO_TEXT, family in ("t5", "mt5")}:
             if words or spec is not QASC or family in MULTIPLE_CHOICE:
                 found = tokenise(rows, spec, tokenizer_of(family), 64, words)
-                assert found.cuts.lost == 0 < np.diff(found.offsets).min() and found.lengths.max() <= 64
+                assert found.cuts(64).lost == 0 < np.diff(found.offsets).min() and found.lengths.max() <= 64
