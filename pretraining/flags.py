@@ -103,7 +103,7 @@ def checked(flags: PretrainFlags, tasks: Sequence[str]) -> PretrainFlags:
         raise UserError("--task, --text: name tasks or files to have text from")
     for name in names_in(flags.task):
         if name not in tasks:
-            raise UserError(no_choice("task", name, tasks))
+            raise UserError(no_choice("task", name, tasks, "pretrain.py"))
     stems: dict[str, str] = {}
     for name in names_in(flags.text):
         if (other := stems.setdefault(Path(name).stem, name)) != name:

@@ -143,11 +143,14 @@ def nearest(word: str, names: Iterable[str]) -> str:
     return f"; nearest: {', '.join(found)}" if found else ""
 
 
-def no_choice(name: str, value: object, choices: Sequence[str]) -> str:
-    """Return what a flag's message says of a value that is none of its `choices`, all of which it names if few."""
+def no_choice(name: str, value: object, choices: Sequence[str], prog: str = "main_lm.py") -> str:
+    """Return what a flag's message says of a value that is none of its `choices`, all of which it names if few.
+
+    `prog`: the program whose --help has them.
+    """
     near = nearest(str(value), choices)
     if len(choices) > FEW:
-        return f"--{name} {value}: no such {name}{near}; main_lm.py --help lists all {len(choices)}"
+        return f"--{name} {value}: no such {name}{near}; {prog} --help lists all {len(choices)}"
     return f"--{name} {value}: must be one of {', '.join(choices)}{near}"
 
 

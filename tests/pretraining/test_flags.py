@@ -25,6 +25,12 @@ def test_the_order_of_domains_makes_no_other_models():
         parse("--out a --task sentiment,rte".split(), TASKS))
 
 
+def test_many_tasks_are_in_this_program_s_help(capsys):
+    with pytest.raises(SystemExit):
+        parse("--out a --task squad".split(), tuple("abcdefgh"))
+    assert capsys.readouterr().err == "pretrain.py: --task squad: no such task; pretrain.py --help lists all 8\n"
+
+
 @pytest.mark.parametrize(("flags", "said"), [
     ("--task rte", "--out: name the folder"),
     ("--out a", "--task, --text: name tasks or files"),
