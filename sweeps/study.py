@@ -44,6 +44,9 @@ class PlannedRun:
         return (self.folder / SUMMARY).is_file()
 
 
+Planned = tuple[PlannedRun, Arm, str]  # with its arm, and the name of its rung
+
+
 @dataclass(frozen=True)
 class Study:
     """What is asked for: the tables of the file `path`, the records' `folder`, the flags `extra` of every run."""
@@ -93,26 +96,22 @@ class Study:
         At each point of the grid each rung has its arms in turn.
 
         A baseline that would be another run once more is left out. A flag that main_lm.py would not take exits with 2
-        and one line that names the run. Raises UserError for a study without runs, two runs of one name, a placeholder
-        that is none, or where nothing can be chosen by.
+        and one line that names the run. Raises UserError for a study without runs, two runs of one name, two methods,
+        rungs or points of the grid that come to one run, a placeholder that is none, or where nothing can be chosen by.
         """
-        grid, runs = self.tables.get("grid", {}), list[PlannedRun]()
-        there = set[RunConfig]()
-        for values in product(*grid.values()):
-            point = dict(zip(grid, values))
-            for rung in self.rungs:
-                for arm, tune in self.arms(rung, point):
-                    for run in self.runs_of(arm, rung, point, tune):
-                        what = replace(run.config, run_dir="")
-                        if arm.first or what not in there:
-                            runs.append(run)
-                        there.add(what)
+        grid = self.tables.get("grid", {})
+        points = [dict(zip(grid, values)) for values in product(*grid.values())]
+        planned = [(run, arm, rung) for point in points for rung in self.rungs for arm, tune in self.arms(rung, point)
+                   for run in self.runs_of(arm, rung, point, tune)]
+        kept = without_repeated(planned)
+        runs = [run for run, *_ in kept]
         if not runs:
             raise UserError(f"{self.path}: asks for no run: its baselines are made from methods, of which it has none")
         if twice := [name for name, times in Counter(run.name for run in runs).items() if times > 1]:
-            raise UserError(f"{self.path}: two runs are called {min(twice)}; a value stands twice in [grid], or names "
-                            "of methods or rungs differ only in characters that no file's name may have, or one is "
-                            "that of a baseline")
+            raise UserError(f"{self.path}: two runs are called {min(twice)}; names of methods or rungs, or values in "
+                            "[grid] or [tune], differ only in characters that no file's name may have, or one is that "
+                            "of a baseline")
+        self.check_apart(kept)
         if wrong := [name for name in self.tuned if name in NOT_TUNED]:
             raise UserError(f"{self.path}: tune.{wrong[0]}: must be a flag of training that leaves the evaluated rows "
                             "as they are, such as lr")
@@ -121,6 +120,21 @@ class Study:
                 raise UserError(f"{self.path}: run {run.name}: there are no held-out rows to choose a value of "
                                 f"{', '.join(self.tuned)} by; give val_ratio above 0 in [common]")
         return runs
+
+    def check_apart(self, planned: Sequence[Planned]) -> None:
+        """Raise UserError, naming both tables, for two runs that are the same, and for a rung without a run."""
+        there: dict[RunConfig, Planned] = {}
+        for run, arm, rung in planned:
+            other, other_arm, other_rung = there.setdefault(what(run), (run, arm, rung))
+            if other is not run:
+                pairs = ("methods", other_arm.name, arm.name), ("rungs", other_rung, rung)
+                tables = [f"[{kind}.{one}] and [{kind}.{two}]" for kind, one, two in pairs if one != two]
+                raise UserError(f"{self.path}: {', '.join(tables) or 'two values in [grid] or [tune]'} come to the "
+                                f"same run ({other.name}, {run.name}): give them other flags, or leave one out; the "
+                                "command line's flags win over a method's, and these over [grid]")
+        if empty := [rung for rung in self.rungs if rung not in {rung for *_, rung in planned}]:
+            raise UserError(f"{self.path}: [rungs.{empty[0]}]: each of its runs is one of another rung; give it other "
+                            "flags, or leave it out")
 
     def arms(self, rung: str, point: Flags) -> Iterator[tuple[Arm, Flags]]:
         """Yield each arm of a rung at a point of the grid, and the values to be tried, by flag.
@@ -168,6 +182,22 @@ class Study:
         config = parse_flags([*words, *more], self.tasks, prog=prog)
         whole = *filled(words, config.seed, self.folder, prog), *more
         return whole, config if whole == (*words, *more) else parse_flags([*whole], self.tasks, prog=prog)
+
+
+def what(run: PlannedRun) -> RunConfig:
+    """Return what a run is, wherever its record goes."""
+    return replace(run.config, run_dir="")
+
+
+def without_repeated(planned: Sequence[Planned]) -> list[Planned]:
+    """Return the runs but for those of a baseline that a method, or a baseline before it, has already."""
+    there = {what(run) for run, arm, _ in planned if arm.first}
+    kept = []
+    for run, arm, rung in planned:
+        if arm.first or what(run) not in there:
+            kept.append((run, arm, rung))
+        there.add(what(run))
+    return kept
 
 
 def read_study(path: Path, out: Path | None, extra: Sequence[str], tasks: Sequence[str], quick: bool = False) -> Study:

@@ -7,7 +7,7 @@ from sweeps.drivers import Shape, Sweep
 from sweeps.study import read_study
 from utils.machine.workers import usable_cores
 
-RUNS = "[methods.a]\n[methods.b]\nn_workers = 1\nn_cpu = 1.5\n[methods.c]\n"
+RUNS = "[methods.a]\n[methods.b]\nn_workers = 1\nn_cpu = 1.5\n[methods.c]\nlr = 1\n"
 
 
 @pytest.fixture

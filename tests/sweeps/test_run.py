@@ -258,7 +258,7 @@ def test_the_models_of_a_law_have_their_budgets(study):
     ("[common]\nn_cpu = 4096\n", "--n_cpu 4096: this machine has"),
     ("[common]\nn_workers = 1000\n", "--n_workers 1000: the runs of a study share this machine's"),
     ("[common]\nray_address = 'auto'\n", "--ray_address: a study starts a Ray of its own"),
-    ("[methods.'a b']\n[methods.a_b]\n", "two runs are called a_b; a value stands twice in [grid], or names"),
+    ("[methods.'a b']\n[methods.a_b]\n", "two runs are called a_b; names of methods or rungs, or values in [grid] or"),
     (None, "cannot be read (No such file or directory)"),
 ])
 def test_a_wrong_study_is_one_line_and_nothing_starts(text, message, tmp_path):

@@ -167,3 +167,35 @@ def test_the_quick_cut_of_a_study_is_the_study_with_other_values_in_another_fold
                 for run in study.runs()}
     assert of_all == (1, 0.1, 0.99, 4) and study.folder == Path("log/mine-quick")
     assert len(asked(tmp_path, QUICK).runs()) == 3 * 2 * 2 * 2
+
+
+@pytest.mark.parametrize("text, message", [
+    ("[rungs.a]\n[rungs.b]\n[methods.iid]\n", "[rungs.a] and [rungs.b] come to the same run (iid-a, iid-b): give"),
+    ("[methods.iid]\nlang_mix = 0.99\n[methods.b]\nlang_mix = 0.99\n",
+     "[methods.iid] and [methods.b] come to the same run (iid, b): give them other flags, or leave one out"),
+    ("[rungs.a]\n[rungs.b]\nlr = 1\n[methods.c]\nlr = 1\n[methods.d]\n",
+     "[rungs.a] and [rungs.b] come to the same run (c-a, c-b): "),
+    ("[grid]\nlr = [1, 2]\n[methods.a]\nlr = 3\n", "two values in [grid] or [tune] come to the same run (a-lr1, a-lr"),
+    ("baselines = ['centralized']\n[rungs.a]\n[rungs.b]\n", "[rungs.b]: each of its runs is one of another rung; g")])
+def test_tables_that_come_to_the_same_run_are_named(text, message, tmp_path):
+    """They would be trained twice, and then refused by the report."""
+    with pytest.raises(UserError, match=f"{tmp_path}/study.toml: {re.escape(message)}"):
+        asked(tmp_path, text).runs()
+
+
+def test_a_flag_of_the_command_line_may_make_two_methods_the_same(tmp_path):
+    study = "[methods.a]\nlang_mix = 0.5\n[methods.b]\nlang_mix = 0.99\n"
+    assert len(asked(tmp_path, study, "--lr", "1").runs()) == 2
+    with pytest.raises(UserError, match=r"\[methods.a\] and \[methods.b\] come to the same run .* command line's fl"):
+        asked(tmp_path, study, "--lang_mix", "0.5").runs()
+
+
+def test_a_baseline_that_is_a_method_on_a_later_rung_is_left_out(tmp_path):
+    text = """baselines = ['centralized']
+[rungs.a]
+lr_schedule = "linear"
+[rungs.b]
+[methods.c]
+centralized = true
+"""
+    assert [run.name for run in asked(tmp_path, text).runs()] == ["c-a", "c-b"]

@@ -43,7 +43,7 @@ def test_a_gain_is_decided_by_the_part_of_the_chance_that_the_look_has(tmp_path,
 
 def test_a_look_goes_by_the_verdict_of_the_whole_table(tmp_path):
     """p of iid is 0.02 by itself, and 0.04 or 0.06 after Holm's correction over two or three methods."""
-    more = "".join(f"[methods.{name}]\n" for name in ("noniid", "partial"))
+    more = "[methods.noniid]\n[methods.partial]\nfrac_fit = 0.5\n"
     study = study_with(tmp_path, [5.0, 6.5, 4.0], STUDY + more, noniid=[5.0, -4.0, 1.0], partial=[1.0, -4.0, 5.0])
     runs = study.runs()
     assert look(study, runs, 3) == "undecided"
