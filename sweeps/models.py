@@ -14,8 +14,10 @@ from pretraining.made_by import check_made_by
 from sweeps.board import Board, last_words
 from sweeps.study import PlannedRun, Study, as_words, filled
 from utils.config import RunConfig
+from utils.console import NOTES
 from utils.errors import UserError
 from utils.flags import FEW, nearest
+from utils.hub_names import is_path
 from utils.machine.workers import usable_cores
 from utils.model.pretraining import CARD, read_pretraining
 from utils.record.runlog import CONFIG
@@ -84,22 +86,35 @@ def planned_models(study: Study, runs: Sequence[PlannedRun]) -> list[PlannedMode
     return needed
 
 
-def check_there(study: Study, runs: Sequence[PlannedRun]) -> None:
-    """Raise UserError where one of the runs is to start from what is not in the study's folder, and is not made there.
+def check_there(study: Study, runs: Sequence[PlannedRun], dry_run: bool = False) -> None:
+    """Raise UserError where one of the runs is to start from a folder that is not there, and that the study makes not.
 
-    Models of the tables [pretrain.NAME] are made there, and the runs' records.
+    Models of the tables [pretrain.NAME] are made, and the runs' records. Of folders outside of the study's own, which
+    are made by hand, a `dry_run` says how many are not there.
     """
     made = every_table(study, runs)
     folders = [*(one.folder for one in made), *(run.folder for run in runs)]
+    lacking: dict[Path, PlannedRun] = {}
     for run in runs:
         start = start_of(run.config)
-        below = study.folder.parts and start.is_relative_to(study.folder)  # of ".", models of the hub would be, too
-        if below and not run.has_ended and not start.exists() and not any(map(start.is_relative_to, folders)):
+        if run.has_ended or start.expanduser().exists() or any(map(start.is_relative_to, folders)):
+            continue
+        if study.folder.parts and start.is_relative_to(study.folder):  # of ".", models of the hub would be, too
             names = [str(one.folder / label) for one in made for label in one.flags.budgets]
             tables = f"the tables make {', '.join(str(one.folder) for one in made[:FEW])}{', …' * (len(made) > FEW)}"
             raise UserError(f"{study.path}: run {run.name}: --{run.config.start_flag} {start}: is not there, and no "
                             f"table [pretrain.NAME] makes it{nearest(str(start), names)}; "
                             f"{tables if made else 'there are none'}")
+        if is_path(str(start)):
+            lacking.setdefault(start, run)
+    if lacking:
+        start, run = next(iter(lacking.items()))
+        others = f"; nor are {len(lacking) - 1} more that runs start from" * (len(lacking) > 1)
+        message = (f"{study.path}: run {run.name}: --{run.config.start_flag} {start}: is not there{others}; make it "
+                   "before the study is run, or name another model")
+        if not dry_run:
+            raise UserError(message)
+        NOTES.warning(message)
 
 
 def check_start(study: Study, run: PlannedRun) -> None:

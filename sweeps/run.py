@@ -22,6 +22,7 @@ ROUND_FAILED = "exit code 3:"  # what a run ends with whose training has diverge
 sys.path.insert(0, str(ROOT))  # when this file is run as a script
 
 import preprocess.common as preprocess  # noqa: E402
+from sweeps.checks import check_runs  # noqa: E402
 from sweeps.choosing import chosen_values, runs_left, tuning_runs  # noqa: E402
 from sweeps.drivers import Driver, Sweep, kept_drivers, ray_for  # noqa: E402
 from sweeps.models import PlannedModels, check_there, make, planned_models  # noqa: E402
@@ -59,7 +60,8 @@ def main(argv: list[str] | None = None) -> int:
         study = read_study(options.study, options.out, extra, preprocess.task_names(), options.quick)
         runs = study.runs()
         models = planned_models(study, runs)
-        check_there(study, runs)
+        check_there(study, runs, options.dry_run)
+        check_runs(study, runs, models)
         if any(run.config.ray_address for run in runs):
             raise UserError("--ray_address: a study starts a Ray of its own for all its runs; leave it out")
         if options.until:

@@ -18,6 +18,12 @@ def split_revision(name: str) -> tuple[str, str]:
     return before, revision
 
 
+def is_path(name: str) -> bool:
+    """Say whether a name can be that of a folder alone, there or not: it is no hub id."""
+    return (not name or os.path.exists(os.path.expanduser(name)) or name.startswith((".", "/", "~"))
+            or split_revision(name)[0].count("/") > 1)
+
+
 def with_layers(name: str, layers: int) -> str:
     """Return what a model's first `layers` layers are called, NAME-layersN or NAME-layersN@REV; `name` itself for 0."""
     if not layers:

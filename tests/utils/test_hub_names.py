@@ -1,7 +1,7 @@
 """The names of models and data sets on the hub."""
 
 from utils.config import RunConfig
-from utils.hub_names import split_revision, with_layers
+from utils.hub_names import is_path, split_revision, with_layers
 
 
 def test_a_name_with_a_revision(tmp_path, monkeypatch):
@@ -21,3 +21,10 @@ def test_a_model_whose_first_layers_are_kept(tmp_path, monkeypatch):
         assert (with_layers(name, 2), with_layers(name, 0)) == (cut, name)
     for flags in ({"model": "tiny/bert@v1.0"}, {"load_model": "log/bert/"}):
         assert RunConfig(layers=3, **flags).model_name == "bert-layers3"
+
+
+def test_a_name_that_is_no_hub_id_is_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / "bert").mkdir(parents=True)
+    assert all(map(is_path, ("", "mine/bert", "log/models/bert", "./bert", "../bert", "/bert", "~/bert")))
+    assert not any(map(is_path, ("bert", "tiny/bert", "tiny/bert@refs/pr/1")))

@@ -51,14 +51,14 @@ def make_plan(config: RunConfig, spec: TaskSpec, train: pa.Table, test: pa.Table
         raise UserError(f"--n_clients {config.n_clients}: {spec.name} has {train.num_rows} training rows; "
                         "give at most one client per row")
     n_slices = config.n_clients or DEFAULT_SLICES
-    by = config.domain_by if config.domain_by != "auto" else "natural" if spec.natural_by_default else "slices"
+    by = domains_by(config, spec)
     whole = split_domains(train, spec, by, n_slices)
     # Label domains are for training skew: a test domain of one label has no Matthews correlation or F1.
     test_by = "auto" if config.domain_by == "label" else config.domain_by
     tested = first_rows(split_domains(test, spec, test_by, n_slices), config.test)
     kept, held_out = hold_out(first_rows(whole, config.test), config.val_ratio, config.seed)
     # Rows are drawn before domains go, so that those of the others are the same with and without them.
-    left = left_out(config.hold_out_domain, by, spec, train, tested)
+    left = left_out(config.hold_out_domain, by, spec, train["domain"].unique().to_pylist(), tested.names)
     kept, held_out = without(kept, left), without(held_out, left)
     tested, away, unseen = in_and_out(tested, kept.names if by == "natural" else tested.names, left)
     for split, domains in (("training", kept), ("test", tested)):
@@ -96,15 +96,21 @@ def of_one(shards: tuple[np.ndarray, ...], client: int) -> tuple[np.ndarray, ...
     return shards if client < 0 else (shards[client],)
 
 
-def left_out(flag: str, by: str, spec: TaskSpec, train: pa.Table, tested: Domains) -> set[str]:
+def domains_by(config: RunConfig, spec: TaskSpec) -> str:
+    """Return what a domain of a run's training rows is: natural, slices or label."""
+    return config.domain_by if config.domain_by != "auto" else "natural" if spec.natural_by_default else "slices"
+
+
+def left_out(flag: str, by: str, spec: TaskSpec, train: Collection[str], tested: Collection[str]) -> set[str]:
     """Return the domains that `--hold_out_domain` names.
 
-    `by`: what a domain is. Raises UserError for names that are no natural domains of the training rows, or not tested
-    on, and where none remains.
+    `by`: what a domain is; `train` and `tested`: those of the training rows, which are natural, and of the test rows.
+    Raises UserError for names that are no natural domains of the training rows, or not tested on, and where none
+    remains.
     """
     if not flag:
         return set()
-    left, there = {*flag.split(",")}, sorted(train["domain"].unique().to_pylist())
+    left, there = {*flag.split(",")}, sorted(train)
     if by != "natural":
         instead = (f"give --domain_by natural, which has {', '.join(there)}" if spec.domain and len(there) > 1
                    else f"this table of {spec.name} has no natural ones")
@@ -112,10 +118,10 @@ def left_out(flag: str, by: str, spec: TaskSpec, train: pa.Table, tested: Domain
     if unknown := sorted(left - {*there}):
         raise UserError(f"--hold_out_domain {flag}: no domain {unknown[0]} in the training rows of {spec.name}; they "
                         f"have {', '.join(there)}")
-    if untested := sorted(left - {*tested.names}):
+    if untested := sorted(left - {*tested}):
         raise UserError(f"--hold_out_domain {flag}: no test row is of the domain {untested[0]}; there are those of "
-                        f"{', '.join([name for name in there if name in tested.names] or tested.names)}")
-    if left == {*there} or left == {*tested.names}:
+                        f"{', '.join([name for name in there if name in tested] or tested)}")
+    if left == {*there} or left == {*tested}:
         raise UserError(f"--hold_out_domain {flag}: leaves no domain of {spec.name} to train and test on; name fewer")
     return left
 

