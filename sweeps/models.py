@@ -12,7 +12,8 @@ from pathlib import Path
 from pretraining.flags import PretrainFlags, parse
 from pretraining.made_by import check_made_by
 from sweeps.board import Board, last_words
-from sweeps.study import PlannedRun, Study, as_words, filled
+from sweeps.places import filled
+from sweeps.study import PlannedRun, Study, as_words
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.errors import UserError

@@ -1,6 +1,5 @@
 """A study → the runs it asks for, each with its name and its flags. sweeps/study_file.py says what is in its file."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,12 +9,12 @@ from typing import Any
 
 from reports.records import NOT_TUNED
 from sweeps.arms import Arm, Flags, of_one_client, ready_arms
+from sweeps.places import filled
 from sweeps.study_file import parse_study
 from utils.command_line import parse_flags
 from utils.config import RunConfig
-from utils.errors import UserError, quoted
+from utils.errors import UserError
 from utils.file_names import file_name
-from utils.flags import nearest
 from utils.record.runlog import SUMMARY
 
 
@@ -221,25 +220,6 @@ def as_words(flags: Flags) -> list[str]:
 def untuned(flags: Flags) -> Flags:
     """Return the flags of a method or rung but for what it is tuned by."""
     return {flag: value for flag, value in flags.items() if flag != "tune"}
-
-
-def filled(words: Sequence[str], seed: int, folder: Path, asked: str) -> tuple[str, ...]:
-    """Return words of a command line with a run's seed and the study's folder in their places; {{ and }} are braces.
-
-    Raises UserError, which begins with what has `asked`, for another name in braces.
-    """
-    values = {"seed": str(seed), "out": str(folder)}
-
-    def put(found: re.Match[str]) -> str:
-        name = found[1]
-        if name is None:
-            return found[0][0]
-        if name not in values:
-            raise UserError(f"{asked}: {quoted(found.string)}: {found[0]} is neither {{seed}} nor {{out}}"
-                            f"{nearest(name, values)}; braces that are to stay are written {{{{ and }}}}")
-        return values[name]
-
-    return tuple(re.sub(r"\{\{|\}\}|\{([^{}]*)\}", put, word) for word in words)
 
 
 def part(key: str, value: object, values: Sequence[object]) -> str:

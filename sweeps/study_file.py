@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.arms import check_ready
+from sweeps.places import check_places
 from utils.errors import UserError
 from utils.flags import nearest
 
@@ -114,6 +115,13 @@ def check(study: dict[str, Any]) -> None:
         for key, values in table.items():
             if not isinstance(values, list) or not values:
                 raise UserError(f"{where}.{key}: must be a list of values")
+    for where, flags in (("common", study.get("common", {})), *named(study), *lists.items()):
+        for key, value in flags.items():
+            for text in (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)):
+                try:
+                    check_places(text)
+                except UserError as error:
+                    raise UserError(f"{where}.{key}: {error}") from None
     for name, flags in study.get("rungs", {}).items():
         if twice := {*flags} & {*study.get("grid", {})}:
             raise UserError(f"rungs.{name}.{min(twice)}: [grid] has values of it, too; leave one of them out")

@@ -116,7 +116,7 @@ def test_a_text_may_have_the_seed_of_its_run_and_the_folder_of_the_study(tmp_pat
         assert run.config.model == f"log/study/models/seed{seed}/1M" in run.words
     [run] = asked(tmp_path, "", "--seed", "7", "--load_model", "{out}/{seed}").runs()  # of the command line, too
     assert run.config.load_model == "log/study/7"
-    [run] = asked(tmp_path, "", "--load_model", "{out}/{{seed}}/{{{seed}}}/}").runs()  # doubled ones are braces
+    [run] = asked(tmp_path, "", "--load_model", "{out}/{{seed}}/{{{seed}}}/}}").runs()  # doubled ones are braces
     assert run.config.load_model == "log/study/{seed}/{0}/}" in run.words
     [run] = read_study(tmp_path / "study.toml", tmp_path / "{a}", [], ("sentiment",)).runs()
     assert run.config.run_dir == f"{tmp_path}/{{a}}/run"
@@ -124,13 +124,22 @@ def test_a_text_may_have_the_seed_of_its_run_and_the_folder_of_the_study(tmp_pat
 
 @pytest.mark.parametrize("text, message", [
     ("[common]\nmodel = '{outt}/models/seed{seed}'\n",
-     "run run: '{outt}/models/seed{seed}': {outt} is neither {seed} nor {out}; nearest: out; braces that are to stay"),
-    ("[rungs.a]\nload_model = 'a/seed{sed}'\n", "run run-a: 'a/seed{sed}': {sed} is neither {seed} nor {out}; near"),
-    ("[common]\nmodel = 'a{}'\n", "run run: 'a{}': {} is neither {seed} nor {out}; braces that are to stay are wr"),
+     "common.model: '{outt}/models/seed{seed}': {outt} is neither {seed} nor {out}; nearest: out; braces that are to"),
+    ("[rungs.a]\nload_model = 'a/seed{sed}'\n", "rungs.a.load_model: 'a/seed{sed}': {sed} is neither {seed} nor {out}"),
+    ("[common]\nmodel = 'a{}'\n", "common.model: 'a{}': {} is neither {seed} nor {out}; braces that are to stay are w"),
+    ("[methods.a]\nmodel = '{out'\n", "methods.a.model: '{out': has a { without its partner; braces that are to stay"),
+    ("[grid]\nmodel = ['a', 'a}}}']\n", "grid.model: 'a}}}': has a } without its partner; braces that are to stay are"),
+    ("[rungs.a]\ntune = {model = ['{{{seed']}\n", "rungs.a.tune.model: '{{{seed': has a { without its partner"),
+    ("[quick]\npretrain = {a = {out = 'a/{seed'}}\n", "quick.pretrain.a.out: 'a/{seed': has a { without its partner"),
     ("baselines = ['centralized-optimizer']\n", "asks for no run: its baselines are made from methods, of which it h")])
 def test_what_is_no_place_and_a_study_without_runs_are_named(text, message, tmp_path):
     with pytest.raises(UserError, match=f"{tmp_path}/study.toml: {re.escape(message)}"):
         asked(tmp_path, text).runs()
+
+
+def test_a_brace_without_its_partner_on_the_command_line_names_the_run(tmp_path):
+    with pytest.raises(UserError, match=f"{tmp_path}/study.toml: run run: 'a/{{seed': has a {{ without its partner"):
+        asked(tmp_path, "", "--model", "a/{seed").runs()
 
 
 QUICK = """
