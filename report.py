@@ -8,7 +8,6 @@ Reads run records only (config.json, rounds.jsonl, summary.json, predictions.par
 is wrong.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -18,14 +17,15 @@ from reports.law_table import law_csv
 from reports.page import page
 from reports.records import Records, read_records
 from reports.tables import latex, plain
+from utils.command_line import OneLineParser
 from utils.errors import UserError
 from utils.machine.process import begin
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="report.py", allow_abbrev=False,
-                                     description="Report what averaging gained over fine-tuning one model.")
+    parser = OneLineParser(prog="report.py", allow_abbrev=False,
+                           description="Report what averaging gained over fine-tuning one model.")
     parser.add_argument("folders", nargs="+", type=Path, help="run folders, or folders that hold some")
     parser.add_argument("--out", type=Path, help="folder for report.html, .md, .tex, .csv and the figures")
     parser.add_argument("--baseline", default="", help="method that gains are over (default: of each method's budget "

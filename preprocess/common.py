@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from preprocess.sources import NoFiles
+from utils.command_line import OneLineParser
 from utils.config import RunConfig
 from utils.console import NOTES, notes_to_stderr
 from utils.data.readers import Row
@@ -160,8 +161,8 @@ def main(spec: TaskSpec, argv: list[str] | None = None) -> None:
     if argv is None:
         begin()
     module = load(spec.name)
-    parser = argparse.ArgumentParser(prog=f"preprocess/{spec.name}.py", description=module.__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(prog=f"preprocess/{spec.name}.py", description=module.__doc__,
+                           formatter_class=argparse.RawDescriptionHelpFormatter)
     own = _own_source(module)
     parser.add_argument("--source", default=own, metavar=f"{own}{'|hub@REV' * (own == 'hub')}|PATH" if own else "PATH",
                         help="where the raw rows are: PATH is what holds the official files, or a folder above"

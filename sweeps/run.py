@@ -11,7 +11,6 @@ once, in a new one. Exit code 0: all runs succeeded; 2: the study is wrong; 3: s
 end, or the report; 130: interrupted.
 """
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,27 +27,30 @@ from sweeps.drivers import Driver, Sweep, kept_drivers, ray_for  # noqa: E402
 from sweeps.models import PlannedModels, check_there, make, planned_models  # noqa: E402
 from sweeps.study import PlannedRun, Study, read_study  # noqa: E402
 from sweeps.until import FOUND, check_until, further, look  # noqa: E402
+from utils.command_line import OneLineParser  # noqa: E402
 from utils.console import NOTES, notes_to_stderr  # noqa: E402
 from utils.errors import UserError  # noqa: E402
+from utils.flags import whole_number  # noqa: E402
 from utils.machine.process import run_program  # noqa: E402
 from utils.record.run_folder import RunFolder  # noqa: E402
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="sweeps/run.py", allow_abbrev=False, usage="sweeps/run.py STUDY.toml [--jobs "
-                                     "N] [--out DIR] [--quick] [--results] [--until decided --at_most N] [--dry_run] "
-                                     "[flags of main_lm.py for every run]",
-                                     description="Run every run that a study file asks for, then report.py.")
-    parser.add_argument("study", type=Path,
+    parser = OneLineParser(prog="sweeps/run.py", allow_abbrev=False, usage="sweeps/run.py STUDY.toml [--jobs N] "
+                           "[--out DIR] [--quick] [--results] [--until decided --at_most N] [--dry_run] "
+                           "[flags of main_lm.py for every run]",
+                           description="Run every run that a study file asks for, then report.py.")
+    parser.add_argument("study", type=Path, metavar="STUDY",
                         help="the study's TOML file, - for stdin; sweeps/study_file.py says what is in it")
-    parser.add_argument("--jobs", type=int, default=0, help="runs at once (default: as many as have a worker each)")
+    parser.add_argument("--jobs", type=whole_number, default=0,
+                        help="runs at once (default: as many as have a worker each)")
     parser.add_argument("--out", type=Path, help="folder of the runs' records (default: the study's own)")
     parser.add_argument("--quick", action="store_true", help="run what the study's table [quick] leaves of it")
     parser.add_argument("--results", action="store_true", help="print each run's results when it has ended")
     parser.add_argument("--until", choices=("decided",), help="after the study's seeds, add one at a time until the "
                                                               "gain in the headline is decided")
-    parser.add_argument("--at_most", type=int, default=0, help="the number of seeds to end with at the latest")
+    parser.add_argument("--at_most", type=whole_number, default=0, help="the number of seeds to end with at the latest")
     parser.add_argument("--dry_run", action="store_true", help="print each run's state and command, and run nothing")
     options, extra = parser.parse_known_args(argv)
     notes_to_stderr()

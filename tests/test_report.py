@@ -109,7 +109,9 @@ def test_wrong_input_is_one_line(tmp_path):
     run = write_run(tmp_path / "run", "iid", 1, (0.5, 0.5))
     for flags, message in (((tmp_path / "nowhere",), "no such folder"),
                            ((tmp_path, "--baseline", "iidd"), "--baseline iidd: no such method here; there are iid"),
-                           ((tmp_path, "--out", run / "config.json"), "--out")):
+                           ((tmp_path, "--out", run / "config.json"), "--out"),
+                           ((), "report.py: the following arguments are required: folders (see --help)"),
+                           ((tmp_path, "--until", "x"), "report.py: unrecognized arguments: --until x (see --help)")):
         done = run_script("report.py", *flags)
         assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
     (run / "summary.json").write_text("{")

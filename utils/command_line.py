@@ -44,8 +44,16 @@ def check_task(name: str, tasks: Sequence[str]) -> None:
         raise UserError(f"--data {name}: no such task{nearest(name, tasks)}; the tasks are {', '.join(tasks)}")
 
 
-class FlagParser(argparse.ArgumentParser):
-    """argparse, but an error is one line: the usage of thirty flags would bury it.
+class OneLineParser(argparse.ArgumentParser):
+    """argparse, but an error is one line: the usage of many flags would bury it."""
+
+    def error(self, message: str) -> NoReturn:
+        more = "" if "--help" in message else " (see --help)"
+        self.exit(2, f"{self.prog}: {one_line(message)}{more}\n")
+
+
+class FlagParser(OneLineParser):
+    """The parser of a program that has flags as dataclasses.
 
     `--help` has the flags of `plugins` below those of every run, and ends with `last`.
     """
@@ -54,10 +62,6 @@ class FlagParser(argparse.ArgumentParser):
                  plugins: Sequence[Plugins] = WITH_FLAGS) -> None:
         super().__init__(prog=prog, usage=usage, allow_abbrev=False, description=description)
         self.last, self.plugins = last, plugins
-
-    def error(self, message: str) -> NoReturn:
-        more = "" if "--help" in message else " (see --help)"
-        self.exit(2, f"{self.prog}: {one_line(message)}{more}\n")
 
     def format_help(self) -> str:
         """Return the flags of every run, then those of each plug-in."""

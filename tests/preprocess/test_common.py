@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from preprocess.common import load, prepare, prepare_run, specs_of, task_names
+from preprocess.common import load, main, prepare, prepare_run, specs_of, task_names
 from preprocess.sources import Glue
 from tests.conftest import ROOT, SHIPPED
 from tests.processes import run_script
@@ -249,6 +249,13 @@ def test_the_command_answers_wrong_input_with_one_line(rte, tmp_path):
     assert done.stderr.splitlines()[-1] == (
         f"preprocess: {rte / 'dev.tsv'}:2: byte 3 is not UTF-8; expected UTF-8 text")
     assert "Traceback" not in done.stderr and not (tmp_path / "data").exists()
+
+
+def test_a_wrong_command_line_is_one_line(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(load("rte").SPEC, ["--sorce", "x"])
+    said = "preprocess/rte.py: unrecognized arguments: --sorce x (see --help)\n"
+    assert stop.value.code == 2 and capsys.readouterr() == ("", said)
 
 
 def test_help_imports_nothing_heavy():

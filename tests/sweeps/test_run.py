@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reports.pretraining import known_models
+from sweeps.run import main
 from tests import processes
 from tests.conftest import ROOT
 from tests.tiny import tiny_once
@@ -267,3 +268,17 @@ def test_a_wrong_study_is_one_line_and_nothing_starts(text, message, tmp_path):
     done = processes.finish(start(tmp_path / "study.toml", "--out", tmp_path / "out"))
     assert done.returncode == 2 and not done.stdout and not (tmp_path / "out").exists()
     assert message in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words, message", [
+    ("", "the following arguments are required: STUDY (see --help)"),
+    ("X --until decide --at_most 5", "argument --until: invalid choice: 'decide'"),
+    ("X --until decided --at_most x", "argument --at_most: must be a whole number, not 'x' (see --help)"),
+    ("X --jobs 1.5", "argument --jobs: must be a whole number, not '1.5' (see --help)")])
+def test_a_wrong_command_line_is_one_line(words, message, capsys):
+    try:
+        code = main(words.split())
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    assert code == 2 and not out and err.startswith(f"sweeps/run.py: {message}") and err.count("\n") == 1

@@ -7,7 +7,6 @@ float32, configuration, tokenizer, and conversion.json with where all of it is f
 that can reach and write nothing else (utils/model/unpickle.py). Exit code 0: done; 2: refused, in one line.
 """
 
-import argparse
 import json
 import math
 import os
@@ -21,6 +20,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import IO
 
+from utils.command_line import OneLineParser
 from utils.console import NOTES, in_bytes
 from utils.errors import UserError
 from utils.hub_names import split_revision
@@ -53,8 +53,8 @@ class Source:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False, description="Convert a model's pickled weights "
-                                     "(pytorch_model.bin) to safetensors, in a process without network.")
+    parser = OneLineParser(prog=PROGRAM, allow_abbrev=False, description="Convert a model's pickled weights "
+                           "(pytorch_model.bin) to safetensors, in a process without network.")
     parser.add_argument("name", metavar="NAME", help="a model of the hub, NAME@REV, or a folder")
     parser.add_argument("out", metavar="OUT", type=Path, help="a new folder for what --model then takes")
     options = parser.parse_args(argv)

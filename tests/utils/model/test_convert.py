@@ -126,6 +126,13 @@ def test_what_is_refused_is_one_line_and_leaves_nothing(folder, model, tmp_path,
     assert last.startswith(f"convert: {folder}: ") and words in last and sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_wrong_command_line_is_one_line(capsys):
+    with pytest.raises(SystemExit) as stop:
+        convert.main([])
+    said = "python -m utils.model.convert: the following arguments are required: NAME, OUT (see --help)\n"
+    assert stop.value.code == 2 and capsys.readouterr() == ("", said)
+
+
 def test_a_process_that_is_ended_says_so():
     with open(os.devnull, "rb") as nothing:
         assert "ended by signal 24, for time or memory" in convert.refusal(-24, nothing)
