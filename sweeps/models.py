@@ -13,7 +13,7 @@ from pretraining.flags import PretrainFlags, parse
 from pretraining.made_by import check_made_by
 from sweeps.board import Board, last_words
 from sweeps.places import filled
-from sweeps.study import PlannedRun, Study, as_words
+from sweeps.study import PROGRAM, PlannedRun, Study, as_words
 from utils.config import RunConfig
 from utils.console import NOTES
 from utils.errors import UserError
@@ -23,7 +23,7 @@ from utils.machine.workers import usable_cores
 from utils.model.pretraining import CARD, read_pretraining
 from utils.record.runlog import CONFIG
 
-PROGRAM = Path(__file__).resolve().parents[1] / "pretrain.py"
+PRETRAIN = Path(__file__).resolve().parents[1] / "pretrain.py"
 TRIES = 2  # of a process that a signal ends: it goes on once
 
 
@@ -145,9 +145,9 @@ def of_table(study: Study, name: str, runs: Sequence[PlannedRun]) -> Iterator[Pl
     flags = {"out": f"{{out}}/models/{'seed{seed}/' * by_seed}{name}", "data_dir": runs[0].config.data_dir} | table
     for seed in sorted({run.config.seed for run in runs}) if by_seed else [0]:
         called = f"models/{name}{f'-seed{seed}' * by_seed}"
-        prog = f"{study.path}: {called}"
-        words = filled(as_words(flags), seed, study.folder, prog)
-        yield PlannedModels(called, words, parse([*words], study.tasks, prog=prog))
+        asked = f"{study.path}: {called}"
+        words = filled(as_words(flags), seed, study.folder, asked)
+        yield PlannedModels(called, words, parse([*words], study.tasks, prog=f"{PROGRAM}: {asked}"))
 
 
 def make(models: Sequence[PlannedModels], folder: Path, jobs: int) -> dict[str, str]:
@@ -193,5 +193,5 @@ def started(models: PlannedModels, folder: Path) -> subprocess.Popen:
     results, messages = (folder / f"{models.name}.{ending}" for ending in ("txt", "err"))
     results.parent.mkdir(parents=True, exist_ok=True)
     with results.open("a") as out, messages.open("w") as err:
-        return subprocess.Popen([sys.executable, PROGRAM, *models.words], stdin=subprocess.DEVNULL, stdout=out,
+        return subprocess.Popen([sys.executable, PRETRAIN, *models.words], stdin=subprocess.DEVNULL, stdout=out,
                                 stderr=err, start_new_session=True)

@@ -13,7 +13,7 @@ end, or the report; 130: interrupted.
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,19 +25,20 @@ from sweeps.checks import check_runs  # noqa: E402
 from sweeps.choosing import chosen_values, runs_left, tuning_runs  # noqa: E402
 from sweeps.drivers import Driver, Sweep, kept_drivers, ray_for  # noqa: E402
 from sweeps.models import PlannedModels, check_there, make, planned_models  # noqa: E402
-from sweeps.study import PlannedRun, Study, read_study  # noqa: E402
+from sweeps.study import PROGRAM, PlannedRun, Study, read_study  # noqa: E402
 from sweeps.until import FOUND, check_until, further, look  # noqa: E402
 from utils.command_line import OneLineParser  # noqa: E402
+from utils.config import EVERY_RUNS, WITH_FLAGS  # noqa: E402
 from utils.console import NOTES, notes_to_stderr  # noqa: E402
 from utils.errors import UserError  # noqa: E402
-from utils.flags import whole_number  # noqa: E402
+from utils.flags import nearest, whole_number  # noqa: E402
 from utils.machine.process import run_program  # noqa: E402
 from utils.record.run_folder import RunFolder  # noqa: E402
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line; return the exit code."""
-    parser = OneLineParser(prog="sweeps/run.py", allow_abbrev=False, usage="sweeps/run.py STUDY.toml [--jobs N] "
+    parser = OneLineParser(prog=PROGRAM, allow_abbrev=False, usage=f"{PROGRAM} STUDY.toml [--jobs N] "
                            "[--out DIR] [--quick] [--results] [--until decided --at_most N] [--dry_run] "
                            "[flags of main_lm.py for every run]",
                            description="Run every run that a study file asks for, then report.py.")
@@ -50,14 +51,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--results", action="store_true", help="print each run's results when it has ended")
     parser.add_argument("--until", choices=("decided",), help="after the study's seeds, add one at a time until the "
                                                               "gain in the headline is decided")
-    parser.add_argument("--at_most", type=whole_number, default=0, help="the number of seeds to end with at the latest")
+    parser.add_argument("--at_most", type=whole_number, help="the number of seeds to end with at the latest")
     parser.add_argument("--dry_run", action="store_true", help="print each run's state and command, and run nothing")
     options, extra = parser.parse_known_args(argv)
     notes_to_stderr()
     try:
         if options.jobs < 0:
             raise UserError(f"--jobs {options.jobs}: must be a whole number from 1 (0: as many as have a worker each)")
-        if bool(options.until) != bool(options.at_most):
+        check_known(extra, [*vars(options)])
+        if bool(options.until) != (options.at_most is not None):
             raise UserError("--until decided and --at_most N go together: give both, or neither")
         study = read_study(options.study, options.out, extra, preprocess.task_names(), options.quick)
         runs = study.runs()
@@ -84,13 +86,13 @@ def main(argv: list[str] | None = None) -> int:
             found = "" if work.failed else look(study, runs, options.at_most)
             NOTES.info("--until decided: with %d seeds the headline %s", len(study.seeds), FOUND[found])
     except UserError as error:
-        NOTES.error("sweeps/run.py: %s", error)
+        NOTES.error("%s: %s", PROGRAM, error)
         return 2
     except OSError as error:
-        NOTES.error("sweeps/run.py: %s: %s", error.filename or options.out, error.strerror)
+        NOTES.error("%s: %s: %s", PROGRAM, error.filename or options.out, error.strerror)
         return 2
     except KeyboardInterrupt:
-        NOTES.error("sweeps/run.py: interrupted: the same command goes on from each run's last whole round")
+        NOTES.error("%s: interrupted: the same command goes on from each run's last whole round", PROGRAM)
         return 130
     code = 3 if work.failed else 0
     if any(state(run) == "finished" for run in runs):
@@ -101,6 +103,14 @@ def main(argv: list[str] | None = None) -> int:
     for name, reason in sorted(work.failed.items()):
         NOTES.error("failed: %s: %s (%s)", name, reason, study.folder / f"{name}.err")
     return code
+
+
+def check_known(extra: Sequence[str], own: Sequence[str]) -> None:
+    """Raise UserError for a flag that is neither of the `own` ones nor one of main_lm.py's, which are `extra`."""
+    for word in extra:
+        name = word.partition("=")[0].removeprefix("--")
+        if word.startswith("--") and name not in EVERY_RUNS and not any(kind.owners(name) for kind in WITH_FLAGS):
+            raise UserError(f"unrecognized arguments: {word}{nearest(name, (*own, *EVERY_RUNS))}")
 
 
 class Work:

@@ -17,6 +17,8 @@ from utils.errors import UserError
 from utils.file_names import file_name
 from utils.record.runlog import SUMMARY
 
+PROGRAM = "sweeps/run.py"  # what its messages begin with
+
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -177,9 +179,10 @@ class Study:
         There are no places in `more` of them. A flag that main_lm.py would not take exits with 2. Raises UserError as
         `filled` does.
         """
-        prog = f"{self.path}: run {name}"
+        asked = f"{self.path}: run {name}"
+        prog = f"{PROGRAM}: {asked}"
         config = parse_flags([*words, *more], self.tasks, prog=prog)
-        whole = *filled(words, config.seed, self.folder, prog), *more
+        whole = *filled(words, config.seed, self.folder, asked), *more
         return whole, config if whole == (*words, *more) else parse_flags([*whole], self.tasks, prog=prog)
 
 

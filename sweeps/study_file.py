@@ -30,6 +30,7 @@
 
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ def parse_study(path: Path, quick: bool = False) -> dict[str, Any]:
         raise UserError(f"{path}: is no TOML file: {error}") from None
     try:
         check(study)
+        check_tuned(study)
         cut = quick_cut(study, Path("log") / path.stem)
         if quick and "quick" not in study:
             raise UserError("has no quick cut; leave --quick out, or give it a table [quick]")
@@ -115,6 +117,10 @@ def check(study: dict[str, Any]) -> None:
         for key, values in table.items():
             if not isinstance(values, list) or not values:
                 raise UserError(f"{where}.{key}: must be a list of values")
+            if again := [value for value, times in Counter(map(repr, values)).items() if times > 1]:
+                raise UserError(f"{where}.{key}: holds {again[0]} twice; leave one out")
+        if "seeds" in table and where.endswith(".tune"):
+            raise UserError(f"{where}.seeds: seeds stand in [tune] alone, for all that is tuned")
     for where, flags in (("common", study.get("common", {})), *named(study), *lists.items()):
         for key, value in flags.items():
             for text in (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)):
@@ -133,6 +139,13 @@ def check(study: dict[str, Any]) -> None:
     if {*seeds} - {*among}:
         raise UserError(f"tune.seeds: must be some of grid.seed ({', '.join(map(str, among)) or 'none'})")
     check_ready(study.get("baselines", []))
+
+
+def check_tuned(study: dict[str, Any]) -> None:
+    """Raise UserError for a table [tune] where nothing is tuned."""
+    flags = {flag for table in (study, *(one for _, one in named(study))) for flag in table.get("tune", {})}
+    if "tune" in study and not flags - {"seeds"}:
+        raise UserError("tune: has no flag to tune; give it one, such as lr = [5e-5, 1e-4], or leave it out")
 
 
 def named(study: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -142,7 +142,7 @@ print("made", out)
 
 def test_a_process_that_a_signal_ends_goes_on_once_and_a_failure_is_named(tmp_path, monkeypatch):
     (tmp_path / "pretrain.py").write_text(PROGRAM)
-    monkeypatch.setattr(models, "PROGRAM", tmp_path / "pretrain.py")
+    monkeypatch.setattr(models, "PRETRAIN", tmp_path / "pretrain.py")
     failed = models.make(planned(tmp_path)[0], tmp_path / "log", jobs=2)
     assert failed == {"models/other": "exit code 1: --out: is not for this"}
     made = [(tmp_path / "log" / "models" / f"small-seed{seed}.txt").read_text() for seed in (3, 5)]
@@ -151,7 +151,7 @@ def test_a_process_that_a_signal_ends_goes_on_once_and_a_failure_is_named(tmp_pa
 
 def test_an_interrupt_ends_the_processes_at_work(tmp_path, monkeypatch):
     (tmp_path / "pretrain.py").write_text("import time; time.sleep(600)")
-    monkeypatch.setattr(models, "PROGRAM", tmp_path / "pretrain.py")
+    monkeypatch.setattr(models, "PRETRAIN", tmp_path / "pretrain.py")
     wanted, begun = planned(tmp_path)[0], []
     monkeypatch.setattr(models, "started", lambda *of, start=models.started: begun.append(start(*of)) or begun[-1])
     threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()

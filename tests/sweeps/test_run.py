@@ -247,12 +247,12 @@ def test_the_models_of_a_law_have_their_budgets(study):
     ("[methods.iid]\ntune = 3\n", "methods.iid.tune: must be a table of lists"),
     ("[grid]\nseed = 1\n", "grid.seed: must be a list of values"),
     ("[methods]\niid = 1\n", "methods.iid: must be a table of flags"),
-    ("[grid]\nseed = [1, 1]\n", "two runs are called run-seed1"),
+    ("[grid]\nseed = [1, 1]\n", "sweeps/run.py: {study}: grid.seed: holds 1 twice; leave one out"),
     ("[quick]\nrungs = ['twos']\n[rungs.two]\n", "quick.rungs: there is no [rungs.twos]; nearest: two"),
     ("[quick]\nrungs = [['two']]\n[rungs.two]\n", "quick.rungs: there is no [rungs.['two']]"),
     ("[quick]\ncommon = 3\n", "quick.common: a study has out, baselines, common"),
     ("[pretrain.a]\nlayers = [1, 2]\n", "pretrain.a.layers: must be one value"),
-    ("[rungs.two]\nlayer = 2\n", "run run-two: unrecognized arguments: --layer 2"),
+    ("[rungs.two]\nlayer = 2\n", "sweeps/run.py: {study}: run run-two: unrecognized arguments: --layer 2"),
     ("[rungs.two]\nlr = 2.0\n[grid]\nlr = [1.0]\n", "rungs.two.lr: [grid] has values of it, too; leave"),
     ("[common]\nlerning_rate = 1\n", "run run: unrecognized arguments: --lerning_rate 1"),
     ("[common]\nlr = -1.0\n", "run run: --lr -1.0: must be a number above 0"),
@@ -267,6 +267,7 @@ def test_a_wrong_study_is_one_line_and_nothing_starts(text, message, tmp_path):
         (tmp_path / "study.toml").write_text(text)
     done = processes.finish(start(tmp_path / "study.toml", "--out", tmp_path / "out"))
     assert done.returncode == 2 and not done.stdout and not (tmp_path / "out").exists()
+    message = message.replace("{study}", str(tmp_path / "study.toml"))
     assert message in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
 
 
@@ -274,6 +275,12 @@ def test_a_wrong_study_is_one_line_and_nothing_starts(text, message, tmp_path):
     ("", "the following arguments are required: STUDY (see --help)"),
     ("X --until decide --at_most 5", "argument --until: invalid choice: 'decide'"),
     ("X --until decided --at_most x", "argument --at_most: must be a whole number, not 'x' (see --help)"),
+    ("X --untl decided --at_most 3", "unrecognized arguments: --untl; nearest: until\n"),
+    ("X --learning_rate 1", "unrecognized arguments: --learning_rate\n"),
+    ("X --until decided", "--until decided and --at_most N go together: give both, or neither\n"),
+    ("X --at_most 0", "--until decided and --at_most N go together: give both, or neither\n"),
+    ("sweeps/mini.toml --until decided --at_most 0", "--at_most 0: must be a number of seeds from 3\n"),
+    ("sweeps/mini.toml --alpha 1", "sweeps/mini.toml: run iid-lr5e-05-seed1: --alpha 1: is a flag of --partitio"),
     ("X --jobs 1.5", "argument --jobs: must be a whole number, not '1.5' (see --help)")])
 def test_a_wrong_command_line_is_one_line(words, message, capsys):
     try:
