@@ -39,9 +39,11 @@ def main(argv: list[str] | None = None) -> int:
                                                                    "are: of more than ten it takes minutes")
     options = parser.parse_args(argv)
     try:
-        records = read_records(options.folders, [name.strip() for name in options.tuned.split(",") if name.strip()])
+        records = read_records(options.folders, names_of(options.tuned))
         check_baseline(records, options.baseline)
         found = contents(records, options.baseline, options.mcnemar, options.published)
+        if options.out:
+            (options.out / "figures").mkdir(parents=True, exist_ok=True)  # before a long text: it may be no folder
         print(found.text())
         if options.out:
             write_files(found, options.out, options.all_figures)
@@ -58,6 +60,14 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def names_of(tuned: str) -> list[str]:
+    """Return the flags that --tuned names; none for "". Raises UserError where it names nothing."""
+    names = [name.strip() for name in tuned.split(",") if name.strip()]
+    if tuned and not names:
+        raise UserError(f"--tuned {tuned}: names no flag; give FLAG[,FLAG…], such as lr, or leave it out")
+    return names
+
+
 def check_baseline(records: Records, baseline: str) -> None:
     """Raise UserError unless the method that --baseline names has runs here, or is standard fine-tuning."""
     known = {method for compared in records.comparisons for method in compared.methods}
@@ -66,11 +76,10 @@ def check_baseline(records: Records, baseline: str) -> None:
 
 
 def write_files(found: Contents, out: Path, all_figures: bool) -> None:
-    """Write the report into `out`: .md, .tex, .csv, law.csv of a ladder, the figures as PDF and PNG, report.html."""
+    """Write the report into a folder with figures/: .md, .tex, .csv, law.csv of a ladder, the figures, report.html."""
     from reports.sections import html_sections  # tables alone need no matplotlib
     from reports.style import drawing
 
-    (out / "figures").mkdir(parents=True, exist_ok=True)
     (out / "report.md").write_text(found.text() + "\n", encoding="utf-8")
     (out / "report.tex").write_text("\n\n".join(map(latex, found.tables())) + "\n", encoding="utf-8")
     if found.laws:

@@ -160,7 +160,8 @@ def run_folders(folders: list[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"{folder}: no such folder")
+            why = "is no folder" if folder.exists() else "no such folder"
+            raise UserError(f"{folder}: {why}; give a run's folder, or one that holds some")
         for place, below, files in os.walk(folder):
             if any(name in files for name in RECORD) and not is_model(Path(place), files):
                 found.setdefault(Path(place).resolve(), Path(place))

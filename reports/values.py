@@ -31,7 +31,7 @@ def read_text(path: Path) -> str:
 def parse_object(text: str, where: str) -> dict:
     """Return a JSON object; raises UserError naming the place."""
     try:
-        value = json.loads(text)
+        value = json.loads(text.rstrip())  # so that what is broken off is so on the last line
     except (ValueError, RecursionError) as error:
         line = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) and " line " not in where else ""
         raise UserError(f"{where}{line}: is not JSON, or broken off") from None

@@ -110,11 +110,14 @@ def test_wrong_input_is_one_line(tmp_path):
     for flags, message in (((tmp_path / "nowhere",), "no such folder"),
                            ((tmp_path, "--baseline", "iidd"), "--baseline iidd: no such method here; there are iid"),
                            ((tmp_path, "--out", run / "config.json"), "--out"),
+                           ((tmp_path, "--tuned", ","), "report.py: --tuned ,: names no flag; give FLAG[,FLAG…]"),
+                           ((run / "config.json",), "config.json: is no folder; give a run's folder, or one that hol"),
                            ((), "report.py: the following arguments are required: folders (see --help)"),
                            ((tmp_path, "--until", "x"), "report.py: unrecognized arguments: --until x (see --help)")):
         done = run_script("report.py", *flags)
         assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1
-    (run / "summary.json").write_text("{")
+        assert not done.stdout  # also where --out is no folder
+    (run / "summary.json").write_text("{\n")
     done = run_script("report.py", tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"report.py: {run / 'summary.json'} line 1: is not JSON, or broken off\n"

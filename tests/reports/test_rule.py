@@ -75,7 +75,7 @@ def test_of_several_rules_the_strictest_holds(study, tmp_path):
 
 
 @pytest.mark.parametrize("text, message", [
-    ("{", "is not JSON, or broken off"),
+    ("{\n", " line 1: is not JSON, or broken off"),
     ('{"at_most": 10}', "lacks 'looks'"), ('{"at_most": 9, "looks": []}', "no look"),
     ('{"at_most": 9, "looks": [3]}', "looks must hold objects"),
     ('{"at_most": 9, "looks": [{"seeds": [1, 2, 3]}]}', "lacks 'result'"),
