@@ -1,10 +1,10 @@
 """What of a study's runs can be seen to fail before the first one: without loading a model, and without network."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 import preprocess.common as preprocess
-from sweeps.models import PlannedModels, start_of
+from sweeps.models import PlannedModels, lies_in, start_of
 from sweeps.study import PlannedRun, Study
 from utils.config import RunConfig
 from utils.errors import UserError
@@ -16,7 +16,7 @@ def check_runs(study: Study, runs: Sequence[PlannedRun], models: Sequence[Planne
 
     Its tasks are looked at; and the task's table, and the model's config.json, where they are on this machine.
     """
-    made = [run.folder for run in runs]
+    made = {run.folder for run in runs}
     for run in runs:
         if not run.has_ended:
             try:
@@ -44,7 +44,7 @@ def check_rows(config: RunConfig) -> None:
     left_out(config.hold_out_domain, domains_by(config, spec), spec, train, tested)
 
 
-def check_layers(config: RunConfig, models: Sequence[PlannedModels], made: Sequence[Path]) -> None:
+def check_layers(config: RunConfig, models: Sequence[PlannedModels], made: Set[Path]) -> None:
     """Raise UserError for more --layers than the model has, which this study makes, or whose config.json says it.
 
     `made`: the folders that runs of this study make, which may not be whole yet.
@@ -52,5 +52,5 @@ def check_layers(config: RunConfig, models: Sequence[PlannedModels], made: Seque
     start = start_of(config)
     if have := next((one.flags.layers for one in models if one.serve(config)), 0):
         local.check_number(str(start), have, config.layers)
-    elif not any(map(start.is_relative_to, made)):
+    elif not lies_in(start, made):
         local.check_layers(config)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,11 +94,11 @@ def check_there(study: Study, runs: Sequence[PlannedRun], dry_run: bool = False)
     are made by hand, a `dry_run` says how many are not there.
     """
     made = every_table(study, runs)
-    folders = [*(one.folder for one in made), *(run.folder for run in runs)]
+    folders = {*(one.folder for one in made), *(run.folder for run in runs)}
     lacking: dict[Path, PlannedRun] = {}
     for run in runs:
         start = start_of(run.config)
-        if run.has_ended or start.expanduser().exists() or any(map(start.is_relative_to, folders)):
+        if run.has_ended or start.expanduser().exists() or lies_in(start, folders):
             continue
         if study.folder.parts and start.is_relative_to(study.folder):  # of ".", models of the hub would be, too
             names = [str(one.folder / label) for one in made for label in one.flags.budgets]
@@ -116,6 +116,11 @@ def check_there(study: Study, runs: Sequence[PlannedRun], dry_run: bool = False)
         if not dry_run:
             raise UserError(message)
         NOTES.warning(message)
+
+
+def lies_in(path: Path, folders: Set[Path]) -> bool:
+    """Return whether a path is one of these folders, or below one."""
+    return not folders.isdisjoint((path, *path.parents))
 
 
 def check_start(study: Study, run: PlannedRun) -> None:
