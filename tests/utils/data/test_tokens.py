@@ -14,6 +14,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from tests.loading import loaded
+from tests.processes import HANGS
 from tests.tiny import FAMILIES, QASC, RTE, STSB, StubTable, real_rows
 from utils.data import tokens
 from utils.data.table import write_table
@@ -257,7 +258,7 @@ def race(tokenizer, cache: Path, parallelism: str, barrier, results) -> None:
     logging.getLogger("lm").addFilter(lambda record: notes.append(record.getMessage()))
     digests = []
     for turn in range(ROUNDS):
-        barrier.wait(timeout=60)
+        barrier.wait(timeout=HANGS)
         found = opened(tokenizer, cache, of=table(50, fingerprint=str(turn)))
         digests.append(hashlib.sha256(b"".join([found.ids, found.types, found.offsets])).hexdigest())
     results.put((digests, notes))
@@ -271,15 +272,16 @@ def test_a_cache_that_reads_back_as_something_else_is_refused(tokenizer_of, tmp_
 
 
 def test_two_processes_at_once(tokenizer_of, tmp_path):
-    tokenizer, fork = tokenizer_of("bert"), multiprocessing.get_context("fork")
-    barrier, results, cache = fork.Barrier(2), fork.Queue(), tmp_path / "cache"
-    both = [fork.Process(target=race, args=(tokenizer, cache, parallelism, barrier, results), daemon=True)
+    # Fresh ones: a forked one lacks the threads that tokenizers in this process may have started, and waits for them
+    tokenizer, fresh = tokenizer_of("bert"), multiprocessing.get_context("spawn")
+    barrier, results, cache = fresh.Barrier(2), fresh.Queue(), tmp_path / "cache"
+    both = [fresh.Process(target=race, args=(tokenizer, cache, parallelism, barrier, results), daemon=True)
             for parallelism in ("true", "false")]
     for process in both:
         process.start()
-    found = [results.get(timeout=120) for _ in both]
+    found = [results.get(timeout=HANGS) for _ in both]
     for process in both:
-        process.join(timeout=60)
+        process.join(timeout=HANGS)
     assert [process.exitcode for process in both] == [0, 0]
     assert found[0] == found[1]
     digests, notes = found[0]
