@@ -121,7 +121,7 @@ def descendants(pid: int) -> dict[int, str]:
             state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
             if state != "Z":
                 parents[int(folder.name)] = int(parent)
-                names[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                names[int(folder.name)] = command_line(int(folder.name)).replace(b"\0", b" ").decode()
     found, grown = {pid}, True
     while grown:
         more = {child for child, parent in parents.items() if parent in found} - found
