@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,11 @@ class PlannedRun:
     def folder(self) -> Path:
         """The folder of its record."""
         return Path(self.config.run_dir)
+
+    @cached_property
+    def what(self) -> RunConfig:
+        """What the run is, wherever its record goes."""
+        return replace(self.config, run_dir="")
 
     @property
     def has_ended(self) -> bool:
@@ -126,7 +132,7 @@ class Study:
         """Raise UserError, naming both tables, for two runs that are the same, and for a rung without a run."""
         there: dict[RunConfig, Planned] = {}
         for run, arm, rung in planned:
-            other, other_arm, other_rung = there.setdefault(what(run), (run, arm, rung))
+            other, other_arm, other_rung = there.setdefault(run.what, (run, arm, rung))
             if other is not run:
                 pairs = ("methods", other_arm.name, arm.name), ("rungs", other_rung, rung)
                 tables = [f"[{kind}.{one}] and [{kind}.{two}]" for kind, one, two in pairs if one != two]
@@ -186,19 +192,14 @@ class Study:
         return whole, config if whole == (*words, *more) else parse_flags([*whole], self.tasks, prog=prog)
 
 
-def what(run: PlannedRun) -> RunConfig:
-    """Return what a run is, wherever its record goes."""
-    return replace(run.config, run_dir="")
-
-
 def without_repeated(planned: Sequence[Planned]) -> list[Planned]:
     """Return the runs but for those of a baseline that a method, or a baseline before it, has already."""
-    there = {what(run) for run, arm, _ in planned if arm.first}
+    there = {run.what for run, arm, _ in planned if arm.first}
     kept = []
     for run, arm, rung in planned:
-        if arm.first or what(run) not in there:
+        if arm.first or run.what not in there:
             kept.append((run, arm, rung))
-        there.add(what(run))
+        there.add(run.what)
     return kept
 
 
