@@ -117,7 +117,7 @@ class NodeJob(Job):
     @property
     def skeleton(self) -> str:
         """The name of the model."""
-        return self.config.load_model or self.config.model
+        return self.config.start
 
     @property
     def skeleton_key(self) -> str:

@@ -198,7 +198,7 @@ class LoadedModel:
         read = bool(job.frozen) and job.skeleton_has_weights
         wanted = replace(loading.Wanted.by(config, job.commit), name=str(job.skeleton),
                          random_init=config.random_init or not read, untied=tuple(job.untied.split()),
-                         called=f"--{config.start_flag} {config.load_model or config.model}")
+                         called=f"--{config.start_flag} {config.start}")
         model, self.tokenizer = loading.load(wanted, job.spec)
         frozen = FrozenWeights(model)
         if not read:
@@ -211,7 +211,7 @@ class LoadedModel:
         self.model: PreTrainedModel = model.to(device)
         self.vector = ParameterVector(self.model)
         if job.layout and job.layout != self.vector.layout.fingerprint:
-            raise UserError(f"--{config.start_flag} {config.load_model or config.model}: has other parameters here "
+            raise UserError(f"--{config.start_flag} {config.start}: has other parameters here "
                             "than at the server: give both the same model and versions of transformers and peft")
         self.head = make_head(job.spec, self.tokenizer, self.text_to_text)
         self.head.padded = length_rule(device, config.compile, config.max_length)

@@ -54,7 +54,7 @@ class PlannedModels:
 
 def start_of(config: RunConfig) -> Path:
     """Return what a run starts from, as a path."""
-    return Path(config.load_model or config.model)
+    return Path(config.start)
 
 
 def planned_models(study: Study, runs: Sequence[PlannedRun]) -> list[PlannedModels]:

@@ -211,6 +211,11 @@ class RunConfig:
                 if not (fixed and field.metadata["may_change"])}
 
     @property
+    def start(self) -> str:
+        """What the run starts from, as its flag names it: a model of the hub or a folder, or minilm."""
+        return self.load_model or self.model
+
+    @property
     def start_flag(self) -> str:
         """The flag that names the model the run starts from."""
         return "load_model" if self.load_model else "model"
@@ -218,12 +223,12 @@ class RunConfig:
     @property
     def model_in_records(self) -> str:
         """The model that the run starts from, as its flag names it; with the number of its layers if they are cut."""
-        return with_layers(self.load_model or self.model, self.layers)
+        return with_layers(self.start, self.layers)
 
     @property
     def model_name(self) -> str:
         """What people call that model: of a path, the last folder; of NAME@REV, the name."""
-        return with_layers(split_revision(self.load_model or self.model)[0].rstrip("/").rpartition("/")[2], self.layers)
+        return with_layers(split_revision(self.start)[0].rstrip("/").rpartition("/")[2], self.layers)
 
     @property
     def method(self) -> str:

@@ -60,7 +60,7 @@ class Wanted:
     @classmethod
     def by(cls, config: RunConfig, commit: str = "") -> "Wanted":
         """Return what the flags ask for; of the hub at `commit`, if an earlier part of the run has used one."""
-        return cls(config.load_model or config.model, config.seed, config.max_length, config.random_init,
+        return cls(config.start, config.seed, config.max_length, config.random_init,
                    config.text_to_text, config.start_flag, commit, not config.n_iterations, config,
                    layers=config.layers)
 

@@ -41,7 +41,7 @@ def check_layers(config: RunConfig, commit: str = "") -> None:
     Of the hub's models it is the cache's, at `commit` if that is given. Where it does not say a number, as another
     family's or an encoder-decoder's may not, or is none, what loads the model looks (utils/model/layers.py).
     """
-    name = config.load_model or config.model
+    name = config.start
     folder = config.layers and (local_folder(name, config.start_flag) or _cached(name, commit))
     if folder:
         found = _read(Path(folder) / "config.json")

@@ -17,7 +17,7 @@ from utils.record.runlog import CONFIG, read_json
 
 def parents(config: RunConfig, spec_of: Callable[[str], TaskSpec]) -> list[Trained]:
     """Return what `trained_before` does of the model that a run starts from; nothing of random weights."""
-    names = [] if config.random_init else [config.load_model or config.model]
+    names = [] if config.random_init else [config.start]
     return trained_before(names, config.data_dir, spec_of, of_runs=bool(config.load_model))
 
 
